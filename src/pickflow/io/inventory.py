@@ -1,0 +1,46 @@
+"""StationXML and the table of stations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import obspy
+import pandas as pd
+
+from pickflow.io.tables import conform
+from pickflow.schemas import STATIONS
+
+
+def read_inventory(paths: Iterable[str | Path]) -> obspy.Inventory:
+    """
+    Read StationXML files into one inventory.
+
+    Raises
+    ------
+    ValueError
+        If a file cannot be read as an inventory.
+    """
+    inventory = obspy.Inventory()
+    for path in paths:
+        try:
+            inventory += obspy.read_inventory(str(path))
+        except Exception as error:  # ObsPy raises bare exceptions of many kinds
+            raise ValueError(f"{path}: not a readable StationXML file ({error})") from error
+    return inventory
+
+
+def stations_table(inventory: obspy.Inventory) -> pd.DataFrame:
+    """One row of `STATIONS` for each station of an inventory; of several epochs, the last."""
+    rows = {
+        (network.code, station.code): (
+            network.code,
+            station.code,
+            float(station.latitude),
+            float(station.longitude),
+            float(station.elevation),
+        )
+        for network in inventory
+        for station in sorted(network, key=lambda station: station.start_date or obspy.UTCDateTime(0))
+    }
+    return conform(pd.DataFrame(list(rows.values()), columns=STATIONS.schema.names), STATIONS)

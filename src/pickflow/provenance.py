@@ -1,0 +1,55 @@
+"""Where a table comes from: versions, parameters and digests of the inputs; never the time of day."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pickflow import __version__
+from pickflow.versions import STAGE_VERSIONS
+
+
+def provenance(stage: str, parameters: Mapping[str, Any], inputs: Mapping[str, str]) -> dict[str, Any]:
+    """
+    Describe how a table was made.
+
+    Parameters
+    ----------
+    stage : str
+        A key of `STAGE_VERSIONS`.
+    parameters : mapping
+        Parameters of the stage; no secrets.
+    inputs : mapping of str to str
+        Digest of each input, by name.
+
+    Returns
+    -------
+    dict
+        Ready for JSON; the same inputs give the same bytes.
+    """
+    return {
+        "pickflow": __version__,
+        "stage": stage,
+        "stage_version": STAGE_VERSIONS[stage],
+        "parameters": json.loads(json.dumps(dict(parameters), sort_keys=True, default=str)),
+        "inputs": dict(sorted(inputs.items())),
+    }
+
+
+def sha256_of_bytes(content: bytes) -> str:
+    """SHA-256 of bytes, in hexadecimal."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def sha256_of_file(path: str | Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def content_id(prefix: str, *parts: object) -> str:
+    """Short identifier made of its content only: ``prefix`` and 16 hexadecimal digits."""
+    return prefix + sha256_of_bytes("|".join(map(str, parts)).encode())[:16]

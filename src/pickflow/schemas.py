@@ -1,0 +1,242 @@
+"""Tables that stages exchange: columns, types, units and order, and the reason codes of the ledger."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import pyarrow as pa
+
+TIME = pa.timestamp("ns", tz="UTC")
+
+
+class Table(NamedTuple):
+    """A table contract: its name, Arrow schema, sort order and unique key."""
+
+    name: str
+    schema: pa.Schema
+    sort: tuple[str, ...]
+    key: tuple[str, ...]
+
+
+class Reason(NamedTuple):
+    """Meaning of a reason code, and whether the station-day is still used."""
+
+    meaning: str
+    usable: bool
+
+
+# From the worst to the harmless: the ledger names the first that holds, and lists all in `remarks`.
+REASONS: dict[str, Reason] = {
+    "unauthorized": Reason("the server refused access (401/403): a token or password is missing or wrong", False),
+    "server_error": Reason("the server failed after all retries", False),
+    "no_data": Reason("the source has no waveforms for this station and day", False),
+    "empty_file": Reason("the files found are empty", False),
+    "foreign_file": Reason("the files found are not waveforms that ObsPy can read", False),
+    "no_channel": Reason("no channel of the asked bands; others may exist, see detail", False),
+    "gap_too_long": Reason("less of the day is covered than download.min_coverage", False),
+    "dead_channel": Reason("every component is constant", False),
+    "wrong_rate_unusable": Reason("the sampling rates of the components disagree", False),
+    "denoise_failed": Reason("the denoiser failed on this record", False),
+    "pick_failed": Reason("the picker failed on this record", False),
+    "no_metadata": Reason("no coordinates in the inventory: picked, but not associated", True),
+    "clock_jump": Reason("the time stamps jump by a fraction of a sample, or overlapping samples contradict", True),
+    "wrong_rate": Reason("the sampling rate is not the one of the inventory", True),
+    "metadata_mismatch": Reason("the inventory contradicts the data (channel epoch, component or rate)", True),
+    "truncated_file": Reason("a file ends in the middle of a record; the part before was used", True),
+    "dead_component": Reason("a component is constant and was dropped", True),
+    "one_component": Reason("only one component", True),
+    "two_components": Reason("only two components", True),
+    "duplicate_location": Reason("several location codes or instruments; one was chosen by priority", True),
+    "saturated": Reason("the recording is clipped", True),
+    "step": Reason("the recording has a lasting offset", True),
+    "spike": Reason("the recording has isolated spikes", True),
+    "overlap": Reason("overlapping, identical samples were merged", True),
+    "gap": Reason("the recording has gaps", True),
+    "resampled": Reason("the record was resampled to the model's rate", True),
+    "no_picks": Reason("everything worked and nothing was picked", True),
+    "ok": Reason("nothing to remark", True),
+}
+
+STATIONS = Table(
+    "stations",
+    pa.schema(
+        [
+            ("network", pa.string()),
+            ("station", pa.string()),
+            ("latitude_deg", pa.float64()),  # NaN: unknown
+            ("longitude_deg", pa.float64()),
+            ("elevation_m", pa.float64()),
+        ]
+    ),
+    sort=("network", "station"),
+    key=("network", "station"),
+)
+
+# One row for every station-day asked for. `remarks` holds all codes, comma-separated, worst first; `reason` the first.
+MANIFEST = Table(
+    "manifest",
+    pa.schema(
+        [
+            ("network", pa.string()),
+            ("station", pa.string()),
+            ("date", pa.string()),  # YYYY-MM-DD
+            ("reason", pa.string()),
+            ("remarks", pa.string()),
+            ("detail", pa.string()),  # a sentence for people: what, where, how much
+            ("usable", pa.bool_()),
+            ("location", pa.string()),
+            ("channel", pa.string()),  # band+instrument, such as HH
+            ("components", pa.string()),  # such as ZNE
+            ("alternatives", pa.string()),  # other location.channel sets that were not chosen
+            ("sampling_rate_hz", pa.float64()),
+            ("coverage", pa.float64()),  # share of the asked part of the day, 0..1
+            ("n_gaps", pa.int64()),
+            ("sensitivity_counts_per_unit", pa.float64()),  # per m/s or m/s2; NaN: unknown
+            ("sha256", pa.string()),  # of the waveform file; empty: no file
+        ]
+    ),
+    sort=("date", "network", "station"),
+    key=("date", "network", "station"),
+)
+
+PICKS = Table(
+    "picks",
+    pa.schema(
+        [
+            ("pick_id", pa.string()),
+            ("network", pa.string()),
+            ("station", pa.string()),
+            ("location", pa.string()),
+            ("channel", pa.string()),
+            ("phase", pa.string()),
+            ("time", TIME),
+            ("starttime", TIME),
+            ("endtime", TIME),
+            ("probability", pa.float64()),
+            ("amplitude_m_s", pa.float64()),
+            ("snr_db", pa.float64()),
+        ]
+    ),
+    sort=("time", "network", "station", "phase", "pick_id"),
+    key=("pick_id",),
+)
+
+# One row for every usable or unusable station-day of one pick set (signal, model, weights).
+PICK_LEDGER = Table(
+    "pick_ledger",
+    pa.schema(
+        [
+            ("network", pa.string()),
+            ("station", pa.string()),
+            ("date", pa.string()),
+            ("reason", pa.string()),
+            ("detail", pa.string()),
+            ("n_p", pa.int64()),
+            ("n_s", pa.int64()),
+        ]
+    ),
+    sort=("date", "network", "station"),
+    key=("date", "network", "station"),
+)
+
+EVENTS = Table(
+    "events",
+    pa.schema(
+        [
+            ("event_id", pa.string()),
+            ("time", TIME),
+            ("latitude_deg", pa.float64()),
+            ("longitude_deg", pa.float64()),
+            ("depth_km", pa.float64()),
+            ("n_picks", pa.int64()),
+            ("n_p", pa.int64()),
+            ("n_s", pa.int64()),
+            ("n_stations", pa.int64()),
+            ("rms_residual_s", pa.float64()),
+            ("azimuthal_gap_deg", pa.float64()),
+            ("magnitude", pa.float64()),  # NaN: unknown
+            ("magnitude_type", pa.string()),
+        ]
+    ),
+    sort=("time", "event_id"),
+    key=("event_id",),
+)
+
+ASSIGNMENTS = Table(
+    "assignments",
+    pa.schema(
+        [
+            ("event_id", pa.string()),
+            ("pick_id", pa.string()),
+            ("residual_s", pa.float64()),  # observed - predicted
+            ("distance_km", pa.float64()),
+            ("azimuth_deg", pa.float64()),  # event to station
+        ]
+    ),
+    sort=("event_id", "pick_id"),
+    key=("event_id", "pick_id"),
+)
+
+# Truth of the synthetic network: one row per event, station and phase, seen or not.
+TRUTH_PICKS = Table(
+    "truth_picks",
+    pa.schema(
+        [
+            ("event_id", pa.string()),
+            ("network", pa.string()),
+            ("station", pa.string()),
+            ("phase", pa.string()),
+            ("time", TIME),
+            ("snr_db", pa.float64()),  # peak of the phase over the noise's rms, 2-20 Hz
+            ("recorded", pa.bool_()),  # the archive holds samples there
+        ]
+    ),
+    sort=("time", "network", "station", "phase"),
+    key=("event_id", "network", "station", "phase"),
+)
+
+# The whole ledger of a run: the manifest's row, and what became of it in every later stage.
+LEDGER = Table(
+    "ledger",
+    pa.schema(
+        [
+            *MANIFEST.schema,
+            ("stage", pa.string()),  # where the reason arose: download, denoise, pick
+            ("n_picks", pa.int64()),  # over all signals, models and weights of the run
+            ("n_assigned", pa.int64()),  # over all catalogs of the run
+        ]
+    ),
+    sort=MANIFEST.sort,
+    key=MANIFEST.key,
+)
+
+MATCHES = Table(
+    "matches",
+    pa.schema(
+        [
+            ("reference_id", pa.string()),  # null: not in the reference
+            ("event_id", pa.string()),  # null: missed
+            ("time_error_s", pa.float64()),  # catalog - reference
+            ("epicentral_error_km", pa.float64()),
+            ("depth_error_km", pa.float64()),
+        ]
+    ),
+    sort=("reference_id", "event_id"),
+    key=("reference_id", "event_id"),
+)
+
+
+def worst(reasons: list[str]) -> str:
+    """
+    Worst of several reason codes (``ok`` if there are none).
+
+    Raises
+    ------
+    ValueError
+        If a code is not in `REASONS`.
+    """
+    unknown = [reason for reason in reasons if reason not in REASONS]
+    if unknown:
+        raise ValueError(f"unknown reason code {unknown[0]!r}; known: {', '.join(REASONS)}")
+    order = list(REASONS)
+    return min(reasons, key=order.index, default="ok")

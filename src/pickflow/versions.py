@@ -1,0 +1,13 @@
+"""Version of each stage: raise it when the results of the stage change, so that Snakemake runs it again."""
+
+STAGE_VERSIONS = {
+    "synthesize": 1,
+    "train": 1,
+    "weights": 1,
+    "inventory": 1,
+    "download": 1,
+    "denoise": 1,
+    "pick": 1,
+    "associate": 1,
+    "analyze": 1,
+}
