@@ -38,6 +38,7 @@ REASONS: dict[str, Reason] = {
     "wrong_rate_unusable": Reason("the sampling rates of the components disagree", False),
     "denoise_failed": Reason("the denoiser failed on this record", False),
     "pick_failed": Reason("the picker failed on this record", False),
+    "too_short": Reason("every piece is shorter than the model's window", True),
     "no_metadata": Reason("no coordinates in the inventory: picked, but not associated", True),
     "clock_jump": Reason("the time stamps jump by a fraction of a sample, or overlapping samples contradict", True),
     "wrong_rate": Reason("the sampling rate is not the one of the inventory", True),

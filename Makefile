@@ -1,0 +1,57 @@
+# Two commands: `make demo` and `make test`. Both first make the environment in .venv, once.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+CORES ?= 2
+CONFIG ?= config/config.yaml
+
+# Numerics take every core they see, and a busy machine then crawls: each job says how many it wants.
+export OMP_NUM_THREADS := 1
+export OPENBLAS_NUM_THREADS := 1
+
+.PHONY: demo test lint format setup constraints clean
+
+demo: $(VENV)/.ready ## The whole pipeline on the synthetic network, and its report
+	$(BIN)/snakemake --cores $(CORES) --configfile $(CONFIG) --rerun-incomplete --quiet rules
+	$(BIN)/python scripts/summarize.py results/demo
+
+test: $(VENV)/.ready lint ## Formatting, lint, types, and all tests
+	$(BIN)/pytest -n $(CORES)
+
+lint: $(VENV)/.ready
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/snakemake --lint
+
+format: $(VENV)/.ready
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+	$(BIN)/snakefmt Snakefile workflow
+
+setup: $(VENV)/.ready ## The environment alone
+
+# pip, or uv where it is present (uv does not read pip's settings, so they are handed over). pip and uv take a CPU build of
+# torch from a folder of wheels named in PIP_FIND_LINKS, and the normal build otherwise. Compiling once makes every later
+# start of snakemake three times faster where Python may not write bytecode.
+$(VENV)/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -c "import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)) and 'pickflow needs Python 3.11 or 3.12; name one: make PYTHON=python3.11 ...')"
+	$(PYTHON) -m venv $(VENV)
+	if command -v uv > /dev/null; then \
+		UV_FIND_LINKS="$(PIP_FIND_LINKS)" SSL_CERT_FILE="$${PIP_CERT:-$$SSL_CERT_FILE}" \
+			uv pip install --python $(BIN)/python --constraint constraints.txt --editable '.[workflow,test]'; \
+	else \
+		$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[workflow,test]'; \
+	fi
+	-$(BIN)/python -m compileall -q -j 0 $(VENV)/lib > /dev/null
+	touch $@
+
+constraints: $(VENV)/.ready ## Write constraints.txt anew from what is installed
+	{ echo "# Versions that work together on Python 3.11, for pip and uv. Made by: make constraints"; \
+	  $(BIN)/pip freeze --exclude-editable | sed -E 's/\+cpu$$//'; } > constraints.txt.new
+	mv constraints.txt.new constraints.txt
+
+clean:
+	rm -rf $(VENV) results .snakemake

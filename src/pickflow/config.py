@@ -1,0 +1,211 @@
+"""The configuration of a run: schemas, defaults, and errors that name the key, the value and the way out."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import types
+import typing
+from collections.abc import Mapping
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import jsonschema
+import yaml
+
+from pickflow.windows import days_between, parse_time
+
+Params = TypeVar("Params")
+CONFIG_SCHEMA = "config"
+
+
+class ConfigError(ValueError):
+    """The configuration cannot be used; the message says which key and what to do."""
+
+
+def read_config(path: str | Path) -> dict[str, Any]:
+    """
+    Read a YAML configuration.
+
+    Raises
+    ------
+    ConfigError
+        If the file is missing or not YAML.
+    """
+    try:
+        content = yaml.safe_load(Path(path).read_text())
+    except OSError as error:
+        raise ConfigError(f"configuration {path}: {error.strerror}") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"configuration {path} is not YAML: {error}") from error
+    if not isinstance(content, dict):
+        raise ConfigError(f"configuration {path} holds no keys; see config/config.yaml for an example")
+    return content
+
+
+def load_schema(folder: str | Path) -> dict[str, Any]:
+    """
+    One JSON schema out of a folder with a file per section.
+
+    ``config.schema.yaml`` describes the top level; each other ``<section>.schema.yaml`` becomes the section of its name.
+    """
+    schemas = {path.name.removesuffix(".schema.yaml"): path for path in sorted(Path(folder).glob("*.schema.yaml"))}
+    whole = yaml.safe_load(schemas.pop(CONFIG_SCHEMA).read_text())
+    for section, path in schemas.items():
+        whole["properties"][section] = {"default": {}, **yaml.safe_load(path.read_text())}
+    return whole
+
+
+def complete(config: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    Check a configuration against its schema and fill in the defaults.
+
+    Raises
+    ------
+    ConfigError
+        Unknown key (with the nearest known one), wrong type or value, empty time range.
+    """
+    completed = _with_defaults(_plain(config), schema)
+    validator = jsonschema.Draft202012Validator(schema)
+    errors = sorted(validator.iter_errors(completed), key=lambda error: list(map(str, error.absolute_path)))
+    if errors:
+        raise ConfigError("\n".join(_explain(error) for error in errors))
+    try:
+        days_between(parse_time(completed["starttime"]), parse_time(completed["endtime"]))
+    except ValueError as error:
+        raise ConfigError(f"config key starttime/endtime: {error}") from error
+    return completed
+
+
+def build(kind: type[Params], values: Mapping[str, Any]) -> Params:
+    """
+    Parameters of a stage from the completed section of a configuration.
+
+    Parameters
+    ----------
+    kind : type
+        A dataclass; fields that are dataclasses themselves are built from nested mappings.
+    values : mapping
+        Keys that the dataclass does not have are left to others.
+    """
+    hints = typing.get_type_hints(kind)
+    fields = {field.name for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    return kind(**{name: _build_value(hints[name], values[name]) for name in fields if name in values})
+
+
+def _build_value(hint: Any, value: Any) -> Any:
+    options = typing.get_args(hint) if typing.get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
+    nested = [option for option in options if dataclasses.is_dataclass(option)]
+    if nested and isinstance(value, Mapping):
+        return build(typing.cast(type, nested[0]), value)
+    if isinstance(value, list) and any(typing.get_origin(option) is tuple for option in options):
+        item = next((typing.get_args(o)[0] for o in options if typing.get_origin(o) is tuple), Any)
+        return tuple(_build_value(item, entry) for entry in value)
+    return value
+
+
+def _plain(value: Any) -> Any:
+    """JSON's types only: YAML turns some times into objects."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, (datetime, date)):
+        return parse_time(value).isoformat().replace("+00:00", "Z")
+    return value
+
+
+def _with_defaults(value: Any, schema: Mapping[str, Any]) -> Any:
+    if isinstance(value, dict) and "properties" in schema:
+        filled = dict(value)
+        for key, subschema in schema["properties"].items():
+            if key not in filled and "default" in subschema:
+                filled[key] = _plain(subschema["default"])
+            if key in filled:
+                filled[key] = _with_defaults(filled[key], subschema)
+        return filled
+    if isinstance(value, list) and "items" in schema:
+        return [_with_defaults(item, schema["items"]) for item in value]
+    # A section that may be null or of several shapes: fill in where exactly one shape has these keys.
+    shapes = [
+        shape
+        for shape in [*schema.get("oneOf", []), *schema.get("anyOf", [])]
+        if isinstance(value, dict) and set(value) <= set(shape.get("properties", {}))
+    ]
+    return _with_defaults(value, shapes[0]) if len(shapes) == 1 else value
+
+
+def _explain(error: jsonschema.ValidationError) -> str:
+    key = ".".join(str(part) for part in error.absolute_path)
+    if error.validator == "additionalProperties":
+        known = sorted(error.schema.get("properties", {}))
+        unknown = sorted(set(error.instance) - set(known))[0]
+        full = f"{key}.{unknown}" if key else unknown
+        near = difflib.get_close_matches(unknown, known, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}"
+        return f"config key {full!r} is not known; {hint}"
+    if error.validator == "required":
+        missing = next(name for name in error.validator_value if name not in error.instance)
+        return f"config key {f'{key}.{missing}' if key else missing!r} is missing; add it to the configuration"
+    if error.validator == "enum":
+        near = difflib.get_close_matches(str(error.instance), list(map(str, error.validator_value)), n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        return f"config key {key!r}: {error.instance!r} is not one of {error.validator_value}{hint}"
+    description = error.schema.get("description")
+    return f"config key {key!r}: {error.message}" + (f" ({description})" if description else "")
+
+
+def place(config: Mapping[str, Any], places: Mapping[str, str]) -> dict[str, Any]:
+    """Replace ``<results>`` and the like in every text of a configuration, so that a path can follow the run's name."""
+
+    def replace(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: replace(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [replace(item) for item in value]
+        if isinstance(value, str):
+            for name, path in places.items():
+                value = value.replace(f"<{name}>", path)
+        return value
+
+    return replace(dict(config))
+
+
+def files_of(section: Any) -> list[str]:
+    """Values of the keys of a section that name files (``file``, ``complete_file``), at any depth."""
+    if not isinstance(section, Mapping):
+        return []
+    own = [value for key, value in section.items() if key.endswith("file") and isinstance(value, str)]
+    return own + [path for value in section.values() for path in files_of(value)]
+
+
+def check_paths(config: Mapping[str, Any], made_by_run: str) -> None:
+    """
+    Whether the files that a configuration names exist.
+
+    Parameters
+    ----------
+    config : mapping
+        Completed and placed.
+    made_by_run : str
+        Paths that begin with this are made by the run itself.
+
+    Raises
+    ------
+    ConfigError
+        Naming the key and the path.
+    """
+    download = config["download"]
+    named = [("download.inventory", path) for path in download["inventory"]]
+    if download["source"] in ("sds", "directory"):
+        if not download["path"]:
+            raise ConfigError(f"config key download.path is missing; source {download['source']!r} reads files from there")
+        named.append(("download.path", download["path"]))
+    for section in ("analyze", "associate", "download"):
+        named += [(section, path) for path in files_of(config[section])]
+    if config["weights"]["cache"]:
+        named.append(("weights.cache", config["weights"]["cache"]))
+    for key, path in named:
+        if not path.startswith(made_by_run) and not Path(path).exists():
+            raise ConfigError(f"config key {key}: {path!r} does not exist (seen from {Path.cwd()})")

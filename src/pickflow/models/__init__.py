@@ -1,0 +1,1 @@
+"""Pickers and denoisers: their cards, their weights as safetensors, and the bundled picker."""

@@ -1,0 +1,333 @@
+"""Picks of P and S from the waveforms of a station-day."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from fractions import Fraction
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import obspy
+import pandas as pd
+import scipy.signal
+import seisbench.models
+
+from pickflow.codes import band_instrument, is_acceleration
+from pickflow.io.tables import conform
+from pickflow.io.waveforms import read_stream
+from pickflow.models.loading import load_model
+from pickflow.provenance import content_id
+from pickflow.schemas import PICK_LEDGER, PICKS
+
+logger = logging.getLogger(__name__)
+PHASES = ("P", "S")
+SIGNAL_WINDOW_S = 1.0
+NOISE_WINDOW_S = (-4.0, -0.5)
+AMPLITUDE_WINDOW_S = 3.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class PickParams:
+    """Parameters of picking; see ``workflow/schemas/pick.schema.yaml``."""
+
+    p_threshold: float | None
+    s_threshold: float | None
+    overlap_samples: int | None
+    stacking: str
+    batch_size: int
+
+
+def annotate_arguments(params: PickParams) -> dict[str, float | int | str]:
+    """Keyword arguments of SeisBench's `annotate` and `classify`; what is None stays as the weights say."""
+    arguments: dict[str, float | int | str | None] = {
+        "P_threshold": params.p_threshold,
+        "S_threshold": params.s_threshold,
+        "overlap": params.overlap_samples,
+        "stacking": params.stacking,
+        "batch_size": params.batch_size,
+    }
+    return {name: value for name, value in arguments.items() if value is not None}
+
+
+def prepare(stream: obspy.Stream, sampling_rate_hz: float | None) -> tuple[obspy.Stream, float, list[str]]:
+    """
+    Waveforms as a picker wants them: its rate, a sensible scale, components it can name.
+
+    Parameters
+    ----------
+    stream : Stream
+        One instrument of one station; gaps are separate traces.
+    sampling_rate_hz : float or None
+        The model's rate; None leaves the rates alone.
+
+    Returns
+    -------
+    ready : Stream
+        float64, scaled so that the median deviation of the record is 1: pickers add small constants to what they divide
+        by, and go blind on records in SI units.
+    scale : float
+        What the samples were divided by.
+    rates : list of str
+        What was resampled, for the ledger: ``HHZ 50 -> 100 Hz``.
+    """
+    rates = []
+    ready = obspy.Stream()
+    for trace in stream:
+        piece = trace.copy()
+        piece.data = np.asarray(trace.data, dtype=np.float64) - np.median(trace.data)
+        if sampling_rate_hz and trace.stats.sampling_rate != sampling_rate_hz:
+            rates.append(f"{trace.stats.channel} {trace.stats.sampling_rate:g} -> {sampling_rate_hz:g} Hz")
+            piece = resample(piece, sampling_rate_hz)
+        ready.append(piece)
+    scale = 1.0
+    if ready:
+        scale = float(np.median(np.concatenate([np.abs(piece.data) for piece in ready])))
+        scale = scale or float(max(np.abs(piece.data).max() for piece in ready)) or 1.0
+    for piece in ready:
+        piece.data /= scale
+    _name_components(ready)
+    return ready, scale, sorted(set(rates))
+
+
+def resample(trace: obspy.Trace, sampling_rate_hz: float) -> obspy.Trace:
+    """
+    Zero-phase polyphase resampling (`scipy.signal.resample_poly`) to another rate.
+
+    Parameters
+    ----------
+    trace : Trace
+        Without gaps.
+    sampling_rate_hz : float
+        New rate; the ratio is taken as the nearest fraction with a denominator of at most 1000.
+
+    Returns
+    -------
+    Trace
+        Starts at the same time.
+    """
+    ratio = Fraction(sampling_rate_hz / trace.stats.sampling_rate).limit_denominator(1000)
+    samples = scipy.signal.resample_poly(trace.data, ratio.numerator, ratio.denominator, padtype="line")
+    resampled = trace.copy()
+    resampled.data = samples
+    resampled.stats.sampling_rate = sampling_rate_hz
+    return resampled
+
+
+def _name_components(stream: obspy.Stream) -> None:
+    """SeisBench knows Z, N, E, 1 and 2; a Z-2-3, 1-2-3 or U-V-W sensor is told to it as Z, 1, 2."""
+    letters = {trace.stats.channel[-1] for trace in stream}
+    # ASSUME the first letter of a set stands nearest to the vertical, as in Z-2-3.
+    names = next((dict(zip(known, "Z12", strict=True)) for known in ("Z23", "123", "UVW") if letters <= set(known)), {})
+    if letters <= set("Z12"):
+        names = {}
+    for trace in stream:
+        code = trace.stats.channel
+        trace.stats.channel = code[:-1] + names.get(code[-1], code[-1])
+
+
+def pick_stream(
+    stream: obspy.Stream,
+    model: seisbench.models.WaveformModel,
+    params: PickParams,
+    window: tuple[datetime, datetime],
+    sensitivity_counts_per_unit: float = float("nan"),
+) -> tuple[pd.DataFrame, list[str]]:
+    """
+    P and S picks of one station.
+
+    Parameters
+    ----------
+    stream : Stream
+        One instrument of one station, padded beyond the window where data exist.
+    model : WaveformModel
+        A SeisBench picker, or ours.
+    params : PickParams
+        Thresholds and windows.
+    window : tuple of datetime
+        Half-open [start, end); picks outside are dropped, so that days join without a double or a lost pick.
+    sensitivity_counts_per_unit : float
+        Counts per m/s (or m/s²); NaN if unknown.
+
+    Returns
+    -------
+    picks : DataFrame
+        `PICKS`.
+    rates : list of str
+        What was resampled.
+    """
+    ready, scale, rates = prepare(stream, model.sampling_rate)
+    if not ready:
+        return conform(pd.DataFrame(), PICKS), rates
+    start, end = (obspy.UTCDateTime(moment) for moment in window)
+    found = model.classify(ready, **annotate_arguments(params)).picks
+    first = stream[0].stats
+    rows = []
+    for pick in found:
+        if pick.phase not in PHASES or not start <= pick.peak_time < end:
+            continue
+        amplitude, snr_db = measure(ready, pick.peak_time, pick.phase)
+        rows.append(
+            {
+                "network": first.network,
+                "station": first.station,
+                "location": first.location,
+                "channel": band_instrument(first.channel),
+                "phase": pick.phase,
+                "time": _timestamp(pick.peak_time),
+                "starttime": _timestamp(pick.start_time),
+                "endtime": _timestamp(pick.end_time),
+                "probability": float(pick.peak_value),
+                # ASSUME a flat response around the corner frequencies of local earthquakes.
+                "amplitude_m_s": np.nan if is_acceleration(first.channel[:2]) else amplitude * scale / sensitivity_counts_per_unit,
+                "snr_db": snr_db,
+            }
+        )
+    picks = pd.DataFrame(rows)
+    if rows:
+        key = ["network", "station", "location", "channel", "phase", "time", "probability"]
+        picks["pick_id"] = [content_id("p", *row) for row in picks[key].itertuples(index=False)]
+    return conform(picks, PICKS), rates
+
+
+def _timestamp(time: obspy.UTCDateTime) -> pd.Timestamp:
+    return pd.Timestamp(time.ns, unit="ns", tz="UTC")
+
+
+def measure(stream: obspy.Stream, time: obspy.UTCDateTime, phase: str) -> tuple[float, float]:
+    """
+    Amplitude and signal-to-noise ratio at a pick.
+
+    Parameters
+    ----------
+    stream : Stream
+        Waveforms, components named as `prepare` does.
+    time : UTCDateTime
+        The pick.
+    phase : {"P", "S"}
+        P is measured on the vertical, S on the horizontals; on what there is where those are missing.
+
+    Returns
+    -------
+    amplitude : float
+        Peak within 3 s after the pick, above the mean of the noise before it, in the stream's unit; NaN without samples.
+    snr_db : float
+        Peak within 1 s after the pick over the noise's standard deviation, in dB; NaN without samples.
+    """
+    traces = [trace for trace in stream if (trace.stats.channel[-1] == "Z") == (phase == "P")] or list(stream)
+    best = (float("nan"), float("nan"))
+    for trace in traces:
+        noise = _samples(trace, time + NOISE_WINDOW_S[0], time + NOISE_WINDOW_S[1])
+        signal = _samples(trace, time, time + AMPLITUDE_WINDOW_S)
+        if noise.size < 10 or not signal.size:
+            continue
+        signal = np.abs(signal - noise.mean())
+        peak = signal[: max(1, round(SIGNAL_WINDOW_S * trace.stats.sampling_rate))].max()
+        deviation = noise.std()
+        snr_db = float(20 * np.log10(peak / deviation)) if deviation > 0 and peak > 0 else float("nan")
+        if not best[0] >= signal.max():
+            best = (float(signal.max()), snr_db)
+    return best
+
+
+def _samples(trace: obspy.Trace, start: obspy.UTCDateTime, end: obspy.UTCDateTime) -> np.ndarray:
+    first, last = (round((moment - trace.stats.starttime) * trace.stats.sampling_rate) for moment in (start, end))
+    return np.asarray(trace.data[max(first, 0) : max(last, 0)], dtype=np.float64)
+
+
+class StationTask(NamedTuple):
+    """All that a worker needs to pick one station-day; small, so that it travels cheaply."""
+
+    row: dict[str, Any]  # of the manifest
+    waveforms: Path
+    model: Path
+    device: str
+    params: PickParams
+    window: tuple[datetime, datetime]
+
+
+@lru_cache(maxsize=2)
+def _model(folder: Path, device: str) -> seisbench.models.WaveformModel:
+    return load_model(folder, device)
+
+
+def pick_station_day(task: StationTask) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """
+    Picks of one station-day and its row of the pick ledger; whatever goes wrong becomes a reason.
+
+    Returns
+    -------
+    picks : DataFrame
+        `PICKS`.
+    row : dict
+        One row of `PICK_LEDGER`.
+    """
+    code = {key: task.row[key] for key in ("network", "station", "date")}
+    nothing = conform(pd.DataFrame(), PICKS)
+    if not task.row["usable"]:
+        return nothing, {**code, "reason": task.row["reason"], "detail": task.row["detail"], "n_p": 0, "n_s": 0}
+    try:
+        stream = read_stream(task.waveforms)
+        model = _model(task.model, task.device)
+        sensitivity = task.row["sensitivity_counts_per_unit"]
+        picks, rates = pick_stream(stream, model, task.params, task.window, sensitivity)
+    except Exception as error:  # one station must not take the day with it, whatever its record does to a model
+        logger.exception("%s: picking failed", task.waveforms)
+        detail = f"{type(error).__name__}: {error}"
+        return nothing, {**code, "reason": "pick_failed", "detail": detail, "n_p": 0, "n_s": 0}
+    counts = {f"n_{phase.lower()}": int((picks["phase"] == phase).sum()) for phase in PHASES}
+    reason, detail = ("resampled", "; ".join(rates)) if rates else ("ok", "")
+    longest_s = max(trace.stats.npts * trace.stats.delta for trace in stream)
+    if model.in_samples and model.sampling_rate and longest_s < model.in_samples / model.sampling_rate:
+        reason, detail = "too_short", f"longest piece {longest_s:.1f} s, window {model.in_samples / model.sampling_rate:g} s"
+    elif picks.empty:
+        reason, detail = "no_picks", detail
+    return picks, {**code, "reason": reason, "detail": detail, **counts}
+
+
+def pick_day(
+    manifest: pd.DataFrame,
+    waveforms: Path,
+    model: Path,
+    params: PickParams,
+    window: tuple[datetime, datetime],
+    device: str,
+    station_map: Callable[..., Iterable[Any]],
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """
+    Picks of a day, station by station.
+
+    Parameters
+    ----------
+    manifest : DataFrame
+        `MANIFEST` of the day.
+    waveforms : Path
+        Folder with ``network.station.mseed``.
+    model : Path
+        Folder with ``model.safetensors`` and ``card.json``.
+    params : PickParams
+        Thresholds and windows.
+    window : tuple of datetime
+        The part of the day that belongs to the run, half-open.
+    device : str
+        A torch device.
+    station_map : callable
+        ``station_map(function, items)``, in order.
+
+    Returns
+    -------
+    picks, ledger : DataFrame
+        `PICKS`, and `PICK_LEDGER` with one row for each row of the manifest.
+    """
+    tasks = [
+        StationTask(row, waveforms / f"{row['network']}.{row['station']}.mseed", model, device, params, window)
+        for row in manifest.to_dict("records")
+    ]
+    results = list(station_map(pick_station_day, tasks))
+    frames = [picks for picks, _ in results if not picks.empty]
+    picks = conform(pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(), PICKS)
+    return picks, conform(pd.DataFrame([row for _, row in results]), PICK_LEDGER)

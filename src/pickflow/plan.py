@@ -1,0 +1,137 @@
+"""What a run will cost, said before it starts."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow.parquet as pq
+
+from pickflow.codes import StationCode, matches
+from pickflow.grid import Candidate
+
+# Seconds of one CPU core for one full station-day (3 x 8,640,000 samples): medians measured with one thread on a
+# server core; `python benchmarks/stages.py` measures them again. They are for planning, good to a factor of two.
+DOWNLOAD_CPU_S = 3.0
+DENOISE_CPU_S = {"none": 0.0, "bandpass": 1.0, "deepdenoiser": 60.0}
+PICK_CPU_S = {"PickflowNet": 10.0, "PhaseNet": 11.0, "PhaseNetLight": 11.0, "EQTransformer": 42.0}
+OTHER_MODEL_CPU_S = 40.0
+ASSOCIATE_CPU_S = {"pyocto": 0.5, "gamma": 5.0}
+# ASSUME a data-centre GPU is this many times faster than a core; the waveforms are decoded by the CPU meanwhile.
+GPU_SPEED = 30.0
+
+
+class Plan(NamedTuple):
+    """Size of a run; ``n_stations`` None means that only the server knows."""
+
+    n_stations: int | None
+    n_days: int
+    n_jobs: int
+    cpu_hours: float | None
+    gpu_hours: float | None
+
+
+def count_stations(inventories: Iterable[str], stations: str | Path, patterns: Sequence[str]) -> int | None:
+    """
+    Stations that a run asks for, as far as it is known without a network.
+
+    Parameters
+    ----------
+    inventories : iterable of str
+        StationXML files; those that do not exist yet are passed over.
+    stations : str or Path
+        Table of an earlier `inventory` job, which counts if it exists.
+    patterns : sequence of str
+        ``network.station`` with wildcards.
+
+    Returns
+    -------
+    int or None
+        None if nothing tells.
+    """
+    if Path(stations).exists():
+        return pq.read_metadata(stations).num_rows
+    codes = {code for path in inventories if Path(path).exists() for code in _codes(path)}
+    named = {pattern for pattern in patterns if not set(pattern) & set("*?")}
+    found = {str(code) for code in codes if matches(code, list(patterns))} | named
+    wildcards = len(named) < len(patterns)
+    return len(found) if found and (codes or not wildcards) else None
+
+
+def _codes(path: str) -> set[StationCode]:
+    codes: set[StationCode] = set()
+    network = ""
+    for event, element in ElementTree.iterparse(path, events=("start",)):  # noqa: S314 (the user's own file)
+        name = element.tag.rpartition("}")[2]
+        if event == "start" and name == "Network":
+            network = element.get("code", "")
+        elif name == "Station":
+            codes.add(StationCode(network, element.get("code", "")))
+    return codes
+
+
+def make_plan(
+    config: Mapping[str, Any], candidates: Sequence[Candidate], n_stations: int | None, day_share: Sequence[float]
+) -> Plan:
+    """
+    Size of a run.
+
+    Parameters
+    ----------
+    config : mapping
+        Completed configuration.
+    candidates : sequence of Candidate
+        Models and weights.
+    n_stations : int or None
+        See `count_stations`.
+    day_share : sequence of float
+        Which part of each day the run covers, 0 to 1.
+
+    Returns
+    -------
+    Plan
+        Jobs of the whole run; a run that is resumed has fewer to do.
+    """
+    n_days = len(day_share)
+    methods, associators = config["denoise"]["methods"], config["associate"]["methods"]
+    n_models = len(candidates)
+    n_denoised = sum(method != "none" for method in methods)
+    n_jobs = (
+        1
+        + n_days * (1 + n_denoised + len(methods) * n_models * (1 + len(associators)))
+        + n_models
+        + ("deepdenoiser" in methods)
+        + len(methods) * n_models * len(associators)
+        + 3
+    )
+    if n_stations is None:
+        return Plan(None, n_days, n_jobs, None, None)
+    station_days = n_stations * sum(day_share)
+    picking_s = len(methods) * sum(PICK_CPU_S.get(pair.model, OTHER_MODEL_CPU_S) for pair in candidates)
+    denoising_s = sum(DENOISE_CPU_S[method] for method in methods)
+    networks_s = picking_s + (denoising_s if "deepdenoiser" in methods else 0.0)
+    associating_s = len(methods) * n_models * sum(ASSOCIATE_CPU_S[name] for name in associators)
+    on_gpu = config["compute"]["gpus"] > 0
+    cpu_s = DOWNLOAD_CPU_S + denoising_s + picking_s + associating_s - (networks_s if on_gpu else 0.0)
+    gpu_s = networks_s / GPU_SPEED if on_gpu else 0.0
+    return Plan(n_stations, n_days, n_jobs, station_days * cpu_s / 3600, station_days * gpu_s / 3600)
+
+
+def sentence(run: str, plan: Plan) -> str:
+    """The plan in one line for people."""
+    days = f"{plan.n_days} day{'s' if plan.n_days != 1 else ''}"
+    if plan.n_stations is None or plan.cpu_hours is None or plan.gpu_hours is None:
+        return (
+            f"run {run}: {days}, {plan.n_jobs} jobs in all; the number of stations is known once the inventory is fetched"
+            f" (snakemake inventory), and with it the CPU- and GPU-hours"
+        )
+    return (
+        f"run {run}: {plan.n_stations} stations x {days} = {plan.n_stations * plan.n_days} station-days,"
+        f" {plan.n_jobs} jobs in all, about {_hours(plan.cpu_hours)} CPU-hours and {_hours(plan.gpu_hours)} GPU-hours"
+    )
+
+
+def _hours(value: float) -> str:
+    return f"{value:.2g}" if value < 10 else f"{value:,.0f}"

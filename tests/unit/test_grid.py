@@ -1,0 +1,42 @@
+import pytest
+from pickflow.config import ConfigError
+from pickflow.grid import Candidate, resolve_grid
+
+
+def test_combinations_that_do_not_exist_are_skipped_with_a_warning():
+    candidates, warnings = resolve_grid(["PhaseNet", "EQTransformer"], ["instance", "pnw"], [], None, {})
+    assert candidates == [
+        Candidate("PhaseNet", "instance"),
+        Candidate("EQTransformer", "instance"),
+        Candidate("EQTransformer", "pnw"),
+    ]
+    assert warnings == ["PhaseNet/pnw does not exist and is skipped"]
+
+
+def test_weights_in_the_cache_exist(tmp_path):
+    folder = tmp_path / "models" / "v3" / "phasenet"
+    folder.mkdir(parents=True)
+    (folder / "mine.json.v2").write_text("{}")
+    assert resolve_grid(["PhaseNet"], ["mine"], [], tmp_path, {})[0] == [Candidate("PhaseNet", "mine")]
+
+
+def test_pairs_are_tried_even_if_nobody_knows_them():
+    assert resolve_grid([], [], ["PhaseNet/new"], None, {})[0] == [Candidate("PhaseNet", "new")]
+
+
+def test_weights_given_as_files_belong_to_the_grid():
+    assert resolve_grid(["PhaseNet"], ["own"], [], None, {"PhaseNet/own": "x"})[0] == [Candidate("PhaseNet", "own")]
+
+
+@pytest.mark.parametrize(
+    ("models", "weights", "pairs", "message"),
+    [
+        (["Phasenet"], ["instance"], [], "pick.models: no picker is called 'Phasenet'; did you mean 'PhaseNet'"),
+        (["PhaseNet"], ["instanec"], [], "pick.weights: 'instanec' .* did you mean 'instance'"),
+        (["PhaseNet"], [], ["PhaseNet"], "not MODEL/WEIGHTS"),
+        ([], [], [], "no combination is left"),
+    ],
+)
+def test_mistakes_are_named_with_the_way_out(models, weights, pairs, message):
+    with pytest.raises(ConfigError, match=message):
+        resolve_grid(models, weights, pairs, None, {})

@@ -1,0 +1,144 @@
+"""Configuration, wildcards and input functions: all of the workflow's Python."""
+
+import os
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
+
+from pickflow import config as configuration
+from pickflow import grid, plan, windows
+from pickflow.versions import STAGE_VERSIONS
+
+GRID_KEYS = {"methods", "models", "weights", "pairs"}
+
+
+def read_configuration():
+    """Check and complete the configuration, and decide the grid of models and weights."""
+    schema = configuration.load_schema(Path(workflow.basedir, "workflow/schemas"))
+    completed = configuration.complete(config, schema)
+    shared = os.environ.get("PICKFLOW_SHARED", "../shared")
+    completed = configuration.place(completed, {"results": f"results/{completed['run']}", "shared": shared})
+    configuration.check_paths(completed, made_by_run=f"results/{completed['run']}/")
+    section, sources = completed["pick"], completed["weights"]
+    candidates, warnings = grid.resolve_grid(
+        section["models"], section["weights"], section["pairs"], sources["cache"], sources["files"]
+    )
+    return completed, candidates, warnings
+
+
+try:
+    COMPLETED, CANDIDATES, GRID_WARNINGS = read_configuration()
+except configuration.ConfigError as error:
+    raise WorkflowError(str(error)) from None
+
+config.update(COMPLETED)
+RESULTS = f"results/{config['run']}"
+STARTTIME, ENDTIME = (windows.parse_time(config[key]) for key in ("starttime", "endtime"))
+DAYS = windows.days_between(STARTTIME, ENDTIME)
+SIGNALS = grid.denoisers(config)
+ASSOCIATORS = config["associate"]["methods"]
+GPU = {"gpu": config["compute"]["gpus"]} if config["compute"]["gpus"] else {}
+DEVICE = "cuda" if GPU else "cpu"
+# The catalogs of the run, each a path below picks/, events/ and catalog/.
+PICK_SETS = [f"{signal}/{pair.model}/{pair.weights}" for signal in SIGNALS for pair in CANDIDATES]
+CATALOGS = [f"{picks}/{associator}" for picks in PICK_SETS for associator in ASSOCIATORS]
+
+
+wildcard_constraints:
+    date=r"\d{4}-\d{2}-\d{2}",
+    signal="|".join(SIGNALS),
+    model=r"[A-Za-z0-9]+",
+    weights=r"[A-Za-z0-9._-]+",
+    associator="|".join(ASSOCIATORS),
+
+
+def stage_params(stage, *sections):
+    """Version and settings of a stage, so that a change of either runs the stage again; the grid is in the paths."""
+    settings = {}
+    for section in sections or (stage,):
+        settings.update({key: value for key, value in config[section].items() if key not in GRID_KEYS})
+    return {"stage_version": STAGE_VERSIONS[stage], "settings": settings}
+
+
+def window_of_day(wildcards):
+    """The part of a day that belongs to the run."""
+    return [moment.isoformat() for moment in windows.day_window(wildcards.date, STARTTIME, ENDTIME)]
+
+
+def made_by_run(*paths):
+    """The synthetic archive, if one of the paths lies in it; else those of the paths that are files."""
+    inside = [path for path in paths if path and path.startswith(f"{RESULTS}/synthetic")]
+    return ["<results>/synthetic"] if inside else [path for path in paths if path and Path(path).is_file()]
+
+
+def archive(wildcards):
+    """What the download stage reads, as far as it is files of ours."""
+    return made_by_run(config["download"]["path"], *config["download"]["inventory"])
+
+
+def reference(wildcards):
+    """What the catalogs are held against."""
+    return made_by_run(*configuration.files_of(config["analyze"]["reference"]))
+
+
+def velocity_file(wildcards):
+    """The velocity model, where it is a file."""
+    return made_by_run(config["associate"]["velocity_model"].get("file"))
+
+
+def signal_of_day(wildcards):
+    """The waveforms that a picker reads: downloaded, or denoised."""
+    if wildcards.signal == "none":
+        return f"<results>/waveforms/{wildcards.date}"
+    return f"<results>/denoised/{wildcards.signal}/{wildcards.date}"
+
+
+def denoiser(wildcards):
+    """The denoiser's weights, where the method is a model."""
+    if wildcards.signal != "deepdenoiser":
+        return []
+    return f"<results>/models/DeepDenoiser/{config['denoise']['weights']}/model.safetensors"
+
+
+def picks_around_day(wildcards):
+    """Picks of the day before, the day and the day after: events at midnight have picks in two."""
+    folder = f"<results>/picks/{wildcards.signal}/{wildcards.model}/{wildcards.weights}"
+    return [f"{folder}/{day}.parquet" for day in windows.neighbours(wildcards.date, DAYS)]
+
+
+def picks_of_run(wildcards):
+    """All tables of picks."""
+    return [f"<results>/picks/{picks}/{day}.parquet" for picks in PICK_SETS for day in DAYS]
+
+
+def weights_of_run(wildcards):
+    """All weights that the run needs."""
+    pairs = [f"{pair.model}/{pair.weights}" for pair in CANDIDATES]
+    if "deepdenoiser" in SIGNALS:
+        pairs.append(f"DeepDenoiser/{config['denoise']['weights']}")
+    return [f"<results>/models/{pair}/model.safetensors" for pair in pairs]
+
+
+def catalogs_of_run(name):
+    """One file of each catalog of the run."""
+    return [f"<results>/catalog/{catalog}/{name}" for catalog in CATALOGS]
+
+
+def announce():
+    """Say what the run is, once, before it starts."""
+    for warning in GRID_WARNINGS:
+        logger.warning(warning)
+    stations = plan.count_stations(
+        config["download"]["inventory"], f"{RESULTS}/inventory/stations.parquet", config["download"]["stations"]
+    )
+    if stations is None and made_by_run(config["download"]["path"]) == ["<results>/synthetic"]:
+        stations = configuration.n_synthetic_stations(config["synthesize"])
+    shares = [
+        (end - start) / windows.ONE_DAY for start, end in (windows.day_window(day, STARTTIME, ENDTIME) for day in DAYS)
+    ]
+    logger.info(plan.sentence(config["run"], plan.make_plan(config, CANDIDATES, stations, shares)))
+
+
+if workflow.is_main_process:
+    announce()
