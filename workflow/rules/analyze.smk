@@ -25,7 +25,7 @@ rule analyze:
         mem_mb=4000,
         runtime=60,
     conda:
-        "../../envs/cpu.yaml"
+        "../../envs/pickflow.yaml"
     script:
         "../../scripts/analyze.py"
 
@@ -56,6 +56,6 @@ rule report:
         mem_mb=4000,
         runtime=60,
     conda:
-        "../../envs/cpu.yaml"
+        "../../envs/pickflow.yaml"
     script:
         "../../scripts/report.py"

@@ -17,7 +17,7 @@ rule associate:
         mem_mb=4000,
         runtime=120,
     conda:
-        "../../envs/cpu.yaml"
+        "../../envs/pickflow.yaml"
     script:
         "../../scripts/associate.py"
 
@@ -42,6 +42,6 @@ rule catalog:
         mem_mb=4000,
         runtime=30,
     conda:
-        "../../envs/cpu.yaml"
+        "../../envs/pickflow.yaml"
     script:
         "../../scripts/catalog.py"

@@ -10,7 +10,8 @@ from pickflow import config as configuration
 from pickflow import grid, plan, windows
 from pickflow.versions import STAGE_VERSIONS
 
-GRID_KEYS = {"methods", "models", "weights", "pairs"}
+# Keys that stand in the paths: a longer grid must not run again what was done.
+GRID_KEYS = {"pick": {"models", "weights", "pairs"}, "denoise": {"methods"}, "associate": {"methods"}}
 
 
 def read_configuration():
@@ -57,7 +58,8 @@ def stage_params(stage, *sections):
     """Version and settings of a stage, so that a change of either runs the stage again; the grid is in the paths."""
     settings = {}
     for section in sections or (stage,):
-        settings.update({key: value for key, value in config[section].items() if key not in GRID_KEYS})
+        in_paths = GRID_KEYS.get(section, set())
+        settings.update({key: value for key, value in config[section].items() if key not in in_paths})
     return {"stage_version": STAGE_VERSIONS[stage], "settings": settings}
 
 

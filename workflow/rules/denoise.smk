@@ -19,6 +19,6 @@ rule denoise:
         runtime=120,
         **GPU,
     conda:
-        "../../envs/cpu.yaml"
+        "../../envs/pickflow.yaml"
     script:
         "../../scripts/denoise.py"

@@ -17,7 +17,7 @@ rule inventory:
         mem_mb=4000,
         runtime=60,
     conda:
-        "../../envs/cpu.yaml"
+        "../../envs/pickflow.yaml"
     script:
         "../../scripts/inventory.py"
 
@@ -43,6 +43,6 @@ rule download:
         mem_mb=8000,
         runtime=240,
     conda:
-        "../../envs/cpu.yaml"
+        "../../envs/pickflow.yaml"
     script:
         "../../scripts/download.py"

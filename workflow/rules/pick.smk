@@ -21,6 +21,6 @@ rule pick:
         runtime=120,
         **GPU,
     conda:
-        "../../envs/gpu.yaml" if GPU else "../../envs/cpu.yaml"
+        "../../envs/pickflow.yaml"
     script:
         "../../scripts/pick.py"

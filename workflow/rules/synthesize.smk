@@ -13,6 +13,6 @@ rule synthesize:
         mem_mb=4000,
         runtime=30,
     conda:
-        "../../envs/cpu.yaml"
+        "../../envs/pickflow.yaml"
     script:
         "../../scripts/synthesize.py"

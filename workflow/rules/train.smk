@@ -12,6 +12,6 @@ rule train:
         mem_mb=8000,
         runtime=600,
     conda:
-        "../../envs/cpu.yaml"
+        "../../envs/pickflow.yaml"
     script:
         "../../scripts/train.py"

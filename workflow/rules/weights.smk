@@ -10,6 +10,6 @@ rule weights:
         mem_mb=2000,
         runtime=20,
     conda:
-        "../../envs/cpu.yaml"
+        "../../envs/pickflow.yaml"
     script:
         "../../scripts/weights.py"

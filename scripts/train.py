@@ -1,0 +1,1 @@
+"""Rule train: train the small picker and evaluate it."""
