@@ -17,7 +17,8 @@ if __name__ == "__main__":
     manifest = read_table(waveforms / "manifest.parquet", MANIFEST)
     params = build(PickParams, job.params.settings)
     with runtime.station_map(job.threads, job.params.dask_scheduler, f"pick {job.wildcards.date}") as station_map:
-        picks, ledger = pick_day(manifest, waveforms, model, params, window, job.params.device, station_map)
+        picks, ledger, cpu_s = pick_day(manifest, waveforms, model, params, window, runtime.device(job), station_map)
     origin = runtime.origin(job, "pick", job.input.card, waveforms / "manifest.parquet")
     write_table(picks, PICKS, job.output.picks, origin)
     write_table(ledger, PICK_LEDGER, job.output.ledger, origin)
+    runtime.write_timing(job.log.timing, cpu_s, manifest, window)

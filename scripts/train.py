@@ -1,1 +1,21 @@
-"""Rule train: train the small picker and evaluate it."""
+"""Rule train: train the bundled picker and score it on held-out records."""
+
+from pathlib import Path
+
+from tqdm import tqdm
+
+from pickflow import runtime
+
+if __name__ == "__main__":
+    job = runtime.start(snakemake)
+    from pickflow.config import build
+    from pickflow.train import TrainParams, train
+
+    params = build(TrainParams, job.params.settings)
+    with tqdm(total=params.epochs, desc="train", unit="epoch") as bar:
+
+        def show(done, total, losses):
+            bar.update(done - bar.n)
+            bar.set_postfix(losses)
+
+        train(params, Path(job.params.shared), Path(job.output.card).parent, show)

@@ -48,7 +48,7 @@ def load_schema(folder: str | Path) -> dict[str, Any]:
     """
     One JSON schema out of a folder with a file per section.
 
-    ``config.schema.yaml`` describes the top level; each other ``<section>.schema.yaml`` becomes the section of its name.
+    ``config.schema.yaml`` describes the top level; each other ``<section>.schema.yaml`` the section of its name.
     """
     schemas = {path.name.removesuffix(".schema.yaml"): path for path in sorted(Path(folder).glob("*.schema.yaml"))}
     whole = yaml.safe_load(schemas.pop(CONFIG_SCHEMA).read_text())
@@ -200,7 +200,9 @@ def check_paths(config: Mapping[str, Any], made_by_run: str) -> None:
     named = [("download.inventory", path) for path in download["inventory"]]
     if download["source"] in ("sds", "directory"):
         if not download["path"]:
-            raise ConfigError(f"config key download.path is missing; source {download['source']!r} reads files from there")
+            raise ConfigError(
+                f"config key download.path is missing; source {download['source']!r} reads files from there"
+            )
         named.append(("download.path", download["path"]))
     for section in ("analyze", "associate", "download"):
         named += [(section, path) for path in files_of(config[section])]

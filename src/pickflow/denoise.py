@@ -14,7 +14,7 @@ import obspy
 import pandas as pd
 import seisbench.models
 
-from pickflow.io.tables import conform
+from pickflow.io.tables import conform, records
 from pickflow.io.waveforms import read_stream, write_stream
 from pickflow.models.loading import load_model
 from pickflow.provenance import sha256_of_file
@@ -183,7 +183,7 @@ def denoise_day(
     """
     tasks = [
         StationTask(row, source / name, target / name, method, params, model, device, batch_size)
-        for row in manifest.to_dict("records")
+        for row in records(manifest)
         for name in [f"{row['network']}.{row['station']}.mseed"]
     ]
     return conform(pd.DataFrame(list(station_map(denoise_station_day, tasks))), MANIFEST)

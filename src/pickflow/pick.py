@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,7 +19,7 @@ import scipy.signal
 import seisbench.models
 
 from pickflow.codes import band_instrument, is_acceleration
-from pickflow.io.tables import conform
+from pickflow.io.tables import conform, records
 from pickflow.io.waveforms import read_stream
 from pickflow.models.loading import load_model
 from pickflow.provenance import content_id
@@ -183,7 +184,9 @@ def pick_stream(
                 "endtime": _timestamp(pick.end_time),
                 "probability": float(pick.peak_value),
                 # ASSUME a flat response around the corner frequencies of local earthquakes.
-                "amplitude_m_s": np.nan if is_acceleration(first.channel[:2]) else amplitude * scale / sensitivity_counts_per_unit,
+                "amplitude_m_s": np.nan
+                if is_acceleration(first.channel[:2])
+                else amplitude * scale / sensitivity_counts_per_unit,
                 "snr_db": snr_db,
             }
         )
@@ -214,7 +217,7 @@ def measure(stream: obspy.Stream, time: obspy.UTCDateTime, phase: str) -> tuple[
     Returns
     -------
     amplitude : float
-        Peak within 3 s after the pick, above the mean of the noise before it, in the stream's unit; NaN without samples.
+        Peak within 3 s after the pick, above the mean before it, in the stream's unit; NaN without samples.
     snr_db : float
         Peak within 1 s after the pick over the noise's standard deviation, in dB; NaN without samples.
     """
@@ -255,7 +258,7 @@ def _model(folder: Path, device: str) -> seisbench.models.WaveformModel:
     return load_model(folder, device)
 
 
-def pick_station_day(task: StationTask) -> tuple[pd.DataFrame, dict[str, Any]]:
+def pick_station_day(task: StationTask) -> tuple[pd.DataFrame, dict[str, Any], float]:
     """
     Picks of one station-day and its row of the pick ledger; whatever goes wrong becomes a reason.
 
@@ -265,7 +268,16 @@ def pick_station_day(task: StationTask) -> tuple[pd.DataFrame, dict[str, Any]]:
         `PICKS`.
     row : dict
         One row of `PICK_LEDGER`.
+    cpu_s : float
+        CPU time of reading and picking, in s; the start of the worker and the loading of the model are not in it.
     """
+    _model(task.model, task.device)
+    started_s = time.process_time()
+    picks, row = _pick_or_explain(task)
+    return picks, row, time.process_time() - started_s
+
+
+def _pick_or_explain(task: StationTask) -> tuple[pd.DataFrame, dict[str, Any]]:
     code = {key: task.row[key] for key in ("network", "station", "date")}
     nothing = conform(pd.DataFrame(), PICKS)
     if not task.row["usable"]:
@@ -283,7 +295,10 @@ def pick_station_day(task: StationTask) -> tuple[pd.DataFrame, dict[str, Any]]:
     reason, detail = ("resampled", "; ".join(rates)) if rates else ("ok", "")
     longest_s = max(trace.stats.npts * trace.stats.delta for trace in stream)
     if model.in_samples and model.sampling_rate and longest_s < model.in_samples / model.sampling_rate:
-        reason, detail = "too_short", f"longest piece {longest_s:.1f} s, window {model.in_samples / model.sampling_rate:g} s"
+        reason, detail = (
+            "too_short",
+            f"longest piece {longest_s:.1f} s, window {model.in_samples / model.sampling_rate:g} s",
+        )
     elif picks.empty:
         reason, detail = "no_picks", detail
     return picks, {**code, "reason": reason, "detail": detail, **counts}
@@ -297,7 +312,7 @@ def pick_day(
     window: tuple[datetime, datetime],
     device: str,
     station_map: Callable[..., Iterable[Any]],
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+) -> tuple[pd.DataFrame, pd.DataFrame, float]:
     """
     Picks of a day, station by station.
 
@@ -322,12 +337,15 @@ def pick_day(
     -------
     picks, ledger : DataFrame
         `PICKS`, and `PICK_LEDGER` with one row for each row of the manifest.
+    cpu_s : float
+        CPU time of reading and picking, in s.
     """
     tasks = [
         StationTask(row, waveforms / f"{row['network']}.{row['station']}.mseed", model, device, params, window)
-        for row in manifest.to_dict("records")
+        for row in records(manifest)
     ]
     results = list(station_map(pick_station_day, tasks))
-    frames = [picks for picks, _ in results if not picks.empty]
+    frames = [picks for picks, _, _ in results if not picks.empty]
     picks = conform(pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(), PICKS)
-    return picks, conform(pd.DataFrame([row for _, row in results]), PICK_LEDGER)
+    ledger = conform(pd.DataFrame([row for _, row, _ in results]), PICK_LEDGER)
+    return picks, ledger, sum(cpu_s for _, _, cpu_s in results)

@@ -73,7 +73,11 @@ def _codes(path: str) -> set[StationCode]:
 
 
 def make_plan(
-    config: Mapping[str, Any], candidates: Sequence[Candidate], n_stations: int | None, day_share: Sequence[float]
+    config: Mapping[str, Any],
+    candidates: Sequence[Candidate],
+    n_stations: int | None,
+    day_share: Sequence[float],
+    on_gpu: bool,
 ) -> Plan:
     """
     Size of a run.
@@ -88,6 +92,8 @@ def make_plan(
         See `count_stations`.
     day_share : sequence of float
         Which part of each day the run covers, 0 to 1.
+    on_gpu : bool
+        Whether the profile asks for a GPU for picking and denoising.
 
     Returns
     -------
@@ -113,7 +119,6 @@ def make_plan(
     denoising_s = sum(DENOISE_CPU_S[method] for method in methods)
     networks_s = picking_s + (denoising_s if "deepdenoiser" in methods else 0.0)
     associating_s = len(methods) * n_models * sum(ASSOCIATE_CPU_S[name] for name in associators)
-    on_gpu = config["compute"]["gpus"] > 0
     cpu_s = DOWNLOAD_CPU_S + denoising_s + picking_s + associating_s - (networks_s if on_gpu else 0.0)
     gpu_s = networks_s / GPU_SPEED if on_gpu else 0.0
     return Plan(n_stations, n_days, n_jobs, station_days * cpu_s / 3600, station_days * gpu_s / 3600)
@@ -124,8 +129,8 @@ def sentence(run: str, plan: Plan) -> str:
     days = f"{plan.n_days} day{'s' if plan.n_days != 1 else ''}"
     if plan.n_stations is None or plan.cpu_hours is None or plan.gpu_hours is None:
         return (
-            f"run {run}: {days}, {plan.n_jobs} jobs in all; the number of stations is known once the inventory is fetched"
-            f" (snakemake inventory), and with it the CPU- and GPU-hours"
+            f"run {run}: {days}, {plan.n_jobs} jobs in all; the number of stations, and with it the CPU- and GPU-hours,"
+            " is known once the inventory is fetched (snakemake inventory)"
         )
     return (
         f"run {run}: {plan.n_stations} stations x {days} = {plan.n_stations * plan.n_days} station-days,"

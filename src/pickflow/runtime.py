@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
 from tqdm import tqdm
 
+from pickflow.io.atomic import write_text
 from pickflow.provenance import provenance, sha256_of_file
+from pickflow.windows import ONE_DAY
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -143,9 +147,35 @@ def _on_dask(client: Any, function: Callable[[Item], Result], items: list[Item],
 def origin(job: Any, stage: str, *inputs: str | Path) -> dict[str, Any]:
     """Provenance of what a job writes: its settings and the digests of the inputs named, by their path in the run."""
     digests = {_path_in_run(path): sha256_of_file(path) for path in inputs}
-    return provenance(stage, job.params.settings if "settings" in job.params.keys() else {}, digests)
+    return provenance(stage, job.params.get("settings", {}), digests)
 
 
 def _path_in_run(path: str | Path) -> str:
     parts = Path(path).parts
     return "/".join(parts[parts.index("results") + 2 :] if "results" in parts else parts[-1:])
+
+
+def device(job: Any) -> str:
+    """
+    Torch device that a job computes on: a GPU if its resources ask for one.
+
+    Raises
+    ------
+    ValueError
+        If it asks for one and there is none: hours of computing on the CPU instead would be a bad surprise.
+    """
+    if not job.resources.get("gpu"):
+        return "cpu"
+    import torch
+
+    if not torch.cuda.is_available():
+        raise ValueError(
+            "the job asks for a GPU (resource gpu) and torch finds none; remove the request or the driver's fault"
+        )
+    return "cuda"
+
+
+def write_timing(path: str | Path, cpu_s: float, manifest: Any, window: tuple[datetime, datetime]) -> None:
+    """Say in a file beside the log how long the stations of a day took; tables hold no times of running."""
+    covered = manifest.loc[manifest["usable"], "coverage"].sum() * (window[1] - window[0]) / ONE_DAY
+    write_text(path, json.dumps({"cpu_s": round(cpu_s, 3), "full_station_days": round(float(covered), 6)}) + "\n")

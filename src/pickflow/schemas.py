@@ -36,6 +36,7 @@ REASONS: dict[str, Reason] = {
     "gap_too_long": Reason("less of the day is covered than download.min_coverage", False),
     "dead_channel": Reason("every component is constant", False),
     "wrong_rate_unusable": Reason("the sampling rates of the components disagree", False),
+    "download_failed": Reason("reading or judging this record failed in an unforeseen way, see the log", False),
     "denoise_failed": Reason("the denoiser failed on this record", False),
     "pick_failed": Reason("the picker failed on this record", False),
     "too_short": Reason("every piece is shorter than the model's window", True),

@@ -116,5 +116,3 @@ def _convert(name: str, weights: str, tensors: Path, metadata: Path, folder: str
         raise ValueError(f"{tensors}: not the weights of a {name} ({type(error).__name__}: {error})") from error
     model._weights_metadata = content
     return write_model(folder, model.state_dict(), describe(model, name, weights))
-
-

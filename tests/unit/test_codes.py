@@ -1,4 +1,5 @@
 import pytest
+
 from pickflow.codes import StationCode, is_acceleration, matches, parse_station, rank
 
 

@@ -2,6 +2,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
 from pickflow.config import ConfigError, build, check_paths, complete, load_schema, place, read_config
 
 ROOT = Path(__file__).parents[2]

@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 import seisbench.models
 import torch
+
 from pickflow.denoise import DenoiseParams, bandpass, deepdenoise, denoise_day
 from pickflow.io.waveforms import read_stream, write_stream
 from pickflow.schemas import MANIFEST
@@ -59,7 +60,13 @@ def test_a_record_that_cannot_be_denoised_is_a_reason(tmp_path):
     write_stream(sine(5.0), source / "XX.AAA.mseed")
     write_stream(sine(0.5, rate_hz=2.0), source / "XX.BBB.mseed")
     row = {name: "" for name in MANIFEST.schema.names} | {"network": "XX", "date": "2020-01-01", "n_gaps": 0}
-    row |= {"usable": True, "reason": "ok", "sampling_rate_hz": 1.0, "coverage": 1.0, "sensitivity_counts_per_unit": 1.0}
+    row |= {
+        "usable": True,
+        "reason": "ok",
+        "sampling_rate_hz": 1.0,
+        "coverage": 1.0,
+        "sensitivity_counts_per_unit": 1.0,
+    }
     manifest = pd.DataFrame([{**row, "station": "AAA"}, {**row, "station": "BBB"}])
     cleaned = denoise_day(manifest, source, target, "bandpass", PARAMS, None, "cpu", 8, map)
     assert list(cleaned["reason"]) == ["ok", "denoise_failed"]

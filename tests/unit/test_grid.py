@@ -1,4 +1,5 @@
 import pytest
+
 from pickflow.config import ConfigError
 from pickflow.grid import Candidate, resolve_grid
 

@@ -4,6 +4,7 @@ import numpy as np
 import obspy
 import pandas as pd
 import pytest
+
 from pickflow.io.waveforms import write_stream
 from pickflow.pick import PickParams, annotate_arguments, measure, pick_day, pick_stream, prepare, resample
 from pickflow.schemas import MANIFEST
@@ -103,7 +104,8 @@ def test_resampling_keeps_a_sine():
 
 
 @pytest.mark.parametrize(
-    ("components", "names"), [("ZNE", "ZNE"), ("Z12", "Z12"), ("Z23", "Z12"), ("123", "Z12"), ("Z", "Z"), ("UVW", "Z12")]
+    ("components", "names"),
+    [("ZNE", "ZNE"), ("Z12", "Z12"), ("Z23", "Z12"), ("123", "Z12"), ("Z", "Z"), ("UVW", "Z12")],
 )
 def test_components_are_named_as_pickers_know_them(components, names):
     ready, _, _ = prepare(make_stream(components), 100.0)
@@ -145,7 +147,7 @@ def test_every_station_of_the_day_has_a_row_whatever_happens(tmp_path, monkeypat
     common = {name: "" for name in MANIFEST.schema.names} | {"network": "XX", "date": "2020-01-01", "n_gaps": 0}
     numbers = {"sampling_rate_hz": 100.0, "coverage": 1.0, "sensitivity_counts_per_unit": np.nan}
     manifest = pd.DataFrame([{**common, **numbers, **row} for row in rows])
-    picks, ledger = pick_day(manifest, tmp_path, tmp_path / "model", PARAMS, WINDOW, "cpu", map)
+    picks, ledger, cpu_s = pick_day(manifest, tmp_path, tmp_path / "model", PARAMS, WINDOW, "cpu", map)
     assert dict(zip(ledger["station"], ledger["reason"], strict=True)) == {
         "AAA": "ok",
         "BBB": "too_short",
@@ -154,3 +156,4 @@ def test_every_station_of_the_day_has_a_row_whatever_happens(tmp_path, monkeypat
     }
     assert "CCC.mseed" in ledger["detail"][2]
     assert set(picks["station"]) == {"AAA", "BBB"}
+    assert cpu_s > 0

@@ -4,6 +4,7 @@ import sys
 import time
 
 import pytest
+
 from pickflow.runtime import log_to, station_map
 
 

@@ -1,5 +1,6 @@
 import pandas as pd
 import pytest
+
 from pickflow.io.atomic import atomic_path, write_text
 from pickflow.io.tables import conform, read_provenance, read_table, read_tables, write_table
 from pickflow.schemas import MANIFEST, REASONS, STATIONS, worst

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import seisbench.models
 import torch
+
 from pickflow.models.cards import read_card
 from pickflow.models.loading import load_model
 from pickflow.weights import fetch_weights

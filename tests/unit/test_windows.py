@@ -1,8 +1,10 @@
+import itertools
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from pickflow.windows import ONE_DAY, day_window, days_between, neighbours, parse_time
 
 moments = st.datetimes(datetime(1990, 1, 1), datetime(2040, 1, 1)).map(lambda moment: moment.replace(tzinfo=UTC))
@@ -35,7 +37,7 @@ def test_the_days_cover_the_range_once(start, length):
     parts = [day_window(day, start, end) for day in days_between(start, end)]
     assert parts[0][0] == start
     assert parts[-1][1] == end
-    assert all(earlier[1] == later[0] for earlier, later in zip(parts, parts[1:], strict=False))
+    assert all(earlier[1] == later[0] for earlier, later in itertools.pairwise(parts))
     assert all(timedelta(0) < after - before <= ONE_DAY for before, after in parts)
 
 

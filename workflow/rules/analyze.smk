@@ -15,17 +15,17 @@ rule analyze:
         "<logs>/analyze/summary.log",
     benchmark:
         "<benchmarks>/analyze/summary.tsv"
+    conda:
+        "../../envs/pickflow.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=60,
     params:
         **stage_params("analyze"),
         run=config["run"],
         starttime=config["starttime"],
         endtime=config["endtime"],
         catalogs=CATALOGS,
-    resources:
-        mem_mb=4000,
-        runtime=60,
-    conda:
-        "../../envs/pickflow.yaml"
     script:
         "../../scripts/analyze.py"
 
@@ -48,14 +48,14 @@ rule report:
         "<logs>/report/report.log",
     benchmark:
         "<benchmarks>/report/report.tsv"
+    conda:
+        "../../envs/pickflow.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=60,
     params:
         stage_version=STAGE_VERSIONS["analyze"],
         config=config,
         catalogs=CATALOGS,
-    resources:
-        mem_mb=4000,
-        runtime=60,
-    conda:
-        "../../envs/pickflow.yaml"
     script:
         "../../scripts/report.py"

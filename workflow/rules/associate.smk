@@ -10,21 +10,23 @@ rule associate:
         "<logs>/associate/{signal}.{model}.{weights}.{associator}.{date}.log",
     benchmark:
         "<benchmarks>/associate/{signal}.{model}.{weights}.{associator}.{date}.tsv"
-    params:
-        **stage_params("associate"),
-        window=window_of_day,
+    conda:
+        "../../envs/pickflow.yaml"
     resources:
         mem_mb=4000,
         runtime=120,
-    conda:
-        "../../envs/pickflow.yaml"
+    params:
+        **stage_params("associate"),
+        window=window_of_day,
     script:
         "../../scripts/associate.py"
 
 
 rule catalog:
     input:
-        events=expand("<results>/events/{{signal}}/{{model}}/{{weights}}/{{associator}}/{date}.events.parquet", date=DAYS),
+        events=expand(
+            "<results>/events/{{signal}}/{{model}}/{{weights}}/{{associator}}/{date}.events.parquet", date=DAYS
+        ),
         assignments=expand(
             "<results>/events/{{signal}}/{{model}}/{{weights}}/{{associator}}/{date}.assignments.parquet", date=DAYS
         ),
@@ -36,12 +38,12 @@ rule catalog:
         quakeml="<results>/catalog/{signal}/{model}/{weights}/{associator}/catalog.quakeml",
     log:
         "<logs>/catalog/{signal}.{model}.{weights}.{associator}.log",
-    params:
-        stage_version=STAGE_VERSIONS["associate"],
+    conda:
+        "../../envs/pickflow.yaml"
     resources:
         mem_mb=4000,
         runtime=30,
-    conda:
-        "../../envs/pickflow.yaml"
+    params:
+        stage_version=STAGE_VERSIONS["associate"],
     script:
         "../../scripts/catalog.py"

@@ -12,14 +12,14 @@ from pickflow.versions import STAGE_VERSIONS
 
 # Keys that stand in the paths: a longer grid must not run again what was done.
 GRID_KEYS = {"pick": {"models", "weights", "pairs"}, "denoise": {"methods"}, "associate": {"methods"}}
+SHARED = os.environ.get("PICKFLOW_SHARED", "../shared")
 
 
 def read_configuration():
     """Check and complete the configuration, and decide the grid of models and weights."""
     schema = configuration.load_schema(Path(workflow.basedir, "workflow/schemas"))
     completed = configuration.complete(config, schema)
-    shared = os.environ.get("PICKFLOW_SHARED", "../shared")
-    completed = configuration.place(completed, {"results": f"results/{completed['run']}", "shared": shared})
+    completed = configuration.place(completed, {"results": f"results/{completed['run']}", "shared": SHARED})
     configuration.check_paths(completed, made_by_run=f"results/{completed['run']}/")
     section, sources = completed["pick"], completed["weights"]
     candidates, warnings = grid.resolve_grid(
@@ -39,8 +39,6 @@ STARTTIME, ENDTIME = (windows.parse_time(config[key]) for key in ("starttime", "
 DAYS = windows.days_between(STARTTIME, ENDTIME)
 SIGNALS = grid.denoisers(config)
 ASSOCIATORS = config["associate"]["methods"]
-GPU = {"gpu": config["compute"]["gpus"]} if config["compute"]["gpus"] else {}
-DEVICE = "cuda" if GPU else "cpu"
 # The catalogs of the run, each a path below picks/, events/ and catalog/.
 PICK_SETS = [f"{signal}/{pair.model}/{pair.weights}" for signal in SIGNALS for pair in CANDIDATES]
 CATALOGS = [f"{picks}/{associator}" for picks in PICK_SETS for associator in ASSOCIATORS]
@@ -135,11 +133,12 @@ def announce():
         config["download"]["inventory"], f"{RESULTS}/inventory/stations.parquet", config["download"]["stations"]
     )
     if stations is None and made_by_run(config["download"]["path"]) == ["<results>/synthetic"]:
-        stations = configuration.n_synthetic_stations(config["synthesize"])
+        stations = len(config["synthesize"]["stations"])
     shares = [
         (end - start) / windows.ONE_DAY for start, end in (windows.day_window(day, STARTTIME, ENDTIME) for day in DAYS)
     ]
-    logger.info(plan.sentence(config["run"], plan.make_plan(config, CANDIDATES, stations, shares)))
+    on_gpu = "gpu" in workflow.resource_settings.overwrite_resources.get("pick", {})
+    logger.info(plan.sentence(config["run"], plan.make_plan(config, CANDIDATES, stations, shares, on_gpu)))
 
 
 if workflow.is_main_process:

@@ -8,17 +8,15 @@ rule denoise:
         "<logs>/denoise/{signal}.{date}.log",
     benchmark:
         "<benchmarks>/denoise/{signal}.{date}.tsv"
-    params:
-        **stage_params("denoise"),
-        batch_size=config["pick"]["batch_size"],
-        device=DEVICE,
-        dask_scheduler=config["compute"]["dask_scheduler"],
+    conda:
+        "../../envs/pickflow.yaml"
     threads: config["compute"]["threads"]
     resources:
         mem_mb=8000,
         runtime=120,
-        **GPU,
-    conda:
-        "../../envs/pickflow.yaml"
+    params:
+        **stage_params("denoise"),
+        batch_size=config["pick"]["batch_size"],
+        dask_scheduler=config["compute"]["dask_scheduler"],
     script:
         "../../scripts/denoise.py"

@@ -8,16 +8,15 @@ rule inventory:
         "<logs>/inventory/stations.log",
     benchmark:
         "<benchmarks>/inventory/stations.tsv"
+    conda:
+        "../../envs/pickflow.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=60,
     params:
         **stage_params("inventory", "download"),
         starttime=config["starttime"],
         endtime=config["endtime"],
-        cache=f"{RESULTS}/cache",
-    resources:
-        mem_mb=4000,
-        runtime=60,
-    conda:
-        "../../envs/pickflow.yaml"
     script:
         "../../scripts/inventory.py"
 
@@ -33,16 +32,15 @@ rule download:
         "<logs>/download/{date}.log",
     benchmark:
         "<benchmarks>/download/{date}.tsv"
-    params:
-        **stage_params("download"),
-        window=window_of_day,
-        cache=f"{RESULTS}/cache",
-        dask_scheduler=config["compute"]["dask_scheduler"],
+    conda:
+        "../../envs/pickflow.yaml"
     threads: config["compute"]["threads"]
     resources:
         mem_mb=8000,
         runtime=240,
-    conda:
-        "../../envs/pickflow.yaml"
+    params:
+        **stage_params("download"),
+        window=window_of_day,
+        dask_scheduler=config["compute"]["dask_scheduler"],
     script:
         "../../scripts/download.py"

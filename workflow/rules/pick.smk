@@ -8,19 +8,18 @@ rule pick:
         ledger="<results>/picks/{signal}/{model}/{weights}/{date}.ledger.parquet",
     log:
         "<logs>/pick/{signal}.{model}.{weights}.{date}.log",
+        timing="<logs>/pick/{signal}.{model}.{weights}.{date}.timing.json",
     benchmark:
         "<benchmarks>/pick/{signal}.{model}.{weights}.{date}.tsv"
-    params:
-        **stage_params("pick"),
-        window=window_of_day,
-        device=DEVICE,
-        dask_scheduler=config["compute"]["dask_scheduler"],
+    conda:
+        "../../envs/pickflow.yaml"
     threads: config["compute"]["threads"]
     resources:
         mem_mb=8000,
         runtime=120,
-        **GPU,
-    conda:
-        "../../envs/pickflow.yaml"
+    params:
+        **stage_params("pick"),
+        window=window_of_day,
+        dask_scheduler=config["compute"]["dask_scheduler"],
     script:
         "../../scripts/pick.py"

@@ -5,14 +5,14 @@ rule synthesize:
         "<logs>/synthesize/synthetic.log",
     benchmark:
         "<benchmarks>/synthesize/synthetic.tsv"
+    conda:
+        "../../envs/pickflow.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=30,
     params:
         **stage_params("synthesize"),
         starttime=config["starttime"],
         endtime=config["endtime"],
-    resources:
-        mem_mb=4000,
-        runtime=30,
-    conda:
-        "../../envs/pickflow.yaml"
     script:
         "../../scripts/synthesize.py"

@@ -5,13 +5,13 @@ rule train:
         evaluation="<results>/trained/evaluation.json",
     log:
         "<logs>/train/train.log",
-    params:
-        **stage_params("train"),
-        checkpoints=f"{RESULTS}/cache/train",
+    conda:
+        "../../envs/pickflow.yaml"
     resources:
         mem_mb=8000,
         runtime=600,
-    conda:
-        "../../envs/pickflow.yaml"
+    params:
+        **stage_params("train"),
+        shared=SHARED,
     script:
         "../../scripts/train.py"

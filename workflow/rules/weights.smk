@@ -4,12 +4,12 @@ rule weights:
         card="<results>/models/{model}/{weights}/card.json",
     log:
         "<logs>/weights/{model}.{weights}.log",
-    params:
-        **stage_params("weights"),
+    conda:
+        "../../envs/pickflow.yaml"
     resources:
         mem_mb=2000,
         runtime=20,
-    conda:
-        "../../envs/pickflow.yaml"
+    params:
+        **stage_params("weights"),
     script:
         "../../scripts/weights.py"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable
 from pathlib import Path
 
 import obspy
 import pandas as pd
 
+from pickflow.io.atomic import atomic_path
 from pickflow.io.tables import conform
 from pickflow.schemas import STATIONS
 
@@ -44,3 +46,11 @@ def stations_table(inventory: obspy.Inventory) -> pd.DataFrame:
         for station in sorted(network, key=lambda station: station.start_date or obspy.UTCDateTime(0))
     }
     return conform(pd.DataFrame(list(rows.values()), columns=STATIONS.schema.names), STATIONS)
+
+
+def write_inventory(inventory: obspy.Inventory, path: str | Path) -> None:
+    """Write StationXML atomically, stamped with a fixed time: the same stations give the same bytes."""
+    stamped = copy.copy(inventory)
+    stamped.created = obspy.UTCDateTime(0)
+    with atomic_path(path) as temporary:
+        stamped.write(str(temporary), format="STATIONXML")

@@ -105,3 +105,8 @@ def read_provenance(path: str | Path) -> dict[str, Any]:
     """Provenance that `write_table` put into a Parquet file."""
     metadata = pq.read_schema(path).metadata or {}
     return json.loads(metadata.get(PROVENANCE_KEY, b"{}"))
+
+
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows of a table as dictionaries."""
+    return [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]

@@ -9,10 +9,12 @@ import obspy
 
 from pickflow.io.atomic import atomic_path
 
+STEIM2_REACH = 2**29  # differences beyond have no place in STEIM2
+
 
 def write_stream(stream: obspy.Stream, path: str | Path) -> None:
     """
-    Write MiniSEED atomically: STEIM2 for integers, as they are for floats.
+    Write MiniSEED atomically: STEIM2 for integers that it can hold, the rest as it is.
 
     Raises
     ------
@@ -33,6 +35,8 @@ def _encodable(trace: obspy.Trace) -> obspy.Trace:
     samples = np.ma.getdata(trace.data)
     if samples.dtype.kind in "iu":
         samples = samples.astype(np.int32)
+        if samples.size > 1 and np.ptp(samples.astype(np.int64)) >= STEIM2_REACH:
+            header["mseed"] = {"encoding": "INT32"}
     elif samples.dtype != np.float32:
         samples = samples.astype(np.float64)
     return obspy.Trace(np.ascontiguousarray(samples), header)

@@ -70,7 +70,9 @@ def read_card(folder: str | Path) -> dict[str, Any]:
     try:
         return json.loads(path.read_text())
     except FileNotFoundError as error:
-        raise ValueError(f"{folder}: no {CARD_FILE}; a model is a folder with {TENSORS_FILE} and {CARD_FILE}") from error
+        raise ValueError(
+            f"{folder}: no {CARD_FILE}; a model is a folder with {TENSORS_FILE} and {CARD_FILE}"
+        ) from error
     except ValueError as error:
         raise ValueError(f"{path}: not JSON ({error})") from error
 

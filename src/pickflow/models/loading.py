@@ -50,7 +50,9 @@ def load_model(folder: str | Path, device: str = "cpu") -> seisbench.models.Wave
     try:
         model.load_state_dict(read_state(folder))
     except RuntimeError as error:
-        raise ValueError(f"{folder}: the tensors do not fit {card['model']} as its card describes it: {error}") from error
+        raise ValueError(
+            f"{folder}: the tensors do not fit {card['model']} as its card describes it: {error}"
+        ) from error
     model.default_args.update(card["default_args"])
     return model.to(torch.device(device)).eval()
 

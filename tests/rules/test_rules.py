@@ -1,0 +1,122 @@
+"""Each rule, run by Snakemake on waveforms of a small synthetic network, keeps its contract."""
+
+import json
+
+import obspy
+import pandas as pd
+import pytest
+from pickflow.io.tables import read_provenance, read_table
+from pickflow.schemas import ASSIGNMENTS, EVENTS, LEDGER, MANIFEST, MATCHES, PICK_LEDGER, PICKS, STATIONS
+
+from tests.snakemake_runner import SMALL, snakemake
+
+DAYS = ["2026-01-15", "2026-01-16"]
+PICKER = "PickflowNet/bundled"
+CATALOG = f"none/{PICKER}/pyocto"
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def make(tmp_path_factory):
+    """Make a target with all that it needs, and give its path."""
+    directory = tmp_path_factory.mktemp("rules")
+
+    def make_target(target):
+        snakemake(f"results/small/{target}", directory=directory, config=SMALL)
+        return directory / "results" / "small" / target
+
+    return make_target
+
+
+def test_synthesize_makes_an_archive_with_its_truth(make):
+    folder = make("synthetic")
+    assert len(list(folder.glob("sds/2026/*/*/*.D/*.016"))) >= 36
+    assert len(obspy.read_events(str(folder / "truth.quakeml"))) >= len(
+        obspy.read_events(str(folder / "reference.quakeml"))
+    )
+
+
+def test_inventory_lists_the_stations_asked_for(make):
+    stations = read_table(make("inventory/stations.parquet"), STATIONS)
+    assert len(stations) == 12
+    assert stations["latitude_deg"].notna().all()
+
+
+def test_download_writes_a_row_for_every_station(make):
+    folder = make(f"waveforms/{DAYS[0]}")
+    manifest = read_table(folder / "manifest.parquet", MANIFEST)
+    assert len(manifest) == 12
+    assert {path.stem for path in folder.glob("*.mseed")} == {
+        f"{row.network}.{row.station}" for row in manifest.itertuples() if row.usable
+    }
+    assert read_provenance(folder / "manifest.parquet")["stage"] == "download"
+
+
+def test_weights_writes_a_model_with_its_card(make):
+    card = json.loads(make(f"models/{PICKER}/card.json").read_text())
+    assert card["model"] == "PickflowNet"
+    assert len(card["sha256"]) == 64
+
+
+def test_denoise_leaves_the_codes_and_filters_the_samples(make):
+    clean = make(f"denoised/bandpass/{DAYS[0]}")
+    raw = make(f"waveforms/{DAYS[0]}")
+    one, two = (obspy.read(str(next(iter(sorted(folder.glob("*.mseed")))))) for folder in (raw, clean))
+    assert [trace.id for trace in one] == [trace.id for trace in two]
+    assert one[0].stats.starttime == two[0].stats.starttime
+    assert abs(two[0].data.mean()) < abs(one[0].data).max() * 0.01
+
+
+def test_pick_finds_arrivals_inside_its_day_only(make):
+    path = make(f"picks/none/{PICKER}/{DAYS[0]}.parquet")
+    picks = read_table(path, PICKS)
+    assert {"P", "S"} == set(picks["phase"])
+    assert (picks["time"] >= pd.Timestamp(SMALL["starttime"])).all()
+    assert (picks["time"] < pd.Timestamp(DAYS[1], tz="UTC")).all()
+    ledger = read_table(path.with_name(f"{DAYS[0]}.ledger.parquet"), PICK_LEDGER)
+    assert len(ledger) == 12
+    assert ledger["n_p"].sum() + ledger["n_s"].sum() == len(picks)
+
+
+def test_associate_assigns_picks_that_exist(make):
+    events = make(f"events/{CATALOG}/{DAYS[1]}.events.parquet")
+    assignments = read_table(events.with_name(f"{DAYS[1]}.assignments.parquet"), ASSIGNMENTS)
+    picks = pd.concat(read_table(make(f"picks/none/{PICKER}/{day}.parquet"), PICKS) for day in DAYS)
+    assert set(assignments["pick_id"]) <= set(picks["pick_id"])
+    assert set(assignments["event_id"]) == set(read_table(events, EVENTS)["event_id"])
+
+
+def test_catalog_is_the_same_in_every_format(make):
+    table = read_table(make(f"catalog/{CATALOG}/catalog.parquet"), EVENTS)
+    quakeml = obspy.read_events(str(make(f"catalog/{CATALOG}/catalog.quakeml")))
+    text = pd.read_csv(make(f"catalog/{CATALOG}/catalog.csv"))
+    assert len(table) == len(quakeml) == len(text) > 0
+    assert [event.preferred_origin().time for event in quakeml] == [
+        obspy.UTCDateTime(time.isoformat()) for time in table["time"]
+    ]
+
+
+def test_analyze_accounts_for_every_station_day(make):
+    summary = json.loads(make("summary.json").read_text())
+    ledger = read_table(make("analysis/ledger.parquet"), LEDGER)
+    assert len(ledger) == summary["station_days"] == sum(summary["ledger"].values()) == 24
+    catalog = summary["catalogs"][0]
+    assert catalog["reference"]["matched"] <= catalog["reference"]["n"]
+    matches = read_table(make(f"analysis/{CATALOG}/matches.parquet"), MATCHES)
+    found = matches["reference_id"].notna() & matches["event_id"].notna()
+    assert found.sum() == catalog["reference"]["matched"]
+
+
+def test_report_is_one_page_without_requests(make):
+    page = make("report.html").read_text()
+    assert "small" in page
+    assert 'src="http' not in page
+    assert "<script" not in page
+
+
+def test_train_goes_from_configuration_to_a_model_that_picks(tmp_path):
+    tiny = {"real_data": "synthetic_only", "epochs": 1, "steps_per_epoch": 2, "batch_size": 4, "n_signals": 8, "n_noise": 4}
+    snakemake("results/small/trained/card.json", directory=tmp_path, config={**SMALL, "train": tiny})
+    card = json.loads((tmp_path / "results/small/trained/card.json").read_text())
+    assert card["model"] == "PickflowNet"
+    assert card["parent"] is None

@@ -1,0 +1,62 @@
+import pandas as pd
+import pytest
+
+from pickflow.grid import Candidate
+from pickflow.io.tables import write_table
+from pickflow.plan import count_stations, make_plan, sentence
+from pickflow.schemas import STATIONS
+
+STATION_XML = """<?xml version="1.0"?>
+<FDSNStationXML xmlns="http://www.fdsn.org/xml/station/1" schemaVersion="1.2">
+  <Network code="CI"><Station code="AAA"/><Station code="BBB"/></Network>
+  <Network code="PB"><Station code="CCC"/></Network>
+</FDSNStationXML>"""
+
+
+def config(methods=("none",), associators=("pyocto",)):
+    return {"denoise": {"methods": list(methods)}, "associate": {"methods": list(associators)}}
+
+
+@pytest.mark.parametrize(
+    ("patterns", "expected"), [(["CI.*"], 2), (["*.*"], 3), (["CI.AAA", "XX.NEW"], 2), (["*.CCC", "CI.AAA"], 2)]
+)
+def test_stations_are_counted_in_the_station_xml(tmp_path, patterns, expected):
+    path = tmp_path / "stations.xml"
+    path.write_text(STATION_XML)
+    assert count_stations([str(path)], tmp_path / "none.parquet", patterns) == expected
+
+
+def test_a_fetched_inventory_counts_more_than_a_guess(tmp_path):
+    row = {"network": "XX", "station": "A", "latitude_deg": 1.0, "longitude_deg": 1.0, "elevation_m": 0.0}
+    write_table(pd.DataFrame([row]), STATIONS, tmp_path / "stations.parquet", {})
+    assert count_stations([], tmp_path / "stations.parquet", ["*.*"]) == 1
+
+
+def test_only_the_server_knows_what_a_wildcard_means(tmp_path):
+    assert count_stations([], tmp_path / "none.parquet", ["CI.*"]) is None
+    assert count_stations([], tmp_path / "none.parquet", ["CI.AAA", "CI.BBB"]) == 2
+
+
+def test_the_plan_grows_with_stations_days_and_models():
+    one = make_plan(config(), [Candidate("PhaseNet", "x")], 10, [1.0], on_gpu=False)
+    ten_days = make_plan(config(), [Candidate("PhaseNet", "x")], 10, [1.0] * 10, on_gpu=False)
+    two_models = make_plan(
+        config(), [Candidate("PhaseNet", "x"), Candidate("EQTransformer", "y")], 10, [1.0], on_gpu=False
+    )
+    assert ten_days.cpu_hours == pytest.approx(10 * one.cpu_hours)
+    assert two_models.cpu_hours > one.cpu_hours
+    assert ten_days.n_jobs > two_models.n_jobs > one.n_jobs
+
+
+def test_a_gpu_takes_the_networks_off_the_cpu():
+    on_cpu, on_gpu = (make_plan(config(), [Candidate("PhaseNet", "x")], 10, [1.0], on_gpu=gpu) for gpu in (False, True))
+    assert on_cpu.gpu_hours == 0
+    assert 0 < on_gpu.gpu_hours < on_cpu.cpu_hours
+    assert on_gpu.cpu_hours < on_cpu.cpu_hours
+
+
+def test_the_plan_is_a_sentence():
+    plan = make_plan(config(), [Candidate("PhaseNet", "x")], 100, [1.0] * 365, on_gpu=False)
+    assert "100 stations x 365 days = 36500 station-days" in sentence("year", plan)
+    unknown = make_plan(config(), [Candidate("PhaseNet", "x")], None, [1.0], on_gpu=False)
+    assert "snakemake inventory" in sentence("year", unknown)
