@@ -1,0 +1,67 @@
+"""Which data centre holds what: EIDA's routing service and EarthScope's federator."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from typing import NamedTuple
+
+from pickflow.codes import StationCode
+from pickflow.download.params import FdsnParams
+from pickflow.download.webservice import post
+
+ROUTING_URLS = {
+    "eida-routing": "https://www.orfeus-eu.org/eidaws/routing/1/query",
+    "iris-federator": "https://service.earthscope.org/irisws/fedcatalog/1/query",
+}
+FEDERATOR_KEYS = {"dataselect": "DATASELECTSERVICE", "station": "STATIONSERVICE"}
+
+
+class Route(NamedTuple):
+    """Base URL of a data centre, and the request lines that it answers."""
+
+    base: str
+    lines: list[str]
+
+    def serves(self, code: StationCode) -> bool:
+        """Whether a request line is about a station."""
+        return any(all(map(fnmatchcase, code, line.split()[:2])) for line in self.lines)
+
+
+def routes(service: str, lines: list[str], params: FdsnParams) -> list[Route]:
+    """
+    Ask the routing service who answers the lines of a request.
+
+    Parameters
+    ----------
+    service : str
+        ``dataselect`` or ``station``.
+    lines : list of str
+        ``NET STA LOC CHA start end``, wildcards allowed.
+    params : FdsnParams
+        With `routing` set.
+
+    Returns
+    -------
+    list of Route
+        In the order of the answer; empty if nobody has any of it.
+    """
+    header = [f"service={service}", "format=post"] if params.routing == "eida-routing" else ["format=request"]
+    url = ROUTING_URLS[str(params.routing)]
+    answer = post(url, "\n".join([*header, *lines, ""]).encode(), params).decode(errors="replace")
+    blocks = [block.strip().splitlines() for block in answer.replace("\r", "").split("\n\n") if block.strip()]
+    found = [_route(block, service) for block in blocks]
+    return [route for route in found if route.base and route.lines]
+
+
+def _route(block: list[str], service: str) -> Route:
+    """One data centre: its address, in either dialect, then request lines."""
+    base, lines = "", []
+    for line in map(str.strip, block):
+        key, separator, value = line.partition("=")
+        if separator and key == FEDERATOR_KEYS[service]:
+            base = value
+        elif line.startswith(("http://", "https://")):
+            base = line
+        elif len(line.split()) == 6:
+            lines.append(line)
+    return Route(base.split("/fdsnws/")[0].rstrip("/"), lines)

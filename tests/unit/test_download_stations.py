@@ -1,0 +1,72 @@
+"""Which stations are asked for."""
+
+from __future__ import annotations
+
+import numpy as np
+import obspy
+import pytest
+
+from pickflow.download import asked_stations
+from tests.waveform_fixture import download_params, inventory_of
+
+# At 46.0, 46.5, 47.0 degrees north on one meridian.
+INVENTORY = inventory_of(["AAA", "BBB", "CCC"])
+
+
+def asked(inventory=INVENTORY, **section):
+    section.setdefault("inventory", ["given.xml"])
+    table = asked_stations(inventory, download_params(path=".", **section))
+    return [f"{row.network}.{row.station}" for row in table.itertuples()]
+
+
+def test_patterns_choose_and_exceptions_take_away():
+    assert asked(stations=["XA.*"]) == ["XA.AAA", "XA.BBB", "XA.CCC"]
+    assert asked(stations=["*.?B?", "XA.CCC"]) == ["XA.BBB", "XA.CCC"]
+    assert asked(stations=["XA.*"], exclude=["XA.B*"]) == ["XA.AAA", "XA.CCC"]
+
+
+def test_a_station_named_in_full_is_asked_for_even_if_unknown():
+    table = asked_stations(INVENTORY, download_params(path=".", inventory=["x"], stations=["XA.AAA", "XB.NEW"]))
+    assert table["station"].tolist() == ["AAA", "NEW"]
+    assert np.isnan(table["latitude_deg"].iloc[1])
+
+
+def test_a_rectangle_keeps_what_is_inside():
+    rectangle = {"min_latitude_deg": 46.2, "max_latitude_deg": 46.8, "min_longitude_deg": 12, "max_longitude_deg": 14}
+    assert asked(domain={"rectangle": rectangle}) == ["XA.BBB"]
+
+
+def test_a_rectangle_may_cross_the_date_line():
+    inventory = inventory_of(["AAA"])
+    inventory[0][0].longitude = -179.5
+    edges = {"min_latitude_deg": 40, "max_latitude_deg": 50, "min_longitude_deg": 170, "max_longitude_deg": -170}
+    assert asked(inventory, domain={"rectangle": edges}) == ["XA.AAA"]
+
+
+def test_a_ring_keeps_what_is_between_its_radii():
+    circle = {"latitude_deg": 46.0, "longitude_deg": 13.0, "min_radius_km": 30, "max_radius_km": 80}
+    assert asked(domain={"circle": circle}) == ["XA.BBB"]
+
+
+def test_of_stations_at_one_place_the_better_network_is_kept():
+    inventory = inventory_of(["AAA"]) + inventory_of(["ZZZ"], network="XB")
+    assert asked(inventory, min_station_distance_km=1, network_priority=["XB", "*"]) == ["XB.ZZZ"]
+    assert asked(inventory, min_station_distance_km=1) == ["XA.AAA"]
+    assert asked(inventory) == ["XA.AAA", "XB.ZZZ"]
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        ({"stations": ["XA.AAB*"]}, r"download\.stations: XA\.AAB\* .* none of the 3 stations; there are XA\.AAA"),
+        ({"stations": ["AAA"]}, "is not network.station"),
+    ],
+)
+def test_nothing_to_ask_for_is_an_error_that_names_what_there_is(section, message):
+    with pytest.raises(ValueError, match=message):
+        asked(**section)
+
+
+def test_an_empty_inventory_is_an_error():
+    with pytest.raises(ValueError, match="no inventory or archive has any station"):
+        asked(obspy.Inventory())

@@ -1,0 +1,78 @@
+"""Every fault of the synthetic network is seen by the download stage, and nothing is seen where there is none."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from pickflow.config import build, load_schema
+from pickflow.config import complete as complete_config
+from pickflow.download import DownloadParams, asked_stations, download_day, fetch_inventory
+from pickflow.synthesize import SynthesizeParams, write_archive
+from pickflow.synthesize.params import FAULTS, Fault
+from pickflow.windows import parse_time
+
+SCHEMAS = Path(__file__).parents[2] / "workflow" / "schemas"
+START = parse_time("2026-01-15T12:00:00Z")
+END = START + timedelta(minutes=20)
+GOOD = "ok"
+EXPECTED = {fault: {fault} for fault in FAULTS} | {"dead_channel": {"dead_channel", "dead_component"}}
+
+
+@pytest.fixture(scope="module")
+def manifest(tmp_path_factory):
+    """Rows of a network in which each fault has a station of its own, and two stations are well."""
+    folder = tmp_path_factory.mktemp("faults")
+    config = complete_config({"run": "faults", "starttime": str(START), "endtime": str(END)}, load_schema(SCHEMAS))
+    default = build(SynthesizeParams, config["synthesize"])
+    names = [*FAULTS, "well1", "well2"]
+    sites = tuple(
+        replace(default.stations[index % len(default.stations)], station=f"S{index:02d}", bands=("HH",))
+        for index in range(len(names))
+    )
+    faults = tuple(
+        Fault(fault=fault, station=f"{site.network}.{site.station}", starttime=None, duration_s=None, size=None)
+        for fault, site in zip(FAULTS, sites, strict=False)
+    )
+    seismicity = asdict(replace(default.seismicity, n_events=4, pinned=())) | {"min_spacing_s": 60.0}
+    params = replace(
+        default,
+        starttime=START,
+        endtime=END,
+        stations=sites,
+        faults=faults,
+        seismicity=type(default.seismicity)(**seismicity),
+    )
+    write_archive(params, folder)
+    section = config["download"] | {
+        "path": str(folder / "sds"),
+        "inventory": [str(folder / "stations.xml")],
+        "cache": str(folder / "cache"),
+    }
+    download = build(DownloadParams, section)
+    inventory = fetch_inventory(download, START, END)
+    stations = asked_stations(inventory, download)
+    rows = download_day("2026-01-15", (START, END), stations, inventory, download, folder / "waveforms")
+    assert len(rows) == len(stations) == len(names)
+    return dict(zip(names, rows.to_dict("records"), strict=True))
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_gives_its_reason(manifest, fault):
+    row = manifest[fault]
+    assert row["reason"] in EXPECTED[fault], (row["remarks"], row["detail"])
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_gives_no_reason_of_another(manifest, fault):
+    allowed = EXPECTED[fault] | ({"gap"} if fault == "clock_jump" else set())
+    assert set(manifest[fault]["remarks"].split(",")) <= allowed, manifest[fault]["detail"]
+
+
+@pytest.mark.parametrize("station", ["well1", "well2"])
+def test_a_station_without_fault_is_ok(manifest, station):
+    assert manifest[station]["reason"] == GOOD, manifest[station]["detail"]
+    assert manifest[station]["coverage"] == pytest.approx(1.0, abs=1e-4)

@@ -1,0 +1,127 @@
+"""Small seeded waveforms, their inventory, and parameters of the download stage for tests."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import obspy
+from obspy.core.inventory import (
+    Channel,
+    InstrumentSensitivity,
+    Inventory,
+    Network,
+    Response,
+    Station,
+)
+
+from pickflow.config import build, complete, load_schema
+from pickflow.download import DownloadParams
+from pickflow.windows import parse_time
+
+SCHEMAS = Path(__file__).parents[1] / "workflow" / "schemas"
+DAY = "2024-03-05"
+START = parse_time("2024-03-05T10:00:00Z")
+END = START + timedelta(minutes=5)
+ORIENTATION = {"Z": (0.0, -90.0), "N": (0.0, 0.0), "E": (90.0, 0.0), "1": (0.0, 0.0), "2": (90.0, 0.0)}
+
+
+def noise(n_samples, seed=0, amplitude=200.0):
+    """Integer counts with the colour of seismic noise, and an earthquake in the middle."""
+    generator = np.random.default_rng(seed)
+    white = generator.normal(size=n_samples + 50)
+    coloured = np.convolve(white, np.hanning(12), mode="full")[25 : 25 + n_samples]
+    after = np.arange(n_samples) - n_samples // 2
+    quake = np.where(after > 0, np.exp(-np.clip(after, 0, None) / 800.0) * 40.0, 0.0)
+    return np.rint(amplitude * coloured * (1.0 + quake)).astype(np.int32)
+
+
+def trace(
+    channel="HHZ",
+    starttime=START,
+    seconds=300.0,
+    rate=100.0,
+    network="XA",
+    station="AAA",
+    location="",
+    data=None,
+    seed=None,
+):
+    """One trace; samples are noise unless given."""
+    n_samples = round(seconds * rate)
+    if seed is None:
+        seed = sum(map(ord, network + station + location + channel))
+    header = {
+        "network": network,
+        "station": station,
+        "location": location,
+        "channel": channel,
+        "sampling_rate": rate,
+        "starttime": obspy.UTCDateTime(starttime),
+    }
+    return obspy.Trace(noise(n_samples, seed) if data is None else np.asarray(data), header)
+
+
+def station_stream(station="AAA", channels=("HHZ", "HHN", "HHE"), **kwargs):
+    """Traces of one station."""
+    return obspy.Stream([trace(channel, station=station, **kwargs) for channel in channels])
+
+
+def channel_of(code, location="", rate=100.0, sensitivity=1e9, dip=None, start=None, end=None):
+    """A channel of an inventory."""
+    azimuth_deg, dip_deg = ORIENTATION[code[-1]]
+    return Channel(
+        code,
+        location,
+        latitude=46.0,
+        longitude=13.0,
+        elevation=100.0,
+        depth=0.0,
+        azimuth=azimuth_deg,
+        dip=dip_deg if dip is None else dip,
+        sample_rate=rate,
+        start_date=start,
+        end_date=end,
+        response=Response(
+            instrument_sensitivity=InstrumentSensitivity(sensitivity, 1.0, "M/S", "COUNTS"), response_stages=[]
+        ),
+    )
+
+
+def inventory_of(stations, channels=None, network="XA"):
+    """Inventory with stations half a degree apart; ``stations`` maps codes to channels, or lists codes."""
+    channels = channels or [channel_of(code) for code in ("HHZ", "HHN", "HHE")]
+    listed = stations if isinstance(stations, dict) else dict.fromkeys(stations, channels)
+    return Inventory(
+        networks=[
+            Network(
+                network,
+                stations=[
+                    Station(code, 46.0 + 0.5 * index, 13.0, 100.0, channels=list(of_station))
+                    for index, (code, of_station) in enumerate(listed.items())
+                ],
+            )
+        ],
+        source="pickflow tests",
+    )
+
+
+def download_params(**section):
+    """Parameters of the download stage: the schema's defaults but for the keys given."""
+    section.setdefault("cache", "cache")
+    config = {"run": "test", "starttime": START.isoformat(), "endtime": END.isoformat(), "download": section}
+    return build(DownloadParams, complete(config, load_schema(SCHEMAS))["download"])
+
+
+def write_sds(stream, root):
+    """Day files of an SDS archive; a trace belongs to the day it starts in."""
+    files = {}
+    for one in stream:
+        stats = one.stats
+        folder = Path(root, str(stats.starttime.year), stats.network, stats.station, f"{stats.channel}.D")
+        name = f"{one.id}.D.{stats.starttime.year}.{stats.starttime.julday:03d}"
+        files.setdefault(folder / name, obspy.Stream()).append(one)
+    for path, pieces in files.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pieces.write(str(path), format="MSEED")
