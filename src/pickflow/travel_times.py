@@ -131,7 +131,8 @@ def travel_time_s(
         If the phase is unknown, or a distance is negative or not finite.
     """
     velocity = model.velocity_km_s(phase)
-    shape, distance, upper, lower = _broadcast(distance_km, source_depth_km, receiver_depth_km)
+    shape, distance, source, receiver = _broadcast(distance_km, source_depth_km, receiver_depth_km)
+    upper, lower = _ends(source, receiver)
     times = np.empty(distance.size)
     for start in range(0, distance.size, _CHUNK_ROWS):
         rows = slice(start, start + _CHUNK_ROWS)
@@ -157,28 +158,23 @@ def direct_ray(
     is the exact one of ray theory in layers (Aki and Richards 2002, section 9.3).
     """
     velocity = model.velocity_km_s(phase)
-    _, distance, upper, lower = _broadcast(distance_km, source_depth_km, receiver_depth_km)
-    thickness = _thickness(model, upper, lower)
+    _, distance, source, receiver = _broadcast(distance_km, source_depth_km, receiver_depth_km)
+    thickness = _thickness(model, *_ends(source, receiver))
     slowness, slope = _direct_slowness(velocity, thickness, distance)
     cosine = np.sqrt(np.maximum(1 - (slowness[:, None] * velocity) ** 2, 1e-18))
-    source, receiver = _end_layers(model, source_depth_km, receiver_depth_km, distance.size)
+    source_layer, receiver_layer = _end_layers(model, source, receiver)
     rows = np.arange(distance.size)
     # x / p has the finite limit dx/dp straight above the source.
     distance_per_slowness = np.where(slowness > 1e-9, distance / np.maximum(slowness, 1e-9), slope)
-    cosines = cosine[rows, source] * cosine[rows, receiver]
-    spreading = np.sqrt(cosines * slope * distance_per_slowness) / velocity[source]
-    upwards = np.broadcast_to(
-        np.asarray(source_depth_km) >= np.asarray(receiver_depth_km),
-        _shape_of(distance_km, source_depth_km, receiver_depth_km),
-    ).ravel()
-    takeoff = np.degrees(np.arcsin(np.minimum(slowness * velocity[source], 1.0)))
+    cosines = cosine[rows, source_layer] * cosine[rows, receiver_layer]
+    takeoff = np.degrees(np.arcsin(np.minimum(slowness * velocity[source_layer], 1.0)))
     return Ray(
         time_s=_time(velocity, thickness, distance, slowness),
         ray_parameter_s_km=slowness,
-        takeoff_angle_deg=np.where(upwards, 180 - takeoff, takeoff),
-        incidence_angle_deg=np.degrees(np.arcsin(np.minimum(slowness * velocity[receiver], 1.0))),
+        takeoff_angle_deg=np.where(source >= receiver, 180 - takeoff, takeoff),
+        incidence_angle_deg=np.degrees(np.arcsin(np.minimum(slowness * velocity[receiver_layer], 1.0))),
         path_length_km=(thickness / cosine).sum(axis=1),
-        spreading_km=spreading,
+        spreading_km=np.sqrt(cosines * slope * distance_per_slowness) / velocity[source_layer],
         layer_time_s=thickness / (velocity * cosine),
     )
 
@@ -199,7 +195,8 @@ def refracted_ray(
     # ASSUME velocity rises a little below each interface, so that the wave spreads as a body wave along its path:
     # pure head waves, which die faster, are seldom seen.
     velocity = model.velocity_km_s(phase)
-    _, distance, upper, lower = _broadcast(distance_km, source_depth_km, receiver_depth_km)
+    _, distance, source, receiver = _broadcast(distance_km, source_depth_km, receiver_depth_km)
+    upper, lower = _ends(source, receiver)
     times, interface = _head_wave(model, velocity, distance, upper, lower)
     exists = interface > 0
     slowness = np.where(exists, 1 / velocity[interface], 0.0)
@@ -210,48 +207,42 @@ def refracted_ray(
     layer_time = legs / (velocity * cosine)
     layer_time[np.arange(distance.size), interface] += along * slowness
     path = (legs / cosine).sum(axis=1) + along
-    source, receiver = _end_layers(model, source_depth_km, receiver_depth_km, distance.size)
+    source_layer, receiver_layer = _end_layers(model, source, receiver)
     return Ray(
         time_s=times,
         ray_parameter_s_km=slowness,
-        takeoff_angle_deg=np.degrees(np.arcsin(np.minimum(slowness * velocity[source], 1.0))),
-        incidence_angle_deg=np.degrees(np.arcsin(np.minimum(slowness * velocity[receiver], 1.0))),
+        takeoff_angle_deg=np.degrees(np.arcsin(np.minimum(slowness * velocity[source_layer], 1.0))),
+        incidence_angle_deg=np.degrees(np.arcsin(np.minimum(slowness * velocity[receiver_layer], 1.0))),
         path_length_km=path,
         spreading_km=path,
         layer_time_s=layer_time,
     )
 
 
-def _shape_of(*values: ArrayLike) -> tuple[int, ...]:
-    return np.broadcast_shapes(*(np.shape(value) for value in values))
-
-
 def _broadcast(
     distance_km: ArrayLike, source_depth_km: ArrayLike, receiver_depth_km: ArrayLike
 ) -> tuple[tuple[int, ...], Array, Array, Array]:
-    """Flat distance, upper and lower depth; reciprocity makes source and receiver interchangeable."""
-    shape = _shape_of(distance_km, source_depth_km, receiver_depth_km)
-    distance, source, receiver = (
-        np.broadcast_to(np.asarray(value, dtype=float), shape).ravel()
-        for value in (distance_km, source_depth_km, receiver_depth_km)
-    )
+    """Broadcast shape, and distance, source and receiver depth as flat arrays."""
+    values = [np.asarray(value, dtype=float) for value in (distance_km, source_depth_km, receiver_depth_km)]
+    shape = np.broadcast_shapes(*(value.shape for value in values))
+    distance, source, receiver = (np.broadcast_to(value, shape).ravel() for value in values)
     if not np.all(np.isfinite(distance) & np.isfinite(source) & np.isfinite(receiver)) or np.any(distance < 0):
         raise ValueError("travel times need finite depths and finite distances of at least 0 km")
-    upper = np.minimum(source, receiver)
-    return shape, distance, upper, np.maximum(np.maximum(source, receiver), upper + MIN_VERTICAL_PATH_KM)
+    return shape, distance, source, receiver
 
 
-def _end_layers(
-    model: VelocityModel, source_depth_km: ArrayLike, receiver_depth_km: ArrayLike, n_rows: int
-) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Layers in which rays leave the source and reach the receiver: of the two ends, the lower sees the layer above."""
-    source, receiver = np.broadcast_arrays(np.asarray(source_depth_km, float), np.asarray(receiver_depth_km, float))
-    lower = np.maximum(source, receiver) - MIN_VERTICAL_PATH_KM / 2
+def _ends(source: Array, receiver: Array) -> tuple[Array, Array]:
+    """Upper and lower end; reciprocity makes source and receiver interchangeable."""
     upper = np.minimum(source, receiver)
-    lower = np.maximum(lower, upper + MIN_VERTICAL_PATH_KM / 2)
-    source_layer = model.layer_of(np.where(source >= receiver, lower, upper)).ravel()
-    receiver_layer = model.layer_of(np.where(source >= receiver, upper, lower)).ravel()
-    return np.resize(source_layer, n_rows), np.resize(receiver_layer, n_rows)
+    return upper, np.maximum(np.maximum(source, receiver), upper + MIN_VERTICAL_PATH_KM)
+
+
+def _end_layers(model: VelocityModel, source: Array, receiver: Array) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Layers in which rays leave the source and reach the receiver: the lower end sees the layer above it."""
+    upper, lower = _ends(source, receiver)
+    above, below = model.layer_of(upper), model.layer_of(lower - MIN_VERTICAL_PATH_KM / 2)
+    upwards = source >= receiver
+    return np.where(upwards, below, above), np.where(upwards, above, below)
 
 
 def _thickness(model: VelocityModel, upper_km: Array, lower_km: Array) -> Array:

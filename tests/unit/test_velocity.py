@@ -1,0 +1,78 @@
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pickflow.io.velocity import read_velocity_model, write_velocity_model
+from pickflow.travel_times import VelocityModel, travel_time_s
+
+SHARED = Path(os.environ.get("PICKFLOW_SHARED", Path(__file__).parents[3] / "shared"))
+needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason=f"real data not found in {SHARED} (PICKFLOW_SHARED)")
+
+
+@pytest.fixture
+def layers():
+    return VelocityModel(top_depth_km=[0.0, 2.0, 22.0], vp_km_s=[4.6, 5.8, 6.7], vs_km_s=[2.6, 3.3, 3.8])
+
+
+def test_constant_layers_survive_a_round_trip_through_nd(layers, tmp_path):
+    write_velocity_model(layers, tmp_path / "model.nd")
+    back = read_velocity_model(tmp_path / "model.nd")
+    for name in ("top_depth_km", "vp_km_s", "vs_km_s"):
+        np.testing.assert_allclose(getattr(back, name), getattr(layers, name))
+
+
+def test_a_gradient_becomes_layers_that_take_as_long(tmp_path):
+    (tmp_path / "model.nd").write_text("0 5.0 3.0\n20 7.0 4.0\n")
+    model = read_velocity_model(tmp_path / "model.nd")
+    vertical_s = 20 / 2 * np.log(7 / 5)  # integral of dz / v(z)
+    assert travel_time_s(model, "P", 0.0, 20.0) == pytest.approx(vertical_s, rel=1e-4)
+
+
+def test_one_line_per_layer_is_a_choice_of_the_caller(tmp_path):
+    (tmp_path / "model.nd").write_text("0 5.0 3.0\n20 7.0 4.0\n")
+    model = read_velocity_model(tmp_path / "model.nd", lines="layers")
+    np.testing.assert_allclose(model.vp_km_s, [5.0, 7.0])
+    with pytest.raises(ValueError, match="lines 'steps'"):
+        read_velocity_model(tmp_path / "model.nd", lines="steps")
+
+
+@pytest.mark.parametrize("header", ["depth,vp,vs", "depth_km,vp_km_s,vs_km_s", "Depth, VP, VS"])
+def test_csv_headers_may_be_written_in_several_ways(tmp_path, header):
+    (tmp_path / "model.csv").write_text(f"{header}\n0,5.8,3.3\n20,6.5,3.7\n")
+    np.testing.assert_allclose(read_velocity_model(tmp_path / "model.csv").vs_km_s, [3.3, 3.7])
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("a.csv", "depth,vp\n0,5\n", "no column for vs"),
+        ("b.csv", "depth,vp,vs\n0,fast,3\n", "must be numbers"),
+        ("c.nd", "0 fast 3\n", "line 1"),
+        ("d.nd", "mantle\n", "no line with"),
+        ("e.nd", "10 5 3\n0 6 4\n", "must not decrease"),
+    ],
+)
+def test_files_that_are_no_model_are_refused_by_name(tmp_path, name, text, message):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(ValueError, match=message) as error:
+        read_velocity_model(tmp_path / name)
+    assert name in str(error.value)
+
+
+@needs_shared
+def test_real_models_can_be_read():
+    italy = read_velocity_model(SHARED / "data/ogs-2024/velocity_1d.nd")
+    assert italy.vp_km_s[0] == pytest.approx(5.85, abs=0.05)
+    assert italy.top_depth_km[-1] <= 150
+    chile = read_velocity_model(SHARED / "data/pyocto-synthetic/graeber.csv")
+    np.testing.assert_allclose(chile.vp_km_s[:3], [6.1, 6.4, 6.5])
+
+
+@needs_shared
+def test_one_line_per_layer_gives_the_times_of_the_italian_bulletin():
+    # RSFVG-2024.hpc, event of 2024-01-01 03:50:59, depth 9.27 km: calculated P at DAVO, CARE and MAGA.
+    model = read_velocity_model(SHARED / "data/ogs-2024/velocity_1d.nd", lines="layers")
+    times = travel_time_s(model, "P", [16.4, 65.5, 124.9], 9.27)
+    np.testing.assert_allclose(times, [3.22, 11.32, 21.40], atol=0.02)
