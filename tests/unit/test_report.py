@@ -1,0 +1,234 @@
+import re
+import sys
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import lxml.html
+import numpy as np
+import pandas as pd
+import pytest
+
+from pickflow.analyze import report
+from pickflow.analyze.figures import suspicious_stations
+from pickflow.analyze.report import write_report
+from pickflow.schemas import REASONS
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+import report_fixture
+
+MEGABYTE = 1_000_000
+
+
+@cache
+def content():
+    return report_fixture.report_content()
+
+
+@cache
+def light_content():
+    return report_fixture.report_content(with_gathers=False)
+
+
+@cache
+def page() -> str:
+    return write_report(content())
+
+
+def _text(html: str) -> str:
+    """What a reader sees, without drawings."""
+    tree = lxml.html.fromstring(html)
+    for element in tree.xpath("//svg|//style"):
+        element.drop_tree()
+    return " ".join(" ".join(tree.itertext()).split())
+
+
+def _alone(catalog, **changes):
+    """The run with one catalog of it, changed, and with a summary that fits."""
+    run = light_content()
+    changed = replace(catalog, **changes)
+    summary = report_fixture.summary_of(run.run, [changed], run.reference, run.ledger)
+    return replace(run, catalogs=(changed,), summary=summary)
+
+
+def _without_events(catalog):
+    missed = catalog.matches.dropna(subset=["reference_id"]).assign(event_id=None)
+    return _alone(catalog, events=catalog.events.head(0), assignments=catalog.assignments.head(0), matches=missed)
+
+
+def test_the_same_content_gives_the_same_bytes():
+    assert write_report(content()) == page()
+
+
+def test_the_page_needs_nothing_from_elsewhere():
+    assert "<script" not in page()
+    assert "@import" not in page()
+    targets = re.findall(r"""(?:src|href|url\()=?["']?([^"')\s>]+)""", page())
+    assert targets
+    assert all(target.startswith(("#", "data:")) for target in targets)
+
+
+def test_the_page_is_small_enough_to_be_mailed():
+    assert len(page().encode()) < 3 * MEGABYTE
+
+
+def test_identifiers_inside_the_drawings_are_unique_and_every_reference_resolves():
+    identifiers = re.findall(r' id="([^"]+)"', page())
+    used = re.findall(r'(?:url\(|href=")#([^)"]+)', page())
+    assert len(identifiers) == len(set(identifiers))
+    assert set(used) == set(identifiers)
+
+
+def test_the_headline_is_that_of_the_summary_and_the_ledger():
+    numbers = content().summary["catalogs"][0]
+    text = _text(page())
+    assert f"{numbers['n_events']} in the catalog" in text
+    assert f"{numbers['reference']['matched']} of {numbers['reference']['n']}" in text
+    assert f"{100 * numbers['reference']['precision']:.0f} %" in text
+    assert f"{content().ledger['usable'].sum()} of {len(content().ledger)}" in text
+
+
+def test_the_time_span_is_that_of_the_data():
+    assert "2024-03-09 00:00 to 2024-03-11 00:00 UTC" in _text(page())
+
+
+def test_catalogs_stand_side_by_side_with_the_best_first():
+    text = _text(write_report(replace(light_content(), catalogs=light_content().catalogs[::-1])))
+    assert text.index("PhaseNet original · pyocto") < text.index("PhaseNet original · gamma")
+    assert "Catalogs side by side" in text
+    assert "Catalogs side by side" not in _text(write_report(_alone(light_content().catalogs[0])))
+
+
+def test_every_kind_of_event_is_shown_with_waveforms():
+    text = _text(page())
+    for kind in ("Among the best events", "Matched, with the largest error", "Missed:", "Not in the reference:"):
+        assert kind in text
+
+
+def test_a_station_with_a_bad_clock_is_named():
+    sentence = (
+        rf"OX\.{report_fixture.LATE_STATION}: P comes 0\.4\d s and S 0\.\d\d s later than elsewhere; check its clock"
+    )
+    assert re.search(sentence, _text(page()))
+
+
+def test_slow_ground_is_not_taken_for_a_bad_clock():
+    statistics = pd.DataFrame(
+        {"station": ["A", "A", "B", "B", "C", "C"], "phase": ["P", "S"] * 3, "n": 9, "median_s": [0, 0, 0.4, 0.7, 0, 0]}
+    )
+    assert suspicious_stations(statistics) == [
+        "B: P comes 0.40 s and S 0.70 s later than elsewhere; the ground below it, or its coordinates?"
+    ]
+
+
+def test_unmatched_events_are_counted_and_unjudged_ones_are_not_among_them():
+    catalog = light_content().catalogs[0]
+    false = set(catalog.events["event_id"]) - set(catalog.matches.dropna(subset=["reference_id"])["event_id"])
+    assert f"{len(false)} events are not in the reference" in _text(write_report(_alone(catalog)))
+    forgiven = _text(write_report(_alone(catalog, unjudged=frozenset(false))))
+    assert "no event is without a counterpart" in forgiven
+    assert "not judged" in forgiven
+
+
+def test_every_code_of_the_ledger_is_explained_and_every_remark_listed():
+    text = _text(page())
+    for reason in content().ledger["reason"].unique():
+        assert REASONS[reason].meaning in text
+    for detail in content().ledger["detail"]:
+        assert detail in text
+
+
+def test_secrets_are_hidden():
+    assert "hunter2" not in page()
+    assert "(hidden)" in page()
+
+
+def test_names_are_escaped():
+    html = write_report(replace(light_content(), run="<b>&", config_summary={"<i>": "<u>"}))
+    assert not any(tag in html for tag in ("<b>&", "<i>", "<u>"))
+
+
+def test_without_events_the_missed_ones_are_shown():
+    html = write_report(_without_events(light_content().catalogs[0]))
+    assert "of which none belongs to an event" in _text(html)
+    assert "all missed" in _text(html)
+
+
+def test_without_picks_the_reader_is_sent_to_the_ledger():
+    catalog = light_content().catalogs[0]
+    run = _without_events(replace(catalog, picks=catalog.picks.head(0)))
+    assert "Nothing was picked. The ledger below says" in _text(write_report(run))
+
+
+def test_without_a_reference_nothing_is_called_missed_or_false():
+    catalogs = tuple(replace(catalog, matches=catalog.matches.head(0)) for catalog in light_content().catalogs)
+    text = _text(write_report(replace(light_content(), reference=None, catalogs=catalogs, summary={})))
+    assert "There is no reference catalog" in text
+    assert not any(word in text for word in ("Recall", "Precision", "not there"))
+
+
+def test_a_reference_without_magnitudes_has_no_recall_by_magnitude():
+    reference = light_content().reference.assign(magnitude=np.nan)
+    text = _text(write_report(replace(light_content(), reference=reference)))
+    assert "The reference has no magnitudes" in text
+
+
+def test_one_station_without_events_is_a_page_of_sentences():
+    catalog = light_content().catalogs[0]
+    empty = replace(_without_events(catalog).catalogs[0], picks=catalog.picks.head(0), matches=catalog.matches.head(0))
+    run = light_content()
+    html = write_report(
+        replace(
+            run, stations=run.stations.head(1), ledger=run.ledger.head(1), reference=None, catalogs=(empty,), summary={}
+        )
+    )
+    assert "No map: no event was located." in _text(html)
+    assert html.count("<svg") == 1
+
+
+def test_a_run_without_catalogs_and_ledger_says_so():
+    run = light_content()
+    text = _text(write_report(replace(run, catalogs=(), ledger=run.ledger.head(0), reference=None, summary={})))
+    assert "This run has no catalog." in text
+    assert "The ledger is empty" in text
+
+
+@pytest.mark.parametrize("trouble", ["all", "no_events", "no_reference"])
+def test_no_number_is_written_as_nan(trouble):
+    run = light_content()
+    if trouble == "no_events":
+        run = _without_events(run.catalogs[0])
+    elif trouble == "no_reference":
+        catalogs = tuple(replace(catalog, matches=catalog.matches.head(0)) for catalog in run.catalogs)
+        run = replace(run, reference=None, catalogs=catalogs)
+    assert not re.search(r"\b(nan|NaN|NaT|None)\b", _text(write_report(run)))
+
+
+def test_a_year_of_a_large_network_stays_a_page():
+    random = np.random.default_rng(1)
+    stations = pd.concat(
+        [light_content().stations.assign(network=f"N{index}") for index in range(8)], ignore_index=True
+    )
+    days = [day.strftime("%Y-%m-%d") for day in pd.date_range("2023-01-01", periods=500)]
+    ledger = report_fixture.ledger_table(stations, days)
+    ledger["reason"] = random.choice(["ok", "gap", "no_data"], len(ledger), p=[0.8, 0.15, 0.05])
+    reference = report_fixture.reference_table(random, 20_000)
+    catalog = replace(
+        light_content().catalogs[0],
+        events=reference.assign(n_picks=random.integers(6, 40, len(reference)), rms_residual_s=0.1),
+    )
+    html = write_report(
+        replace(light_content(), stations=stations, ledger=ledger, reference=reference, catalogs=(catalog,), summary={})
+    )
+    assert len(html.encode()) < 6 * MEGABYTE
+    assert "Each column is 2 days, in the colour of the worst." in _text(html)
+    assert "19,700 more events" in _text(html)
+
+
+def test_gathers_that_do_not_fit_are_counted(monkeypatch):
+    run = replace(content(), catalogs=content().catalogs[:1])
+    monkeypatch.setattr(report, "_GATHER_BUDGET_BYTES", 250_000)
+    html = write_report(run)
+    shown, left_out = html.count("<h4>"), int(re.search(r"(\d+) more gathers are left out", _text(html)).group(1))
+    assert shown >= 1
+    assert shown + left_out == len(run.catalogs[0].gathers)
