@@ -4,7 +4,6 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 CORES ?= 2
-CONFIG ?= config/config.yaml
 
 # Numerics take every core they see, and a busy machine then crawls: each job says how many it wants.
 export OMP_NUM_THREADS := 1
@@ -12,9 +11,10 @@ export OPENBLAS_NUM_THREADS := 1
 
 .PHONY: demo test lint format setup constraints clean
 
+# --nolock and --rerun-incomplete: a demo that was killed goes on when it is asked for again.
 demo: $(VENV)/.ready ## The whole pipeline on the synthetic network, and its report
-	$(BIN)/snakemake --cores $(CORES) --configfile $(CONFIG) --rerun-incomplete --quiet rules
-	$(BIN)/python scripts/summarize.py results/demo
+	$(BIN)/snakemake --cores $(CORES) --rerun-incomplete --nolock --quiet host rules
+	@$(BIN)/python scripts/summarize.py results/demo
 
 test: $(VENV)/.ready lint ## Formatting, lint, types, and all tests
 	$(BIN)/pytest -n $(CORES)

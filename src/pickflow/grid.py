@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from collections.abc import Mapping
 from importlib import resources
@@ -33,9 +34,14 @@ def known_weights() -> dict[str, list[str]]:
 
 
 def cached_weights(cache: str | Path | None) -> dict[str, list[str]]:
-    """Weights by lower-case model name in a SeisBench cache (``<cache>/models/v3/<model>/<weights>.json.v1``)."""
+    """
+    Weights by lower-case model name in a SeisBench cache (``<cache>/models/v3/<model>/<weights>.json.v1``).
+
+    Without one, in SeisBench's own.
+    """
+    root = Path(cache or os.environ.get("SEISBENCH_CACHE_ROOT", Path.home() / ".seisbench"))
     found: dict[str, list[str]] = {}
-    for path in sorted(Path(cache).glob("models/v3/*/*.json*")) if cache else []:
+    for path in sorted(root.glob("models/v3/*/*.json*")):
         if match := _CACHE_FILE.match(path.name):
             found.setdefault(path.parent.name, []).append(match["weights"])
     return found

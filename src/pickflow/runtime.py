@@ -49,8 +49,9 @@ def start(job: Any) -> Any:
         The same.
     """
     log_to(job.log[0])
-    # SeisBench writes into its cache when it is imported: a folder of the run unless the user chose one.
-    os.environ.setdefault("SEISBENCH_CACHE_ROOT", str(Path(job.log[0]).parents[1] / "seisbench"))
+    # SeisBench writes into its cache when it is imported; on a node without a home it needs another one.
+    if "SEISBENCH_CACHE_ROOT" not in os.environ and not os.access(Path.home(), os.W_OK):
+        os.environ["SEISBENCH_CACHE_ROOT"] = str(Path(job.log[0]).parents[2] / "cache" / "seisbench")
     return job
 
 
