@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 
 from pickflow.io.waveforms import write_stream
-from pickflow.pick import PickParams, annotate_arguments, measure, pick_day, pick_stream, prepare, resample
+from pickflow.models.preparation import prepare, resample
+from pickflow.pick import PickParams, annotate_arguments, measure, pick_day, pick_stream
 from pickflow.schemas import MANIFEST
 from pickflow.windows import parse_time
 

@@ -26,6 +26,7 @@ rule analyze:
         starttime=config["starttime"],
         endtime=config["endtime"],
         catalogs=CATALOGS,
+        days=DAYS,
     script:
         "../../scripts/analyze.py"
 
@@ -39,6 +40,7 @@ rule report:
         stations="<results>/inventory/stations.parquet",
         waveforms=expand("<results>/waveforms/{date}", date=DAYS),
         models=weights_of_run,
+        velocity=velocity_file,
         picks=picks_of_run,
         events=catalogs_of_run("catalog.parquet"),
         assignments=catalogs_of_run("assignments.parquet"),
@@ -57,5 +59,6 @@ rule report:
         stage_version=STAGE_VERSIONS["analyze"],
         config=config,
         catalogs=CATALOGS,
+        days=DAYS,
     script:
         "../../scripts/report.py"

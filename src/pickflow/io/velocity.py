@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from pickflow.io.atomic import write_text
-from pickflow.travel_times import VelocityModel
+from pickflow.travel_times import homogeneous, VelocityModel
 
 # Local arrivals turn above this depth; the layers below only cost time.
 MAX_DEPTH_KM = 150.0
@@ -59,6 +59,25 @@ def read_velocity_model(path: str | Path, lines: str = "auto") -> VelocityModel:
     as_gradient = named if lines == "auto" else lines == "gradient"
     rows = _sublayers(table) if as_gradient else [tuple(row) for row in table]
     return _model(path, [row for row in rows if row[0] <= MAX_DEPTH_KM])
+
+
+def velocity_model(p_km_s: float, s_km_s: float, file: str | None) -> VelocityModel:
+    """
+    The velocity model that a configuration asks for.
+
+    Parameters
+    ----------
+    p_km_s, s_km_s : float
+        Half space, which counts if there is no file.
+    file : str or None
+        Layers; see `read_velocity_model`.
+
+    Raises
+    ------
+    ValueError
+        If the file cannot be read, or a velocity is not positive.
+    """
+    return read_velocity_model(file) if file else homogeneous(p_km_s, s_km_s)
 
 
 def write_velocity_model(model: VelocityModel, path: str | Path) -> None:

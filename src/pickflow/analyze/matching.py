@@ -1,0 +1,207 @@
+"""One-to-one matching of events with events and of picks with picks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from pickflow.io.tables import conform
+from pickflow.schemas import MATCHES
+
+Array = NDArray[np.float64]
+Index = NDArray[np.int64]
+
+_EARTH_RADIUS_KM = 6371.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pairs:
+    """
+    Rows of two tables that belong together; each row occurs at most once.
+
+    Parameters
+    ----------
+    left, right : ndarray of int, shape (n,)
+        Row numbers.
+    """
+
+    left: Index
+    right: Index
+
+
+def best_pairs(left: Index, right: Index, cost: Array) -> Pairs:
+    """
+    Choose as many one-to-one pairs as possible, and of these choices the one of least total cost.
+
+    The problem falls apart into the connected components of the graph of candidates; each is solved by the
+    Hungarian-type algorithm of Crouse (2016, 10.1109/TAES.2016.140952) in scipy.
+
+    Parameters
+    ----------
+    left, right : ndarray of int, shape (n,)
+        Rows that may be paired; no pair twice.
+    cost : ndarray, shape (n,)
+        Cost of each pair, between 0 and 1.
+
+    Returns
+    -------
+    Pairs
+        Sorted by ``left``.
+    """
+    if left.size == 0:
+        return Pairs(left=left, right=right)
+    lefts, left_node = np.unique(left, return_inverse=True)
+    rights, right_node = np.unique(right, return_inverse=True)
+    size = lefts.size + rights.size
+    graph = coo_array((np.ones(left.size), (left_node, lefts.size + right_node)), shape=(size, size))
+    component = connected_components(graph, directed=False)[1][left_node]
+    order = np.argsort(component, kind="stable")
+    groups = np.split(order, np.flatnonzero(np.diff(component[order])) + 1)
+    chosen = np.concatenate([group if group.size == 1 else _solve(group, left, right, cost) for group in groups])
+    chosen = chosen[np.argsort(left[chosen], kind="stable")]
+    return Pairs(left=left[chosen], right=right[chosen])
+
+
+def _solve(group: Index, left: Index, right: Index, cost: Array) -> Index:
+    """Chosen candidates of one connected component."""
+    lefts, row = np.unique(left[group], return_inverse=True)
+    rights, column = np.unique(right[group], return_inverse=True)
+    # Leaving a pair out costs more than all pairs together, so that the number of pairs comes first.
+    forbidden = 1.0 + min(lefts.size, rights.size)
+    matrix = np.full((lefts.size, rights.size), forbidden)
+    candidate = np.full(matrix.shape, -1)
+    matrix[row, column] = cost[group]
+    candidate[row, column] = group
+    chosen = candidate[linear_sum_assignment(matrix)]
+    return chosen[chosen >= 0]
+
+
+def _within(times: Array, other: Array, tolerance_s: float) -> tuple[Index, Index]:
+    """Rows of two arrays of times, in s, that differ by at most a tolerance."""
+    order = np.argsort(other, kind="stable")
+    first = np.searchsorted(other[order], times - tolerance_s, side="left")
+    count = np.searchsorted(other[order], times + tolerance_s, side="right") - first
+    left = np.repeat(np.arange(times.size), count)
+    offset = np.arange(left.size) - np.repeat(np.cumsum(count) - count, count)
+    return left, order[np.repeat(first, count) + offset]
+
+
+def _seconds(times: pd.Series, reference: pd.Timestamp) -> Array:
+    return ((times - reference) / pd.Timedelta(seconds=1)).to_numpy(float)
+
+
+def epicentral_distance_km(
+    latitude_deg: Array, longitude_deg: Array, other_latitude: Array, other_longitude: Array
+) -> Array:
+    """Distance on the sphere (haversine formula); all arrays of one shape."""
+    phi, lam, phi2, lam2 = map(np.radians, (latitude_deg, longitude_deg, other_latitude, other_longitude))
+    half = np.sin((phi2 - phi) / 2) ** 2 + np.cos(phi) * np.cos(phi2) * np.sin((lam2 - lam) / 2) ** 2
+    return 2 * _EARTH_RADIUS_KM * np.arcsin(np.sqrt(np.clip(half, 0, 1)))
+
+
+def match_events(
+    events: pd.DataFrame, reference: pd.DataFrame, time_tolerance_s: float, distance_tolerance_km: float
+) -> Pairs:
+    """
+    Match events with reference events, one to one.
+
+    Parameters
+    ----------
+    events, reference : DataFrame
+        Tables `EVENTS`.
+    time_tolerance_s, distance_tolerance_km : float
+        Largest difference of origin times and largest epicentral distance.
+
+    Returns
+    -------
+    Pairs
+        Rows of ``events`` and rows of ``reference``: as many as possible, then with the smallest errors in units of the
+        tolerances.
+    """
+    if events.empty or reference.empty:
+        return _NO_PAIRS
+    zero = reference.time.iloc[0]
+    times, other = _seconds(events.time, zero), _seconds(reference.time, zero)
+    left, right = _within(times, other, time_tolerance_s)
+    distance = _distance_km(events, reference, left, right)
+    near = distance <= distance_tolerance_km
+    left, right, distance = left[near], right[near], distance[near]
+    cost = (np.abs(times[left] - other[right]) / time_tolerance_s + distance / distance_tolerance_km) / 2
+    return best_pairs(left, right, cost)
+
+
+_NO_PAIRS = Pairs(left=np.empty(0, np.int64), right=np.empty(0, np.int64))
+
+
+def _distance_km(events: pd.DataFrame, reference: pd.DataFrame, left: Index, right: Index) -> Array:
+    place, other = (table[["latitude_deg", "longitude_deg"]].to_numpy(float) for table in (events, reference))
+    return epicentral_distance_km(*place[left].T, *other[right].T)
+
+
+def match_picks(picks: pd.DataFrame, reference: pd.DataFrame, time_tolerance_s: float) -> Pairs:
+    """
+    Match picks with reference picks of the same station and phase, one to one.
+
+    Parameters
+    ----------
+    picks, reference : DataFrame
+        Columns network, station, phase and time.
+    time_tolerance_s : float
+        Largest difference.
+
+    Returns
+    -------
+    Pairs
+        Rows of ``picks`` and rows of ``reference``: as many as possible, then with the smallest time errors.
+    """
+    if picks.empty or reference.empty:
+        return _NO_PAIRS
+    zero = reference.time.iloc[0]
+    keys = pd.concat([picks, reference])[["network", "station", "phase"]]
+    group = keys.groupby(["network", "station", "phase"], sort=False).ngroup().to_numpy()
+    times, other = _seconds(picks.time, zero), _seconds(reference.time, zero)
+    left, right = _within(times, other, time_tolerance_s)
+    same = group[: len(picks)][left] == group[len(picks) :][right]
+    left, right = left[same], right[same]
+    return best_pairs(left, right, np.abs(times[left] - other[right]) / time_tolerance_s)
+
+
+def matches_table(
+    events: pd.DataFrame, reference: pd.DataFrame, pairs: Pairs, judged: NDArray[np.bool_]
+) -> pd.DataFrame:
+    """
+    The table `MATCHES`: matched pairs, missed reference events, and false events.
+
+    Parameters
+    ----------
+    events, reference : DataFrame
+        Tables `EVENTS`.
+    pairs : Pairs
+        Their matches.
+    judged : ndarray of bool, shape (n_events,)
+        Unmatched events that are not judged are left out: they are neither found nor false.
+    """
+    matched = np.zeros(len(events), bool)
+    matched[pairs.left] = True
+    missed = np.ones(len(reference), bool)
+    missed[pairs.right] = False
+    found, wanted = events.iloc[pairs.left], reference.iloc[pairs.right]
+    rows = {
+        "reference_id": wanted.event_id.to_numpy(),
+        "event_id": found.event_id.to_numpy(),
+        "time_error_s": (found.time.to_numpy("M8[ns]") - wanted.time.to_numpy("M8[ns]")) / np.timedelta64(1, "s"),
+        "epicentral_error_km": _distance_km(events, reference, pairs.left, pairs.right),
+        "depth_error_km": found.depth_km.to_numpy(float) - wanted.depth_km.to_numpy(float),
+    }
+    parts = [
+        pd.DataFrame(rows),
+        pd.DataFrame({"reference_id": reference.event_id[missed]}),
+        pd.DataFrame({"event_id": events.event_id[judged & ~matched]}),
+    ]
+    return conform(pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True), MATCHES)

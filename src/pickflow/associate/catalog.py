@@ -1,0 +1,200 @@
+"""From hypotheses to the tables of events and assignments, and from days to a whole catalog."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from pickflow.associate.geometry import LocalFrame, azimuthal_gap_deg, distance_and_azimuth
+from pickflow.associate.observations import Hypotheses, Observations, predict_s
+from pickflow.associate.settings import AssociateSettings
+from pickflow.io.tables import conform
+from pickflow.provenance import content_id
+from pickflow.schemas import ASSIGNMENTS, EVENTS
+from pickflow.travel_times import VelocityModel
+
+
+def one_event_per_pick(hypotheses: Hypotheses, residual_s: np.ndarray, observations: Observations) -> Hypotheses:
+    """
+    Leave each pick to the event with most arrivals, and each event one P and one S per station, the best fitting.
+
+    Parameters
+    ----------
+    hypotheses : Hypotheses
+        Events that may share picks.
+    residual_s : ndarray, shape (n_arrivals,)
+        Residual of each arrival.
+    observations : Observations
+        The picks.
+    """
+    arrivals = pd.DataFrame(
+        {
+            "event": hypotheses.event,
+            "pick": hypotheses.pick,
+            "station": observations.station[hypotheses.pick],
+            "is_s": observations.is_s[hypotheses.pick],
+            "size": np.abs(residual_s),
+        }
+    )
+    arrivals["n_arrivals"] = arrivals.groupby("event")["pick"].transform("size")
+    best = arrivals.sort_values(["size", "pick"], kind="stable").drop_duplicates(["event", "station", "is_s"])
+    best = best.sort_values(["n_arrivals", "size", "event"], ascending=[False, True, True], kind="stable")
+    kept = best.drop_duplicates("pick").index
+    return hypotheses.keep(np.isin(np.arange(len(arrivals)), kept))
+
+
+def enough_arrivals(hypotheses: Hypotheses, observations: Observations, settings: AssociateSettings) -> np.ndarray:
+    """Whether each arrival's event has the picks, P, S and P-and-S stations that the settings ask for."""
+    arrivals = pd.DataFrame(
+        {
+            "event": hypotheses.event,
+            "station": observations.station[hypotheses.pick],
+            "is_s": observations.is_s[hypotheses.pick],
+        }
+    )
+    n_s = arrivals.groupby("event").is_s.sum()
+    n_picks = arrivals.groupby("event").size()
+    n_phases = arrivals.groupby(["event", "station"]).is_s.nunique()
+    n_both = (n_phases == 2).groupby("event").sum()
+    enough = (
+        (n_picks >= settings.min_picks)
+        & (n_picks - n_s >= settings.min_p_picks)
+        & (n_s >= settings.min_s_picks)
+        & (n_both >= settings.min_p_and_s_stations)
+    )
+    return arrivals.event.map(enough).to_numpy(bool)
+
+
+def catalog_tables(
+    hypotheses: Hypotheses,
+    observations: Observations,
+    stations: pd.DataFrame,
+    frame: LocalFrame,
+    model: VelocityModel,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """
+    Tables of the events that have arrivals.
+
+    Parameters
+    ----------
+    hypotheses : Hypotheses
+        Origins and arrivals, no pick twice.
+    observations : Observations
+        The picks.
+    stations : DataFrame
+        Rows of `STATIONS`, all with coordinates.
+    frame : LocalFrame
+        The frame of both.
+    model : VelocityModel
+        Predicts the arrivals.
+
+    Returns
+    -------
+    events, assignments : DataFrame
+        Tables `EVENTS` and `ASSIGNMENTS`.
+    """
+    if hypotheses.event.size == 0:
+        return conform(pd.DataFrame(), EVENTS), conform(pd.DataFrame(), ASSIGNMENTS)
+    origins = _origins(hypotheses, observations, frame)
+    arrivals = _arrivals(hypotheses, observations, stations, origins, model)
+    summary = arrivals.groupby("row").agg(
+        n_picks=("pick_id", "size"),
+        n_s=("is_s", "sum"),
+        n_stations=("station_code", "nunique"),
+        rms_residual_s=("residual_s", lambda residual: round(float(np.sqrt((residual**2).mean())), 6)),
+        azimuthal_gap_deg=("azimuth_deg", lambda azimuth: round(azimuthal_gap_deg(azimuth), 3)),
+        event_id=("pick_id", lambda picks: content_id("e", *sorted(picks))),
+    )
+    summary["n_p"] = summary.n_picks - summary.n_s
+    events = origins.join(summary, how="inner").assign(magnitude=np.nan, magnitude_type=None)
+    assignments = arrivals.join(summary.event_id, on="row")
+    return conform(events, EVENTS), conform(assignments, ASSIGNMENTS)
+
+
+def _origins(hypotheses: Hypotheses, observations: Observations, frame: LocalFrame) -> pd.DataFrame:
+    """Origins, rounded to a millisecond and a metre: what is finer is arithmetic noise."""
+    x, y, depth, time = hypotheses.origin.T
+    latitude, longitude = frame.to_geographic(x, y)
+    return pd.DataFrame(
+        {
+            "time": observations.reference + pd.to_timedelta(np.round(time * 1000), unit="ms"),
+            "latitude_deg": latitude.round(5),
+            "longitude_deg": longitude.round(5),
+            "depth_km": depth.round(3),
+        }
+    )
+
+
+def _arrivals(
+    hypotheses: Hypotheses,
+    observations: Observations,
+    stations: pd.DataFrame,
+    origins: pd.DataFrame,
+    model: VelocityModel,
+) -> pd.DataFrame:
+    picks = observations.picks.iloc[hypotheses.pick].reset_index(drop=True)
+    places = picks[["network", "station"]].merge(stations, on=["network", "station"], how="left")
+    sources = origins.iloc[hypotheses.event].reset_index(drop=True)
+    distance, azimuth = distance_and_azimuth(
+        sources.latitude_deg, sources.longitude_deg, places.latitude_deg, places.longitude_deg
+    )
+    is_s = observations.is_s[hypotheses.pick]
+    travel = predict_s(model, is_s, distance, sources.depth_km.to_numpy(), -places.elevation_m.to_numpy(float) / 1000)
+    observed = (picks.time - sources.time).dt.total_seconds()
+    return pd.DataFrame(
+        {
+            "row": hypotheses.event,
+            "pick_id": picks.pick_id,
+            "station_code": picks.network + "." + picks.station,
+            "is_s": is_s,
+            "residual_s": (observed - travel).round(6),
+            "distance_km": distance.round(4),
+            "azimuth_deg": azimuth.round(3),
+        }
+    )
+
+
+def merge_days(days: Sequence[tuple[pd.DataFrame, pd.DataFrame]]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """
+    One catalog out of several days whose windows overlap a little.
+
+    Two events are the same if they share at least half of the picks of the smaller; the one with more picks stays, then
+    the one with the smaller rms residual, then the one with the first id.
+
+    Parameters
+    ----------
+    days : sequence of (events, assignments)
+        Tables `EVENTS` and `ASSIGNMENTS` of each day.
+
+    Returns
+    -------
+    events, assignments : DataFrame
+        Tables `EVENTS` and `ASSIGNMENTS`.
+    """
+    events = pd.concat([day_events for day_events, _ in days if len(day_events)] or [pd.DataFrame()])
+    assignments = pd.concat(
+        [day_assignments for _, day_assignments in days if len(day_assignments)] or [pd.DataFrame()]
+    )
+    if events.empty:
+        return conform(events, EVENTS), conform(assignments, ASSIGNMENTS)
+    events = events.drop_duplicates("event_id")
+    assignments = assignments.drop_duplicates(["event_id", "pick_id"])
+    picks_of = assignments.groupby("event_id").pick_id.agg(set)
+    ranked = events.sort_values(["n_picks", "rms_residual_s", "event_id"], ascending=[False, True, True])
+    kept: set[str] = set()
+    owners: dict[str, list[str]] = {}
+    for event_id in ranked.event_id:
+        picks = picks_of[event_id]
+        shared = Counter(owner for pick in picks for owner in owners.get(pick, []))
+        if any(2 * count >= min(len(picks), len(picks_of[owner])) for owner, count in shared.items()):
+            continue
+        kept.add(event_id)
+        for pick in picks:
+            owners.setdefault(pick, []).append(event_id)
+    return (
+        conform(events[events.event_id.isin(kept)], EVENTS),
+        conform(assignments[assignments.event_id.isin(kept)], ASSIGNMENTS),
+    )

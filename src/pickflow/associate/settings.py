@@ -1,0 +1,224 @@
+"""Settings of the association: given in the configuration, or derived from the network and the velocity model."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.spatial.distance import cdist
+
+from pickflow.associate.geometry import frame_around
+from pickflow.travel_times import VelocityModel, travel_time_s
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class VelocityParams:
+    """Half space (km/s), or a file of layers, which then counts."""
+
+    p_km_s: float
+    s_km_s: float
+    file: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PyoctoParams:
+    """Settings of PyOcto; None: derived. See the schema of the section `associate` for meanings."""
+
+    velocity_tolerance_s: float | None
+    cutoff_distance_km: float | None
+    time_before_s: float | None
+    time_slice_s: float | None
+    min_node_size_km: float | None
+    min_pick_fraction: float | None
+    min_interevent_time_s: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class GammaParams:
+    """Settings of GaMMA; None: derived. See the schema of the section `associate` for meanings."""
+
+    dbscan_eps_s: float | None
+    dbscan_min_samples: int | None
+    max_sigma_s: float | None
+    oversample_factor: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class AssociateParams:
+    """Parameters of the stage; None: derived. See the schema of the section `associate` for meanings."""
+
+    velocity_model: VelocityParams
+    halo_s: float | None
+    area_margin_km: float | None
+    max_depth_km: float | None
+    min_picks: int | None
+    min_p_picks: int | None
+    min_s_picks: int | None
+    min_p_and_s_stations: int | None
+    max_residual_s: float | None
+    passes: int
+    relocate: bool
+    threads: int
+    pyocto: PyoctoParams
+    gamma: GammaParams
+
+
+@dataclass(frozen=True, kw_only=True)
+class PyoctoSettings:
+    """`PyoctoParams` with every value."""
+
+    velocity_tolerance_s: float
+    cutoff_distance_km: float
+    time_before_s: float
+    time_slice_s: float
+    min_node_size_km: float
+    min_pick_fraction: float
+    min_interevent_time_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class GammaSettings:
+    """`GammaParams` with every value."""
+
+    dbscan_eps_s: float
+    dbscan_min_samples: int
+    max_sigma_s: float
+    oversample_factor: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class AssociateSettings:
+    """
+    `AssociateParams` with every value, and the box that is searched.
+
+    Parameters
+    ----------
+    x_range_km, y_range_km : tuple of float
+        Box in the frame of `geometry.frame_around`.
+    """
+
+    x_range_km: tuple[float, float]
+    y_range_km: tuple[float, float]
+    halo_s: float
+    area_margin_km: float
+    max_depth_km: float
+    min_picks: int
+    min_p_picks: int
+    min_s_picks: int
+    min_p_and_s_stations: int
+    max_residual_s: float
+    passes: int
+    relocate: bool
+    threads: int
+    pyocto: PyoctoSettings
+    gamma: GammaSettings
+
+
+def located_stations(stations: pd.DataFrame) -> pd.DataFrame:
+    """Rows of `STATIONS` that have coordinates; an unknown elevation becomes sea level."""
+    known = np.isfinite(stations.latitude_deg.astype(float)) & np.isfinite(stations.longitude_deg.astype(float))
+    return stations[known].fillna({"elevation_m": 0.0}).reset_index(drop=True)
+
+
+def derive_settings(stations: pd.DataFrame, model: VelocityModel, params: AssociateParams) -> AssociateSettings:
+    """
+    Settings for a network and a velocity model; what the parameters give is kept.
+
+    Parameters
+    ----------
+    stations : DataFrame
+        Rows of `STATIONS`; those without coordinates are left out.
+    model : VelocityModel
+        See `pickflow.travel_times`.
+    params : AssociateParams
+        None asks for the derived value.
+
+    Returns
+    -------
+    AssociateSettings
+
+    Raises
+    ------
+    ValueError
+        If no station has coordinates.
+    """
+    located = located_stations(stations)
+    if located.empty:
+        raise ValueError("associate: no station has coordinates; check download.inventory and the station codes")
+    x, y = frame_around(located).to_local(located.latitude_deg, located.longitude_deg)
+    aperture = float(np.hypot(np.ptp(x), np.ptp(y)))
+    margin = _given(params.area_margin_km, round(float(np.clip(0.25 * aperture, 10.0, 100.0)), 1))
+    # Crustal events need 30 km; a network much wider than that may sit on a subduction zone.
+    depth = _given(params.max_depth_km, round(float(np.clip(0.3 * aperture, 30.0, 250.0)), 1))
+    spacing = _spacing_km(x, y)
+    pyocto = _pyocto_settings(params.pyocto, model, spacing, aperture, margin, depth)
+    derived: dict[str, Any] = {
+        "halo_s": 2 * pyocto.time_before_s,
+        "min_picks": min(7, 2 * len(located)),
+        "min_p_picks": min(3, len(located)),
+        "min_s_picks": min(2, len(located)),
+        "min_p_and_s_stations": min(2, len(located)),
+        "max_residual_s": 1.0,
+    }
+    settings = AssociateSettings(
+        x_range_km=(float(x.min() - margin), float(x.max() + margin)),
+        y_range_km=(float(y.min() - margin), float(y.max() + margin)),
+        area_margin_km=margin,
+        max_depth_km=depth,
+        passes=params.passes,
+        relocate=params.relocate,
+        threads=params.threads,
+        pyocto=pyocto,
+        gamma=_gamma_settings(params.gamma, model, spacing),
+        **{name: _given(getattr(params, name), value) for name, value in derived.items()},
+    )
+    logger.info("association settings: %s", dataclasses.asdict(settings))
+    return settings
+
+
+def _given(value: Any, derived: Any) -> Any:
+    return derived if value is None else value
+
+
+def _spacing_km(x: np.ndarray, y: np.ndarray) -> float:
+    """Median distance of a station to its fourth neighbour: the distance within which an event is usually seen."""
+    distance = np.sort(cdist(np.column_stack([x, y]), np.column_stack([x, y])), axis=1)
+    return float(np.median(distance[:, min(4, len(x) - 1)]))
+
+
+def _pyocto_settings(
+    params: PyoctoParams, model: VelocityModel, spacing: float, aperture: float, margin: float, depth: float
+) -> PyoctoSettings:
+    farthest = aperture + margin
+    cutoff = _given(params.cutoff_distance_km, round(float(min(farthest, max(150.0, 4 * spacing))), 1))
+    crossing = float(travel_time_s(model, "S", min(farthest, cutoff), depth))
+    time_before = _given(params.time_before_s, float(np.ceil(crossing)))
+    derived = {
+        "velocity_tolerance_s": 0.7,
+        "time_slice_s": max(1200.0, 4 * time_before),
+        "min_node_size_km": 10.0,
+        "min_pick_fraction": 0.5,
+        "min_interevent_time_s": 3.0,
+    }
+    return PyoctoSettings(
+        cutoff_distance_km=cutoff,
+        time_before_s=time_before,
+        **{name: _given(getattr(params, name), value) for name, value in derived.items()},
+    )
+
+
+def _gamma_settings(params: GammaParams, model: VelocityModel, spacing: float) -> GammaSettings:
+    derived = {
+        # P of one station and S of the next must still be neighbours, with room for stations that saw nothing.
+        "dbscan_eps_s": round(float(max(5.0, 3 * spacing / model.vp_km_s[0])), 1),
+        "dbscan_min_samples": 3,
+        "max_sigma_s": 2.0,
+        "oversample_factor": 5,
+    }
+    return GammaSettings(**{name: _given(getattr(params, name), value) for name, value in derived.items()})

@@ -1,0 +1,158 @@
+"""Association with GaMMA (Zhu et al. 2022, Journal of Geophysical Research 127, 10.1029/2021JB023249)."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from multiprocessing import get_context
+from typing import Any
+
+import gamma.utils
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from pickflow.associate.observations import Hypotheses, Observations, travel_time_table
+from pickflow.associate.settings import AssociateSettings
+from pickflow.travel_times import VelocityModel
+
+_TABLE_STEP_KM = 0.5
+_SEED = 42
+_MIXTURE = "BGMM"
+# GaMMA leaves out arrivals that fit; the stage takes them in later and then counts by the settings.
+_MISSED_PICKS = 2
+
+
+def associate_gamma(observations: Observations, model: VelocityModel, settings: AssociateSettings) -> Hypotheses:
+    """
+    Origins as components of a Bayesian Gaussian mixture.
+
+    DBSCAN cuts the picks into groups; each group is solved on its own, seeded, so that the result depends neither on
+    the order of the groups nor on the number of processes.
+
+    Parameters
+    ----------
+    observations : Observations
+        Picks, sorted by time.
+    model : VelocityModel
+        One layer is treated as homogeneous, more as a table of travel times.
+    settings : AssociateSettings
+        See `derive_settings`.
+    """
+    arrays = _arrays(observations)
+    config = _config(observations, model, settings)
+    velocity = {"p": float(model.vp_km_s[0]), "s": float(model.vs_km_s[0])}
+    labels = _groups(arrays, velocity, settings)
+    tasks = [
+        (tuple(array[labels == label] for array in arrays), config, velocity)
+        for label in np.unique(labels[labels >= 0])
+        if (labels == label).sum() >= settings.min_picks
+    ]
+    if settings.threads > 1 and len(tasks) > 1:
+        with get_context("fork").Pool(min(settings.threads, len(tasks))) as pool:
+            solutions = pool.starmap(_solve, tasks, chunksize=1)
+    else:
+        solutions = [_solve(*task) for task in tasks]
+    return _joined(solutions)
+
+
+Arrays = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+
+
+def _arrays(observations: Observations) -> Arrays:
+    """What GaMMA calls data, locations, phase type, phase weight, pick index and pick station."""
+    phase = np.where(observations.is_s, "s", "p")
+    return (
+        observations.time_s[:, None],
+        np.column_stack([observations.x_km, observations.y_km, observations.depth_km]),
+        phase,
+        observations.picks.probability.fillna(1.0).to_numpy(float)[:, None],
+        np.arange(phase.size),
+        np.char.add(np.char.add(observations.station, "_"), phase),
+    )
+
+
+def _groups(arrays: Arrays, velocity: dict[str, float], settings: AssociateSettings) -> np.ndarray:
+    time, place, phase, weight, *_ = arrays
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        return gamma.utils.hierarchical_dbscan_clustering(
+            time,
+            place,
+            phase,
+            weight,
+            velocity,
+            eps=settings.gamma.dbscan_eps_s,
+            min_samples=settings.gamma.dbscan_min_samples,
+        )
+
+
+def _config(observations: Observations, model: VelocityModel, settings: AssociateSettings) -> dict[str, Any]:
+    x_range, y_range, depth = settings.x_range_km, settings.y_range_km, settings.max_depth_km
+    bounds = (x_range, y_range, (0.0, depth), (None, None))
+    return {
+        "dims": ["x(km)", "y(km)", "z(km)"],
+        "x(km)": x_range,
+        "y(km)": y_range,
+        "z(km)": (0.0, depth),
+        "bfgs_bounds": bounds,
+        "use_amplitude": False,
+        "oversample_factor": settings.gamma.oversample_factor,
+        "max_sigma11": settings.gamma.max_sigma_s,
+        "min_picks_per_eq": max(4, settings.min_picks - _MISSED_PICKS),
+        "min_p_picks_per_eq": max(1, settings.min_p_picks - _MISSED_PICKS),
+        "min_s_picks_per_eq": max(1, settings.min_s_picks - _MISSED_PICKS),
+        "eikonal": _table(observations, model, settings) if model.top_depth_km.size > 1 else None,
+    }
+
+
+def _table(observations: Observations, model: VelocityModel, settings: AssociateSettings) -> dict[str, Any]:
+    """Our travel times in the layout of GaMMA's eikonal solver, which would make a folder where it stands."""
+    width = np.ptp(settings.x_range_km), np.ptp(settings.y_range_km)
+    deepest = settings.max_depth_km + max(0.0, -float(observations.depth_km.min()))
+    table = travel_time_table(model, float(np.hypot(*width)), deepest, _TABLE_STEP_KM)
+    n_distances, n_depths = table.p_time_s.shape
+    content: dict[str, Any] = {
+        "nr": n_distances,
+        "nz": n_depths,
+        "h": table.step_km,
+        "rgrid": table.step_km * np.arange(n_distances),
+        "zgrid": table.step_km * np.arange(n_depths),
+    }
+    for key, times in (("up", table.p_time_s), ("us", table.s_time_s)):
+        content[key] = times.ravel()
+        content[f"grad_{key}"] = np.array([slope.ravel() for slope in np.gradient(times, table.step_km)])
+    return content
+
+
+def _solve(arrays: Arrays, config: dict[str, Any], velocity: dict[str, float]) -> Hypotheses:
+    """Origins of one group."""
+    time, place, phase, weight, pick, pick_station = arrays
+    np.random.seed(_SEED)  # GaMMA draws its starting points from numpy's global generator
+    with threadpool_limits(1), contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        events, assignments = gamma.utils.associate(
+            0, np.zeros(phase.size), time, place, phase, weight, pick, pick_station, config, 0.0, velocity, _MIXTURE, 0
+        )
+    epoch = np.datetime64(0, "ns")
+    origin = [
+        [
+            *(event[name] for name in config["dims"]),
+            (np.datetime64(event["time"], "ns") - epoch) / np.timedelta64(1, "s"),
+        ]
+        for event in events
+    ]
+    row_of_event = {event["event_index"]: row for row, event in enumerate(events)}
+    return Hypotheses(
+        origin=np.array(origin, float).reshape(-1, 4),
+        event=np.array([row_of_event[index] for _, index, _ in assignments], np.int64),
+        pick=np.array([row for row, _, _ in assignments], np.int64),
+    )
+
+
+def _joined(solutions: list[Hypotheses]) -> Hypotheses:
+    first_row = np.cumsum([0, *(len(solution.origin) for solution in solutions)])
+    return Hypotheses(
+        origin=np.concatenate([np.empty((0, 4)), *(solution.origin for solution in solutions)]),
+        event=np.concatenate(
+            [np.empty(0, np.int64), *(s.event + row for s, row in zip(solutions, first_row[:-1], strict=True))]
+        ),
+        pick=np.concatenate([np.empty(0, np.int64), *(solution.pick for solution in solutions)]),
+    )
