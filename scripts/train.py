@@ -14,7 +14,8 @@ if __name__ == "__main__":
     params = build(TrainParams, job.params.settings)
     with tqdm(total=params.epochs, desc="train", unit="epoch") as bar:
 
-        def show(done, total, losses):
+        def show(done: int, total: int, losses: dict[str, float]) -> None:
+            """Move the bar to the epochs done."""
             bar.update(done - bar.n)
             bar.set_postfix(losses)
 

@@ -11,12 +11,13 @@ import yaml
 
 ROOT = Path(__file__).parents[1]
 
-# Four stations and ten minutes across midnight: large enough for every rule to have something to do.
+# Ten minutes across midnight with six events: enough for every rule to have something to do.
 SMALL = {
     "run": "small",
     "starttime": "2026-01-15T23:55:00Z",
     "endtime": "2026-01-16T00:05:00Z",
     "compute": {"threads": 1},
+    "synthesize": {"seismicity": {"n_events": 6}},
     "download": {
         "source": "sds",
         "path": "<results>/synthetic/sds",

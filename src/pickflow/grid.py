@@ -39,7 +39,7 @@ def cached_weights(cache: str | Path | None) -> dict[str, list[str]]:
 
     Without one, in SeisBench's own.
     """
-    root = Path(cache or os.environ.get("SEISBENCH_CACHE_ROOT", Path.home() / ".seisbench"))
+    root = Path(cache or os.environ.get("SEISBENCH_CACHE_ROOT") or Path.home() / ".seisbench")
     found: dict[str, list[str]] = {}
     for path in sorted(root.glob("models/v3/*/*.json*")):
         if match := _CACHE_FILE.match(path.name):

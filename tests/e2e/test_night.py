@@ -9,10 +9,10 @@ import time
 
 import pytest
 import yaml
+
 from pickflow.closing import closing_words
 from pickflow.io.tables import read_table
 from pickflow.schemas import LEDGER
-
 from tests.snakemake_runner import ROOT, SMALL, snakemake
 
 pytestmark = pytest.mark.slow

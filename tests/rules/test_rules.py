@@ -5,9 +5,9 @@ import json
 import obspy
 import pandas as pd
 import pytest
+
 from pickflow.io.tables import read_provenance, read_table
 from pickflow.schemas import ASSIGNMENTS, EVENTS, LEDGER, MANIFEST, MATCHES, PICK_LEDGER, PICKS, STATIONS
-
 from tests.snakemake_runner import SMALL, snakemake
 
 DAYS = ["2026-01-15", "2026-01-16"]
@@ -21,8 +21,8 @@ def make(tmp_path_factory):
     """Make a target with all that it needs, and give its path."""
     directory = tmp_path_factory.mktemp("rules")
 
-    def make_target(target):
-        snakemake(f"results/small/{target}", directory=directory, config=SMALL)
+    def make_target(target, **changes):
+        snakemake(f"results/small/{target}", directory=directory, config={**SMALL, **changes})
         return directory / "results" / "small" / target
 
     return make_target
@@ -59,7 +59,7 @@ def test_weights_writes_a_model_with_its_card(make):
 
 
 def test_denoise_leaves_the_codes_and_filters_the_samples(make):
-    clean = make(f"denoised/bandpass/{DAYS[0]}")
+    clean = make(f"denoised/bandpass/{DAYS[0]}", denoise={"methods": ["bandpass"]})
     raw = make(f"waveforms/{DAYS[0]}")
     one, two = (obspy.read(str(next(iter(sorted(folder.glob("*.mseed")))))) for folder in (raw, clean))
     assert [trace.id for trace in one] == [trace.id for trace in two]
@@ -115,7 +115,8 @@ def test_report_is_one_page_without_requests(make):
 
 
 def test_train_goes_from_configuration_to_a_model_that_picks(tmp_path):
-    tiny = {"real_data": "synthetic_only", "epochs": 1, "steps_per_epoch": 2, "batch_size": 4, "n_signals": 8, "n_noise": 4}
+    sizes = {"epochs": 1, "steps_per_epoch": 2, "batch_size": 4, "n_signals": 8, "n_noise": 4}
+    tiny = {"real_data": "synthetic_only", **sizes}
     snakemake("results/small/trained/card.json", directory=tmp_path, config={**SMALL, "train": tiny})
     card = json.loads((tmp_path / "results/small/trained/card.json").read_text())
     assert card["model"] == "PickflowNet"

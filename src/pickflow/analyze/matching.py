@@ -204,4 +204,5 @@ def matches_table(
         pd.DataFrame({"reference_id": reference.event_id[missed]}),
         pd.DataFrame({"event_id": events.event_id[judged & ~matched]}),
     ]
-    return conform(pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True), MATCHES)
+    joined = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
+    return conform(joined.reindex(columns=MATCHES.schema.names), MATCHES)

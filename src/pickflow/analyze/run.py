@@ -145,7 +145,11 @@ def report_content(
 
 
 def _config_summary(config: Mapping[str, Any]) -> dict[str, str]:
-    download, velocity, source = config["download"], config["associate"]["velocity_model"], config["analyze"]["reference"]
+    download, velocity, source = (
+        config["download"],
+        config["associate"]["velocity_model"],
+        config["analyze"]["reference"],
+    )
     layers = f"{velocity['p_km_s']:g} and {velocity['s_km_s']:g} km/s"
     return {
         "Source": download["path"] or ", ".join(download["fdsn"]["servers"]) or str(download["fdsn"]["routing"]),

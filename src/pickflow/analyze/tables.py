@@ -71,7 +71,9 @@ def read_run(results: Path, catalogs: Sequence[str], days: Sequence[str]) -> Run
     return RunTables(
         stations=read_table(results / "inventory" / "stations.parquet", STATIONS),
         manifests=[read_table(results / "waveforms" / day / "manifest.parquet", MANIFEST) for day in days],
-        picks={name: read_tables([folder / f"{day}.parquet" for day in days], PICKS) for name, folder in folders.items()},
+        picks={
+            name: read_tables([folder / f"{day}.parquet" for day in days], PICKS) for name, folder in folders.items()
+        },
         pick_ledgers={
             name: read_tables([folder / f"{day}.ledger.parquet" for day in days], PICK_LEDGER)
             for name, folder in folders.items()

@@ -160,10 +160,10 @@ def derive_settings(stations: pd.DataFrame, model: VelocityModel, params: Associ
     pyocto = _pyocto_settings(params.pyocto, model, spacing, aperture, margin, depth)
     derived: dict[str, Any] = {
         "halo_s": 2 * pyocto.time_before_s,
-        "min_picks": min(7, 2 * len(located)),
-        "min_p_picks": min(3, len(located)),
-        "min_s_picks": min(2, len(located)),
-        "min_p_and_s_stations": min(2, len(located)),
+        "min_picks": 7 if len(located) > 3 else 6,
+        "min_p_picks": 3,
+        "min_s_picks": 2,
+        "min_p_and_s_stations": 2,
         "max_residual_s": 1.0,
     }
     settings = AssociateSettings(
@@ -216,7 +216,7 @@ def _pyocto_settings(
 def _gamma_settings(params: GammaParams, model: VelocityModel, spacing: float) -> GammaSettings:
     derived = {
         # P of one station and S of the next must still be neighbours, with room for stations that saw nothing.
-        "dbscan_eps_s": round(float(max(5.0, 3 * spacing / model.vp_km_s[0])), 1),
+        "dbscan_eps_s": round(float(max(5.0, 2 * spacing / model.vp_km_s[0])), 1),
         "dbscan_min_samples": 3,
         "max_sigma_s": 2.0,
         "oversample_factor": 5,

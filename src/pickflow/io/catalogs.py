@@ -23,6 +23,7 @@ from pickflow.schemas import EVENTS
 __all__ = ["Reference", "read_csv", "read_reference", "select_events", "write_csv", "write_quakeml"]
 
 _TIMEOUT_S = 120
+_RETRIES = 4
 # Names that tables of events use, in small letters; the first one found counts.
 _COLUMN_NAMES = {
     "event_id": ("event_id", "eventid", "#eventid", "event-id", "id"),
@@ -135,7 +136,9 @@ def _ask(server: str, starttime: datetime, endtime: datetime, region: Mapping[st
         if region is not None:
             query[edge.replace("_", "")] = str(region[f"{edge}_deg"])
     url = URL_MAPPINGS.get(server, server).rstrip("/") + "/fdsnws/event/1/query"
-    retries = Retry(total=4, backoff_factor=1.0, status_forcelist=(429, 500, 502, 503, 504), raise_on_status=False)
+    retries = Retry(
+        total=_RETRIES, backoff_factor=1.0, status_forcelist=(429, 500, 502, 503, 504), raise_on_status=False
+    )
     with requests.Session() as session:
         session.mount(url, HTTPAdapter(max_retries=retries))
         try:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from pickflow.io.atomic import write_text
-from pickflow.travel_times import homogeneous, VelocityModel
+from pickflow.travel_times import VelocityModel, homogeneous
 
 # Local arrivals turn above this depth; the layers below only cost time.
 MAX_DEPTH_KM = 150.0

@@ -1,0 +1,7 @@
+"""Training and evaluation of the bundled picker."""
+
+from pickflow.train.bundle import train
+from pickflow.train.evaluate import evaluate
+from pickflow.train.params import TrainParams
+
+__all__ = ["TrainParams", "evaluate", "train"]

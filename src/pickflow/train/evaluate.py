@@ -1,0 +1,88 @@
+"""How well a picker finds manual picks: precision, recall, F1, errors and false picks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import obspy
+
+from pickflow.train.reading import SAMPLING_RATE_HZ, LabelledRecord
+
+TOLERANCES_S = (0.1, 0.3, 0.5)
+
+
+def record_stream(record: LabelledRecord) -> obspy.Stream:
+    """A labelled record as a Stream that begins at 1970-01-01; missing components are left out."""
+    network, station = record.station.split(".")
+    traces = []
+    for row, component in enumerate("ZNE"):
+        if record.samples[row].any():
+            header = {"network": network, "station": station, "channel": f"HH{component}"}
+            traces.append(obspy.Trace(record.samples[row], header | {"sampling_rate": SAMPLING_RATE_HZ}))
+    return obspy.Stream(traces)
+
+
+def evaluate(model: Any, records: Sequence[LabelledRecord], thresholds: Mapping[str, float]) -> dict[str, Any]:
+    """
+    Compare a model's picks with the manual ones.
+
+    Parameters
+    ----------
+    model : seisbench.models.WaveformModel
+        Its own ``classify`` is used, with its own overlap and stacking.
+    records : sequence of LabelledRecord
+        Records with manual picks.
+    thresholds : mapping of str to float
+        Of P and S.
+
+    Returns
+    -------
+    dict
+        For each phase: ``n`` manual picks, ``n_picks`` picks, precision, recall and F1 at 0.1, 0.3 and 0.5 s, mean
+        absolute error (s) of the matches at 0.5 s, and ``false_picks`` farther than 0.5 s from any manual pick of the
+        phase. A real arrival that nobody labelled counts as false.
+    """
+    found: dict[str, list[np.ndarray]] = {"P": [], "S": []}
+    manual: dict[str, list[float | None]] = {"P": [], "S": []}
+    for record in records:
+        picks = model.classify(
+            record_stream(record), P_threshold=thresholds["P"], S_threshold=thresholds["S"], batch_size=16
+        ).picks
+        for phase in ("P", "S"):
+            times = [pick.peak_time.timestamp for pick in picks if pick.phase == phase]
+            found[phase].append(np.array(times))
+            at = record.picks.get(phase)
+            manual[phase].append(None if at is None else at / SAMPLING_RATE_HZ)
+    return {phase: phase_scores(found[phase], manual[phase]) for phase in ("P", "S")}
+
+
+def phase_scores(found: Sequence[np.ndarray], manual: Sequence[float | None]) -> dict[str, Any]:
+    """
+    Scores of one phase.
+
+    Parameters
+    ----------
+    found : sequence of ndarray
+        Times of the picks of each record in s.
+    manual : sequence of float or None
+        Time of the manual pick of each record; None where there is none.
+    """
+    n_manual = sum(time is not None for time in manual)
+    n_found = sum(times.size for times in found)
+    errors = [
+        float(times[np.argmin(np.abs(times - time))] - time)
+        for times, time in zip(found, manual, strict=True)
+        if time is not None and times.size
+    ]
+    scores: dict[str, Any] = {"n": n_manual, "n_picks": int(n_found)}
+    for tolerance in TOLERANCES_S:
+        hits = sum(abs(error) <= tolerance for error in errors)
+        precision, recall = hits / max(n_found, 1), hits / max(n_manual, 1)
+        f1 = 2 * precision * recall / max(precision + recall, 1e-12)
+        scores[f"{tolerance:g}s"] = {"precision": precision, "recall": recall, "f1": f1}
+    matched = [abs(error) for error in errors if abs(error) <= TOLERANCES_S[-1]]
+    scores["mae_s"] = float(np.mean(matched)) if matched else None
+    scores["false_picks"] = int(n_found - len(matched))
+    return scores

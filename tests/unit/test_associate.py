@@ -1,0 +1,235 @@
+"""Association: what PyOcto and GaMMA find, what the tables say about it, and what happens to poor input."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from datetime import timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pickflow.associate import associate, derive_settings, merge_days, velocity_model
+from pickflow.associate.geometry import azimuthal_gap_deg, distance_and_azimuth, frame_around
+from pickflow.associate.locate import relocate, residuals_s
+from pickflow.associate.observations import Hypotheses, observe
+from pickflow.associate.settings import VelocityParams
+from pickflow.io.tables import conform
+from pickflow.schemas import ASSIGNMENTS, EVENTS, PICKS
+from pickflow.travel_times import homogeneous, travel_time_s
+from tests.association_fixture import LAYERS, START, associate_params, make_scene, stations_around_centre
+
+METHODS = ["pyocto", "gamma"]
+HALF_SPACE = homogeneous(6.0, 3.45)
+
+
+@pytest.fixture(scope="module")
+def scene():
+    return make_scene([300.0, 900.0, 1500.0, 2100.0, 2106.0, 3000.0], n_noise=60)
+
+
+def found_events(events, truth, seconds, km):
+    """True events with a counterpart."""
+    near = []
+    for row in truth.itertuples():
+        distance, _ = distance_and_azimuth(
+            events.latitude_deg, events.longitude_deg,
+            np.full(len(events), row.latitude_deg), np.full(len(events), row.longitude_deg),
+        )  # fmt: skip
+        near.append(bool((((events.time - row.time).abs() <= pd.Timedelta(seconds=seconds)) & (distance <= km)).any()))
+    return sum(near)
+
+
+@pytest.mark.parametrize(
+    ("method", "model"), [("pyocto", LAYERS), ("pyocto", HALF_SPACE), ("gamma", HALF_SPACE)],
+    ids=["pyocto-layers", "pyocto-half space", "gamma-half space"],
+)  # fmt: skip
+def test_every_event_is_found_once_and_nothing_else(scene, method, model):
+    events, assignments = associate(scene.picks, scene.stations, model, associate_params(), method, scene.window)
+    assert found_events(events, scene.events, seconds=1.0, km=5.0) == len(scene.events) == len(events)
+    owners = assignments.assign(owner=assignments.pick_id.map(scene.owner)).groupby("event_id").owner
+    assert (owners.agg(lambda owner: owner.value_counts(normalize=True).iloc[0]) > 0.9).all()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_order_of_the_rows_does_not_matter(scene, method):
+    mixed = [table.sample(frac=1, random_state=3) for table in (scene.picks, scene.stations)]
+    for first, second in zip(
+        associate(scene.picks, scene.stations, HALF_SPACE, associate_params(), method, scene.window),
+        associate(*mixed, HALF_SPACE, associate_params(), method, scene.window),
+        strict=True,
+    ):
+        pd.testing.assert_frame_equal(first, second, check_exact=True)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_number_of_threads_does_not_matter(scene, method):
+    one, two = (
+        associate(scene.picks, scene.stations, HALF_SPACE, associate_params(threads=threads), method, scene.window)
+        for threads in (1, 2)
+    )
+    pd.testing.assert_frame_equal(one[0], two[0], check_exact=True)
+    pd.testing.assert_frame_equal(one[1], two[1], check_exact=True)
+
+
+def test_the_tables_agree_with_each_other(scene):
+    events, assignments = associate(scene.picks, scene.stations, LAYERS, associate_params(), "pyocto", scene.window)
+    arrivals = assignments.merge(scene.picks, on="pick_id").merge(scene.stations, on=["network", "station"])
+    arrivals = arrivals.merge(events, on="event_id", suffixes=("", "_origin"))
+    distance, azimuth = distance_and_azimuth(
+        arrivals.latitude_deg_origin, arrivals.longitude_deg_origin, arrivals.latitude_deg, arrivals.longitude_deg
+    )
+    np.testing.assert_allclose(arrivals.distance_km, distance, atol=1e-3)
+    np.testing.assert_allclose(arrivals.azimuth_deg, azimuth, atol=1e-2)
+    for phase, rows in arrivals.groupby("phase"):
+        travel = travel_time_s(LAYERS, phase, rows.distance_km, rows.depth_km, -rows.elevation_m / 1000)
+        observed = (rows.time - rows.time_origin).dt.total_seconds()
+        np.testing.assert_allclose(rows.residual_s, observed - travel, atol=1e-4)
+    for row in events.itertuples():
+        own = arrivals[arrivals.event_id == row.event_id]
+        assert (row.n_picks, row.n_p) == (len(own), (own.phase == "P").sum())
+        assert row.n_p + row.n_s == row.n_picks
+        assert row.n_stations == own.station.nunique()
+        assert row.rms_residual_s == pytest.approx(np.sqrt((own.residual_s**2).mean()), abs=1e-5)
+        assert row.azimuthal_gap_deg == pytest.approx(azimuthal_gap_deg(own.azimuth_deg), abs=1e-2)
+
+
+def test_no_pick_belongs_to_two_events_and_no_event_has_a_phase_twice():
+    scene = make_scene([600.0, 604.0, 609.0], n_noise=200)
+    _, assignments = associate(scene.picks, scene.stations, LAYERS, associate_params(), "pyocto", scene.window)
+    assert assignments.pick_id.is_unique
+    assert not assignments.merge(scene.picks, on="pick_id").duplicated(["event_id", "station", "phase"]).any()
+
+
+def test_an_event_seen_by_four_stations_is_found():
+    scene = make_scene([1200.0], n_seeing=4)
+    events, _ = associate(scene.picks, scene.stations, LAYERS, associate_params(), "pyocto", scene.window)
+    assert list(events.n_picks) == [8]
+
+
+def test_three_p_and_two_s_are_enough_if_the_configuration_says_so():
+    scene = make_scene([1200.0], n_seeing=3)
+    picks = scene.picks.drop(scene.picks.index[(scene.picks.phase == "S")][-1])
+    params = associate_params(min_picks=5, min_p_picks=3, min_s_picks=2, min_p_and_s_stations=2)
+    assert len(associate(picks, scene.stations, LAYERS, params, "pyocto", scene.window)[0]) == 1
+    assert associate(picks, scene.stations, LAYERS, associate_params(), "pyocto", scene.window)[0].empty
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_an_event_at_midnight_is_in_the_catalog_once(method):
+    scene = make_scene([3600.0 + shift for shift in (-40.0, -0.4, 45.0)])
+    midnight = START + timedelta(hours=1)
+    days = [(START, midnight), (midnight, scene.window[1])]
+    found = [associate(scene.picks, scene.stations, LAYERS, associate_params(), method, day) for day in days]
+    events, assignments = merge_days(found)
+    assert [len(day_events) for day_events, _ in found] == [2, 2]
+    assert len(events) == found_events(events, scene.events, seconds=1.0, km=3.0) == 3
+    assert set(assignments.event_id) == set(events.event_id)
+
+
+def test_merging_keeps_the_event_with_more_picks_and_spares_strangers():
+    def day(rows):
+        events = pd.DataFrame({"event_id": list(rows), "n_picks": [len(picks) for picks in rows.values()]})
+        events = events.reindex(columns=EVENTS.schema.names).assign(
+            time=pd.Timestamp(START), rms_residual_s=0.1, n_p=0, n_s=0, n_stations=0
+        )
+        events["n_picks"] = [len(picks) for picks in rows.values()]
+        arrivals = [(event, pick, 0.0, 1.0, 2.0) for event, picks in rows.items() for pick in picks]
+        return conform(events, EVENTS), conform(pd.DataFrame(arrivals, columns=ASSIGNMENTS.schema.names), ASSIGNMENTS)
+
+    events, _ = merge_days([day({"a": "123456", "b": "uvwxyz"}), day({"c": "12345", "d": "z78901"})])
+    assert sorted(events.event_id) == ["a", "b", "d"]
+
+
+def test_picks_without_coordinates_are_left_out_and_counted(scene, caplog):
+    stations = scene.stations.copy()
+    stations.loc[0, ["latitude_deg", "longitude_deg"]] = np.nan
+    with caplog.at_level(logging.WARNING):
+        _, assignments = associate(scene.picks, stations, LAYERS, associate_params(), "pyocto", scene.window)
+    used = assignments.merge(scene.picks, on="pick_id").station
+    lost = int((scene.picks.station == stations.station[0]).sum())
+    assert stations.station[0] not in set(used)
+    assert f"{lost} of {len(scene.picks)} picks" in caplog.text
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("case", ["no picks", "unknown stations", "one phase", "two stations", "a single pick"])
+def test_poor_input_gives_empty_tables(scene, method, case):
+    picks, stations = scene.picks, scene.stations
+    if case == "no picks":
+        picks = conform(pd.DataFrame(), PICKS)
+    elif case == "unknown stations":
+        picks = picks.assign(network="XX")
+    elif case == "one phase":
+        picks = picks[picks.phase == "S"]
+    elif case == "two stations":
+        stations = stations.iloc[:2]
+    else:
+        picks = picks.iloc[:1]
+    events, assignments = associate(picks, stations, LAYERS, associate_params(), method, scene.window)
+    assert (len(events), len(assignments)) == (0, 0)
+    assert list(events.columns) == EVENTS.schema.names
+
+
+def test_unusable_requests_are_named(scene):
+    arguments = (HALF_SPACE, associate_params())
+    with pytest.raises(ValueError, match="'real' is unknown; known: pyocto, gamma"):
+        associate(scene.picks, scene.stations, *arguments, "real", scene.window)
+    nowhere = scene.stations.assign(latitude_deg=np.nan)
+    with pytest.raises(ValueError, match="no station has coordinates"):
+        associate(scene.picks, nowhere, *arguments, "pyocto", scene.window)
+    twice = pd.concat([scene.stations, scene.stations.assign(latitude_deg=45.0)])
+    with pytest.raises(ValueError, match="occurs more than once"):
+        associate(scene.picks, twice, *arguments, "pyocto", scene.window)
+
+
+def test_given_settings_are_kept_and_the_others_follow_the_network():
+    small, large = (stations_around_centre(12, width_km=width) for width in (20.0, 400.0))
+    near, far = (derive_settings(stations, HALF_SPACE, associate_params()) for stations in (small, large))
+    assert near.area_margin_km < far.area_margin_km
+    assert near.pyocto.time_before_s < far.pyocto.time_before_s < far.halo_s
+    assert near.gamma.dbscan_eps_s < far.gamma.dbscan_eps_s
+    given = derive_settings(small, HALF_SPACE, associate_params(min_picks=11, pyocto={"time_before_s": 99.0}))
+    assert (given.min_picks, given.pyocto.time_before_s, given.halo_s) == (11, 99.0, 198.0)
+    assert None not in dataclasses.asdict(near).values()
+
+
+def test_a_network_across_the_date_line_stays_together():
+    stations = stations_around_centre(8).assign(latitude_deg=-18.0)
+    shifted = stations.assign(longitude_deg=(stations.longitude_deg - 13.0 + 360) % 360 - 180)
+    x, _ = frame_around(shifted).to_local(shifted.latitude_deg, shifted.longitude_deg)
+    assert np.ptp(x) < 300
+
+
+def test_relocation_brings_a_displaced_origin_back():
+    scene = make_scene([600.0, 1800.0], error_s=0.0)
+    frame = frame_around(scene.stations)
+    observations = observe(scene.picks, scene.stations, frame, pd.Timestamp(START))
+    event = observations.picks.pick_id.map(scene.owner).map({"event0": 0, "event1": 1}).to_numpy(np.int64)
+    x, y = frame.to_local(scene.events.latitude_deg, scene.events.longitude_deg)
+    truth = np.column_stack([x, y, scene.events.depth_km, [600.0, 1800.0]])
+    moved = Hypotheses(origin=truth + np.array([6.0, -5.0, 4.0, 0.8]), event=event, pick=np.arange(event.size))
+    located = relocate(moved, observations, LAYERS, 40.0)
+    assert np.abs(residuals_s(moved, observations, LAYERS)).max() > 0.5
+    assert np.hypot(*(located.origin - truth)[:, :2].T).max() < 0.5
+    assert np.abs((located.origin - truth)[:, 2]).max() < 1.0
+    assert np.abs(residuals_s(located, observations, LAYERS)).max() < 0.1
+
+
+def test_one_bad_arrival_does_not_move_the_origin_much():
+    scene = make_scene([600.0], error_s=0.0)
+    observations = observe(scene.picks, scene.stations, frame_around(scene.stations), pd.Timestamp(START))
+    x, y = frame_around(scene.stations).to_local(scene.events.latitude_deg, scene.events.longitude_deg)
+    start = np.column_stack([x, y, scene.events.depth_km, [600.0]])
+    observations.time_s[5] += 3.0
+    whole = Hypotheses(origin=start, event=np.zeros(observations.time_s.size, np.int64), pick=np.arange(24))
+    moved = relocate(whole, observations, LAYERS, 40.0).origin - start
+    assert np.hypot(*moved[0, :2]) < 1.0
+
+
+def test_the_velocity_model_is_a_file_or_a_half_space(tmp_path):
+    (tmp_path / "model.csv").write_text("depth_km,vp_km_s,vs_km_s\n0,5,3\n10,6,3.5\n")
+    layers = velocity_model(VelocityParams(p_km_s=6.0, s_km_s=3.4, file=str(tmp_path / "model.csv")))
+    assert list(layers.vp_km_s) == [5.0, 6.0]
+    assert list(velocity_model(VelocityParams(p_km_s=6.1, s_km_s=3.4, file=None)).vp_km_s) == [6.1]

@@ -1,0 +1,218 @@
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from pickflow.models.cards import read_card
+from pickflow.models.loading import load_model
+from pickflow.models.network import IN_SAMPLES
+from pickflow.train import TrainParams, evaluate, train
+from pickflow.train.evaluate import phase_scores
+from pickflow.train.loop import cross_entropy, learning_rate, optimise
+from pickflow.train.mixing import Pools, add_signal, augment, draw_batch, with_noise_label
+from pickflow.train.params import Shares
+from pickflow.train.pools import bells, from_labelled, make_noise, make_signal, noise_before, normalise_noise
+from pickflow.train.reading import LABELLED_SETS, LabelledRecord, part_of, read_continuous, read_labelled
+
+
+@pytest.fixture(scope="module")
+def params():
+    return TrainParams(
+        seed=1,
+        epochs=2,
+        steps_per_epoch=2,
+        batch_size=4,
+        learning_rate=1e-3,
+        weight_decay=0.01,
+        label_sigma_s=0.1,
+        n_signals=6,
+        n_noise=4,
+        real_noise_share=0.5,
+        shares=Shares(synthetic=0.7, noise=0.3, continuous=0.0, labelled=0.0),
+        real_data="synthetic_only",
+    )
+
+
+@pytest.fixture(scope="module")
+def pools():
+    signals = [make_signal(np.random.default_rng(index)) for index in range(6)]
+    noise = [make_noise(np.random.default_rng(index)) for index in range(4)]
+    return Pools(signals=signals, noise=noise, real_noise=[], continuous=[], labelled=[])
+
+
+class FixedPicker:
+    """Stands for a model that picks at given times."""
+
+    def __init__(self, picks):
+        self.given = picks
+
+    def classify(self, stream, **_):
+        from seisbench.util import Pick, PickList
+
+        picks = [
+            Pick(
+                trace_id="A.B.",
+                start_time=stream[0].stats.starttime + at,
+                peak_time=stream[0].stats.starttime + at,
+                phase=phase,
+            )
+            for phase, at in self.given
+        ]
+        return type("Output", (), {"picks": PickList(picks)})()
+
+
+def record(samples=None, **picks):
+    samples = np.random.default_rng(0).normal(size=(3, 6000)).astype(np.float32) if samples is None else samples
+    return LabelledRecord(name="r", dataset="d", station="A.B", part="test", samples=samples, picks=picks)
+
+
+def test_signals_begin_two_seconds_before_p_and_are_silent_until_then(pools):
+    for signal in pools.signals:
+        assert signal.picks["P"] == pytest.approx(200)
+        assert np.abs(signal.samples[:, :190]).max() < 0.05 * np.abs(signal.samples).max()
+
+
+def test_synthetic_noise_has_unit_level_on_the_vertical():
+    noise = normalise_noise(np.random.default_rng(0).normal(size=(3, 4096)) * 1e-9)
+    assert 0.8 < noise[0].std() < 2.0
+
+
+def test_a_window_holds_the_arrivals_that_its_labels_name(pools):
+    rng = np.random.default_rng(3)
+    for _ in range(20):
+        window, phases = add_signal(
+            np.zeros((3, IN_SAMPLES), np.float32), np.zeros((2, IN_SAMPLES), np.float32), pools.signals[0], 10.0, rng
+        )
+        if phases[0].max() > 0.99 and phases[0, :300].max() == 0:
+            onset = int(phases[0].argmax())
+            assert np.abs(window[:, : onset - 10]).max() < 0.05 * np.abs(window).max()
+            break
+    else:
+        pytest.fail("no window with P in its middle")
+
+
+def test_labels_of_each_sample_add_up_to_one(pools, params):
+    windows, probability = draw_batch(pools, params, IN_SAMPLES, np.random.default_rng(0))
+    assert windows.shape == probability.shape == (4, 3, IN_SAMPLES)
+    assert np.isfinite(windows).all()
+    np.testing.assert_allclose(probability.sum(axis=1), 1, atol=1e-5)
+    assert probability.min() >= 0
+
+
+def test_two_certain_labels_at_one_sample_share_it():
+    label = with_noise_label(np.ones((1, 2, 4), np.float32))
+    np.testing.assert_allclose(label[0, :, 0], [0, 0.5, 0.5])
+
+
+def test_augmentation_keeps_the_shape_and_never_adds_an_arrival(pools):
+    rng = np.random.default_rng(0)
+    phases = bells({"P": 1000.0, "S": 1800.0}, IN_SAMPLES, 10.0)
+    for _ in range(100):
+        window, after = augment(make_noise(rng)[:, :IN_SAMPLES], phases, rng)
+        assert window.shape == (3, IN_SAMPLES)
+        assert np.isfinite(window).all()
+        assert np.all(after <= phases)
+
+
+def test_noise_before_p_is_extended_without_the_earthquake():
+    samples = np.random.default_rng(0).normal(size=(3, 9000)).astype(np.float32)
+    samples[:, 3000:] *= 1000
+    (noise,) = noise_before(record(samples, P=3000.0))
+    assert noise.shape == (3, 4096)
+    assert np.abs(noise).max() < 20
+    assert noise_before(record(samples, P=800.0)) == []
+
+
+def test_scores_count_hits_misses_and_false_picks():
+    scores = phase_scores([np.array([10.05, 30.0]), np.array([]), np.array([5.0])], [10.0, 20.0, None])
+    assert (scores["n"], scores["n_picks"], scores["false_picks"]) == (2, 3, 2)
+    assert scores["0.1s"] == {"precision": pytest.approx(1 / 3), "recall": 0.5, "f1": pytest.approx(0.4)}
+    assert scores["mae_s"] == pytest.approx(0.05)
+
+
+def test_a_picker_that_is_right_scores_one():
+    scores = evaluate(FixedPicker([("P", 10.0), ("S", 20.02)]), [record(P=1000.0, S=2000.0)], {"P": 0.3, "S": 0.3})
+    assert scores["P"]["0.1s"]["f1"] == scores["S"]["0.1s"]["f1"] == 1.0
+
+
+def test_learning_rate_warms_up_and_ends_near_zero():
+    rates = [learning_rate(step, 2000, 1.0) for step in range(2000)]
+    assert rates[0] < 0.01
+    assert max(rates) > 0.95
+    assert rates[-1] < 0.02
+
+
+def test_cross_entropy_is_least_for_the_right_answer():
+    probability = torch.tensor([[[1.0], [0.0], [0.0]]])
+    right, wrong = torch.tensor([[[5.0], [0.0], [0.0]]]), torch.tensor([[[0.0], [5.0], [0.0]]])
+    assert cross_entropy(right, probability) < cross_entropy(wrong, probability)
+
+
+def test_a_killed_training_goes_on_to_the_same_weights(params, pools, tmp_path):
+    class KillError(Exception):
+        pass
+
+    def kill(done, total, losses):
+        raise KillError
+
+    def quiet(done, total, losses):
+        pass
+
+    whole, history = optimise(params, pools, pools, tmp_path / "whole", "a", quiet)
+    with pytest.raises(KillError):
+        optimise(params, pools, pools, tmp_path / "killed", "a", kill)
+    resumed, again = optimise(params, pools, pools, tmp_path / "killed", "a", quiet)
+    assert history == again
+    for name, tensor in whole.state_dict().items():
+        assert torch.equal(tensor, resumed.state_dict()[name]), name
+
+
+def test_a_checkpoint_of_another_run_is_ignored(params, pools, tmp_path):
+    calls = []
+    for fingerprint in ("a", "b"):
+        optimise(replace(params, epochs=1), pools, pools, tmp_path, fingerprint, lambda *call: calls.append(call))
+    assert len(calls) == 2
+
+
+def test_training_without_real_data_writes_a_bundle_that_loads(params, tmp_path):
+    train(replace(params, epochs=1), tmp_path / "absent", tmp_path / "model")
+    card = read_card(tmp_path / "model")
+    assert card["training_data"]["real_data"] == "synthetic_only"
+    assert card["training_data"]["counts"]["labelled"] == 0
+    assert json.loads((tmp_path / "model" / "evaluation.json").read_text())["sha256"] == card["sha256"]
+    assert load_model(tmp_path / "model").in_samples == card["in_samples"]
+
+
+def test_missing_real_data_are_an_error_that_names_the_way_out(params, tmp_path):
+    with pytest.raises(ValueError, match="synthetic_only"):
+        train(replace(params, real_data="require"), tmp_path / "absent", tmp_path / "model")
+
+
+def test_parts_are_shared_out_by_name():
+    parts = [part_of(f"XX.S{index:03d}") for index in range(1000)]
+    assert parts == [part_of(f"XX.S{index:03d}") for index in range(1000)]
+    assert 0.6 < parts.count("train") / 1000 < 0.7
+    assert parts.count("test") > parts.count("validation") > 100
+
+
+def test_real_sets_are_read_as_documented(shared):
+    records = {name: read_labelled(shared / "data/labelled" / name, name) for name in LABELLED_SETS}
+    assert {name: len(each) for name, each in records.items()} == {"ncedc154": 154, "stead50": 50}
+    # 39 records of the first set have one component only, which is the vertical.
+    single = [r for r in records["ncedc154"] if not r.samples[1:].any()]
+    assert len(single) == 39
+    assert all(r.samples[0].any() for r in single)
+    stations = {
+        part: {r.station for r in records["ncedc154"] if r.part == part} for part in ("train", "validation", "test")
+    }
+    assert not stations["train"] & stations["test"]
+    label = from_labelled(records["stead50"][0], 10.0)
+    assert label.probability[0].argmax() == 700
+
+
+def test_continuous_records_are_gapless_and_of_three_components(shared):
+    records = read_continuous(shared / "data/ridgecrest-2019/sds")
+    assert len({each.station for each in records}) == 21
+    assert all(each.samples.shape[0] == 3 and np.isfinite(each.samples).all() for each in records)
