@@ -190,6 +190,8 @@ def test_given_settings_are_kept_and_the_others_follow_the_network():
     assert near.area_margin_km < far.area_margin_km
     assert near.pyocto.time_before_s < far.pyocto.time_before_s < far.halo_s
     assert near.gamma.dbscan_eps_s < far.gamma.dbscan_eps_s
+    assert (near.max_residual_s, far.max_residual_s) == (1.0, 2.0)
+    assert derive_settings(large, LAYERS, associate_params()).max_residual_s == 1.0
     given = derive_settings(small, HALF_SPACE, associate_params(min_picks=11, pyocto={"time_before_s": 99.0}))
     assert (given.min_picks, given.pyocto.time_before_s, given.halo_s) == (11, 99.0, 198.0)
     assert None not in dataclasses.asdict(near).values()

@@ -164,7 +164,7 @@ def derive_settings(stations: pd.DataFrame, model: VelocityModel, params: Associ
         "min_p_picks": 3,
         "min_s_picks": 2,
         "min_p_and_s_stations": 2,
-        "max_residual_s": 1.0,
+        "max_residual_s": round(_mismatch(model, aperture), 2),
     }
     settings = AssociateSettings(
         x_range_km=(float(x.min() - margin), float(x.max() + margin)),
@@ -192,6 +192,11 @@ def _spacing_km(x: np.ndarray, y: np.ndarray) -> float:
     return float(np.median(distance[:, min(4, len(x) - 1)]))
 
 
+def _mismatch(model: VelocityModel, aperture: float) -> float:
+    """Errors of predicted arrivals in s: a half space gets worse with distance, layers much less so."""
+    return 1.0 if model.top_depth_km.size > 1 else float(np.clip(aperture / 150.0, 1.0, 2.0))
+
+
 def _pyocto_settings(
     params: PyoctoParams, model: VelocityModel, spacing: float, aperture: float, margin: float, depth: float
 ) -> PyoctoSettings:
@@ -200,7 +205,7 @@ def _pyocto_settings(
     crossing = float(travel_time_s(model, "S", min(farthest, cutoff), depth))
     time_before = _given(params.time_before_s, float(np.ceil(crossing)))
     derived = {
-        "velocity_tolerance_s": 0.7,
+        "velocity_tolerance_s": round(0.7 * _mismatch(model, aperture), 2),
         "time_slice_s": max(1200.0, 4 * time_before),
         "min_node_size_km": 10.0,
         "min_pick_fraction": 0.5,
