@@ -15,6 +15,7 @@ from pickflow.associate.geometry import azimuthal_gap_deg, distance_and_azimuth,
 from pickflow.associate.locate import relocate, residuals_s
 from pickflow.associate.observations import Hypotheses, observe
 from pickflow.associate.settings import VelocityParams
+from pickflow.associate.with_gamma import associate_gamma
 from pickflow.io.tables import conform
 from pickflow.schemas import ASSIGNMENTS, EVENTS, PICKS
 from pickflow.travel_times import homogeneous, travel_time_s
@@ -71,6 +72,20 @@ def test_the_number_of_threads_does_not_matter(scene, method):
     )
     pd.testing.assert_frame_equal(one[0], two[0], check_exact=True)
     pd.testing.assert_frame_equal(one[1], two[1], check_exact=True)
+
+
+def test_gamma_neither_depends_on_the_global_random_numbers_nor_changes_them(scene):
+    settings = derive_settings(scene.stations, HALF_SPACE, associate_params())
+    frame = frame_around(scene.stations)
+    observations = observe(scene.picks, scene.stations, frame, pd.Timestamp(START))
+    origins, draws = [], []
+    for seed in (1, 2):
+        np.random.seed(seed)
+        origins.append(associate_gamma(observations, HALF_SPACE, settings).origin)
+        draws.append(np.random.random())
+    np.testing.assert_array_equal(*origins)
+    np.random.seed(1)
+    assert draws[0] == np.random.random()
 
 
 def test_the_tables_agree_with_each_other(scene):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+from collections.abc import Iterator
 from multiprocessing import get_context
 from typing import Any
 
@@ -123,11 +124,26 @@ def _table(observations: Observations, model: VelocityModel, settings: Associate
     return content
 
 
+@contextlib.contextmanager
+def _seeded() -> Iterator[None]:
+    """GaMMA draws its starting points from numpy's global generator: seed it, and leave it as it was."""
+    state = np.random.get_state()
+    np.random.seed(_SEED)
+    try:
+        yield
+    finally:
+        np.random.set_state(state)
+
+
 def _solve(arrays: Arrays, config: dict[str, Any], velocity: dict[str, float]) -> Hypotheses:
     """Origins of one group."""
     time, place, phase, weight, pick, pick_station = arrays
-    np.random.seed(_SEED)  # GaMMA draws its starting points from numpy's global generator
-    with threadpool_limits(1), contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+    with (
+        _seeded(),
+        threadpool_limits(1),
+        contextlib.redirect_stdout(io.StringIO()),
+        contextlib.redirect_stderr(io.StringIO()),
+    ):
         events, assignments = gamma.utils.associate(
             0, np.zeros(phase.size), time, place, phase, weight, pick, pick_station, config, 0.0, velocity, _MIXTURE, 0
         )
