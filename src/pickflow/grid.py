@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import os
 import re
 from collections.abc import Mapping
@@ -31,6 +32,13 @@ def known_weights() -> dict[str, list[str]]:
     """Weights by model: the bundled picker and those that SeisBench publishes."""
     text = resources.files("pickflow").joinpath("weights.yaml").read_text()
     return yaml.safe_load(text)
+
+
+def bundled_digest(model: str, weights: str) -> str:
+    """SHA-256 of bundled weights, from their card; empty if there are none of this name."""
+    card = resources.files("pickflow").joinpath("models", weights, "card.json")
+    content = json.loads(card.read_text()) if card.is_file() else {}
+    return content["sha256"] if content.get("model") == model else ""
 
 
 def cached_weights(cache: str | Path | None) -> dict[str, list[str]]:

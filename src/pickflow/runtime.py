@@ -28,6 +28,8 @@ SCHEDULER_TIMEOUT_S = 10
 # settings keep large activations in the heap instead of mapping and clearing fresh pages for every batch.
 WORKER_ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
     "MALLOC_ARENA_MAX": "1",
     "MALLOC_MMAP_THRESHOLD_": "4294967296",
     "MALLOC_TRIM_THRESHOLD_": "17179869184",
@@ -102,6 +104,7 @@ def station_map(threads: int, scheduler: str | None, progress: str) -> Iterator[
         yield lambda function, items: _in_process(function, list(items), progress)
         return
     # Dask takes a second to import, and a job of one thread does without it.
+    import dask
     from dask.distributed import Client, LocalCluster
 
     if scheduler is not None:
@@ -112,9 +115,11 @@ def station_map(threads: int, scheduler: str | None, progress: str) -> Iterator[
         with client:
             yield lambda function, items: _on_dask(client, function, list(items), progress)
         return
+    # Dask sets a small trim threshold of its own, but not over the environment; Snakemake sets threads to the job's.
     os.environ.update(WORKER_ENVIRONMENT)
     scratch = os.environ.get("TMPDIR")
     with (
+        dask.config.set({"distributed.nanny.pre-spawn-environ": WORKER_ENVIRONMENT}),
         LocalCluster(  # type: ignore[no-untyped-call]
             n_workers=threads, threads_per_worker=1, processes=True, dashboard_address=None, local_directory=scratch
         ) as cluster,

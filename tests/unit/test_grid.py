@@ -1,7 +1,7 @@
 import pytest
 
 from pickflow.config import ConfigError
-from pickflow.grid import Candidate, resolve_grid
+from pickflow.grid import Candidate, bundled_digest, resolve_grid
 
 
 def test_combinations_that_do_not_exist_are_skipped_with_a_warning():
@@ -41,3 +41,8 @@ def test_weights_given_as_files_belong_to_the_grid():
 def test_mistakes_are_named_with_the_way_out(models, weights, pairs, message):
     with pytest.raises(ConfigError, match=message):
         resolve_grid(models, weights, pairs, None, {})
+
+
+def test_bundled_weights_have_a_digest_and_others_have_none():
+    assert len(bundled_digest("PickflowNet", "bundled")) == 64
+    assert bundled_digest("PhaseNet", "bundled") == bundled_digest("PickflowNet", "instance") == ""

@@ -1,11 +1,12 @@
 import logging
+import os
 import subprocess
 import sys
 import time
 
 import pytest
 
-from pickflow.runtime import log_to, station_map
+from pickflow.runtime import WORKER_ENVIRONMENT, log_to, station_map
 
 
 def slow_square(number):
@@ -18,6 +19,17 @@ def slow_square(number):
 def test_results_come_in_the_order_of_the_stations(threads):
     with station_map(threads, None, "square") as mapped:
         assert list(mapped(slow_square, range(6))) == [0, 1, 4, 9, 16, 25]
+
+
+def environment_of_worker(_):
+    return {name: os.environ.get(name) for name in WORKER_ENVIRONMENT}
+
+
+def test_workers_have_one_thread_and_a_patient_allocator_whatever_the_job_says(monkeypatch):
+    for name in WORKER_ENVIRONMENT:
+        monkeypatch.setenv(name, "2")
+    with station_map(2, None, "environment") as mapped:
+        assert list(mapped(environment_of_worker, range(2))) == [WORKER_ENVIRONMENT] * 2
 
 
 def test_a_running_scheduler_is_used():

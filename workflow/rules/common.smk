@@ -61,6 +61,11 @@ def stage_params(stage, *sections):
     return {"stage_version": STAGE_VERSIONS[stage], "settings": settings}
 
 
+def bundle_digest(wildcards):
+    """Digest of the weights that come with pickflow, so that new ones are taken; empty for weights of others."""
+    return grid.bundled_digest(wildcards.model, wildcards.weights)
+
+
 def window_of_day(wildcards):
     """The part of a day that belongs to the run."""
     return [moment.isoformat() for moment in windows.day_window(wildcards.date, STARTTIME, ENDTIME)]

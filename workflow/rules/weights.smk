@@ -11,5 +11,6 @@ rule weights:
         runtime=20,
     params:
         **stage_params("weights"),
+        bundle_digest=bundle_digest,
     script:
         "../../scripts/weights.py"

@@ -45,6 +45,8 @@ def load_model(folder: str | Path, device: str = "cpu") -> seisbench.models.Wave
     ValueError
         If the card, the tensors and the class do not fit together.
     """
+    # Stations run side by side in processes; threads of torch inside each of them only wait for one another.
+    torch.set_num_threads(1)
     card = read_card(folder)
     model = model_class(card["model"])(**card["model_args"])
     try:
