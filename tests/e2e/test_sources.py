@@ -1,4 +1,4 @@
-"""One network, three ways to its waveforms: an SDS archive, a folder of files, a data centre; the picks are the same."""
+"""One network, three ways to its waveforms (SDS archive, folder of files, data centre): the picks are the same."""
 
 import json
 import shutil

@@ -103,7 +103,7 @@ def train(
 
 def choose_thresholds(model: PickflowNet, pools: Pools, params: TrainParams) -> dict[str, float]:
     """
-    Thresholds of P and S with the best F-score (0.3 s, β = 1.5) on windows mixed from the validation pools, noise included.
+    Thresholds of P and S with the best F-score (0.3 s, β = 1.5) on windows mixed from validation pools, noise included.
 
     Returns
     -------
