@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
@@ -73,3 +75,9 @@ def test_the_worst_reason_wins():
 def test_reasons_that_end_the_station_day_come_first():
     usable = [reason.usable for reason in REASONS.values()]
     assert usable == sorted(usable)
+
+
+def test_the_documentation_explains_every_reason_code():
+    text = (Path(__file__).parents[2] / "docs" / "data-formats.md").read_text()
+    for code, reason in REASONS.items():
+        assert f"| `{code}` | {'yes' if reason.usable else 'no'} | {reason.meaning} |" in text
