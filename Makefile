@@ -45,7 +45,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	else \
 		$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[workflow,test]'; \
 	fi
-	-$(BIN)/python -m compileall -q -j 0 $(VENV)/lib > /dev/null
+	$(BIN)/python -m compileall -q -j 0 $(VENV)/lib > /dev/null || true
 	touch $@
 
 constraints: $(VENV)/.ready ## Write constraints.txt anew from what is installed

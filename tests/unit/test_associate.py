@@ -10,11 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pickflow.associate import associate, derive_settings, merge_days, velocity_model
+from pickflow.associate import associate, derive_settings, merge_days
 from pickflow.associate.geometry import azimuthal_gap_deg, distance_and_azimuth, frame_around
 from pickflow.associate.locate import relocate, residuals_s
 from pickflow.associate.observations import Hypotheses, observe
-from pickflow.associate.settings import VelocityParams
 from pickflow.associate.with_gamma import associate_gamma
 from pickflow.io.tables import conform
 from pickflow.schemas import ASSIGNMENTS, EVENTS, PICKS
@@ -243,10 +242,3 @@ def test_one_bad_arrival_does_not_move_the_origin_much():
     whole = Hypotheses(origin=start, event=np.zeros(observations.time_s.size, np.int64), pick=np.arange(24))
     moved = relocate(whole, observations, LAYERS, 40.0).origin - start
     assert np.hypot(*moved[0, :2]) < 1.0
-
-
-def test_the_velocity_model_is_a_file_or_a_half_space(tmp_path):
-    (tmp_path / "model.csv").write_text("depth_km,vp_km_s,vs_km_s\n0,5,3\n10,6,3.5\n")
-    layers = velocity_model(VelocityParams(p_km_s=6.0, s_km_s=3.4, file=str(tmp_path / "model.csv")))
-    assert list(layers.vp_km_s) == [5.0, 6.0]
-    assert list(velocity_model(VelocityParams(p_km_s=6.1, s_km_s=3.4, file=None)).vp_km_s) == [6.1]

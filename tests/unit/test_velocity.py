@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pickflow.io.velocity import read_velocity_model, write_velocity_model
+from pickflow.io.velocity import read_velocity_model, velocity_model, write_velocity_model
 from pickflow.travel_times import VelocityModel, travel_time_s
 
 SHARED = Path(os.environ.get("PICKFLOW_SHARED", Path(__file__).parents[3] / "shared"))
@@ -76,3 +76,10 @@ def test_one_line_per_layer_gives_the_times_of_the_italian_bulletin():
     model = read_velocity_model(SHARED / "data/ogs-2024/velocity_1d.nd", lines="layers")
     times = travel_time_s(model, "P", [16.4, 65.5, 124.9], 9.27)
     np.testing.assert_allclose(times, [3.22, 11.32, 21.40], atol=0.02)
+
+
+def test_the_velocity_model_is_a_file_or_a_half_space(tmp_path):
+    (tmp_path / "model.csv").write_text("depth_km,vp_km_s,vs_km_s\n0,5,3\n10,6,3.5\n")
+    layers = velocity_model(6.0, 3.4, str(tmp_path / "model.csv"))
+    assert list(layers.vp_km_s) == [5.0, 6.0]
+    assert list(velocity_model(6.1, 3.4, None).vp_km_s) == [6.1]

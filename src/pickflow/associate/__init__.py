@@ -16,16 +16,14 @@ from pickflow.associate.observations import NO_EVENTS, Hypotheses, Observations,
 from pickflow.associate.settings import (
     AssociateParams,
     AssociateSettings,
-    VelocityParams,
     derive_settings,
     located_stations,
 )
 from pickflow.associate.with_gamma import associate_gamma
 from pickflow.associate.with_pyocto import associate_pyocto
 from pickflow.io.tables import conform
-from pickflow.io.velocity import read_velocity_model
 from pickflow.schemas import PICKS, STATIONS
-from pickflow.travel_times import VelocityModel, homogeneous
+from pickflow.travel_times import VelocityModel
 
 __all__ = [
     "AssociateParams",
@@ -33,7 +31,6 @@ __all__ = [
     "associate",
     "derive_settings",
     "merge_days",
-    "velocity_model",
 ]
 
 logger = logging.getLogger(__name__)
@@ -44,18 +41,6 @@ METHODS: dict[str, Callable[[Observations, VelocityModel, AssociateSettings], Hy
 }
 # Origins this close outside the day are kept too: two days may disagree on which side of midnight an event lies.
 WINDOW_MARGIN = timedelta(seconds=3)
-
-
-def velocity_model(params: VelocityParams) -> VelocityModel:
-    """
-    The velocity model that the configuration asks for.
-
-    Raises
-    ------
-    ValueError
-        If the file cannot be read, or a velocity is not positive.
-    """
-    return read_velocity_model(params.file) if params.file else homogeneous(params.p_km_s, params.s_km_s)
 
 
 def associate(
