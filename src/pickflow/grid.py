@@ -15,6 +15,7 @@ import yaml
 
 from pickflow.config import ConfigError
 
+DENOISERS = ("DeepDenoiser",)
 _CACHE_FILE = re.compile(r"^(?P<weights>.+)\.json(\.v.+)?$")
 
 
@@ -85,14 +86,15 @@ def resolve_grid(
         If a model is unknown, weights exist for none of the models, or nothing is left.
     """
     known = known_weights()
-    given = [Candidate(*_split_pair(pair)) for pair in [*pairs, *files]]
-    for key, model in [("pick.models", model) for model in models] + [("pick.pairs", pair.model) for pair in given]:
-        if model not in known:
-            raise ConfigError(f"config key {key}: no picker is called {model!r}; {_nearest(model, list(known))}")
+    extra = [Candidate(*_split_pair(pair, "pick.pairs")) for pair in pairs]
+    own = [Candidate(*_split_pair(pair, "weights.files")) for pair in files]
+    _check_models("pick.models", models, list(known))
+    _check_models("pick.pairs", [pair.model for pair in extra], list(known))
+    _check_models("weights.files", [pair.model for pair in own], [*known, *DENOISERS])
     cached = cached_weights(cache)
     exists = {model: {*known[model], *cached.get(model.lower(), [])} for model in known}
-    for pair in given:
-        exists[pair.model].add(pair.weights)
+    for pair in [*extra, *own]:
+        exists.get(pair.model, set()).add(pair.weights)
     for name in weights:
         if models and not any(name in exists[model] for model in models):
             options = sorted(set().union(*(exists[model] for model in models)))
@@ -103,16 +105,22 @@ def resolve_grid(
     asked = [Candidate(model, name) for model in models for name in weights]
     candidates = [pair for pair in asked if pair.weights in exists[pair.model]]
     warnings = [f"{pair} does not exist and is skipped" for pair in asked if pair not in candidates]
-    candidates = list(dict.fromkeys(candidates + given[: len(pairs)]))
+    candidates = list(dict.fromkeys(candidates + extra))
     if not candidates:
         raise ConfigError("config keys pick.models, pick.weights, pick.pairs: no combination is left to run")
     return candidates, warnings
 
 
-def _split_pair(pair: str) -> tuple[str, str]:
+def _check_models(key: str, models: list[str], known: list[str]) -> None:
+    for model in models:
+        if model not in known:
+            raise ConfigError(f"config key {key}: no model is called {model!r}; {_nearest(model, known)}")
+
+
+def _split_pair(pair: str, key: str) -> tuple[str, str]:
     model, separator, weights = pair.partition("/")
     if not (model and separator and weights) or "/" in weights:
-        raise ConfigError(f"config key pick.pairs: {pair!r} is not MODEL/WEIGHTS, such as PhaseNet/instance")
+        raise ConfigError(f"config key {key}: {pair!r} is not MODEL/WEIGHTS, such as PhaseNet/instance")
     return model, weights
 
 

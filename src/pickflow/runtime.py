@@ -69,7 +69,7 @@ def log_to(path: str | Path) -> None:
     logging.captureWarnings(True)
     logging.getLogger("py.warnings").propagate = False
     logging.getLogger("py.warnings").addHandler(file)
-    for chatty in ("distributed", "matplotlib", "fontTools"):
+    for chatty in ("matplotlib", "fontTools"):
         logging.getLogger(chatty).setLevel(logging.ERROR)
 
     def name_the_end(kind: type[BaseException], error: BaseException, trace: Any) -> None:
@@ -115,6 +115,8 @@ def station_map(threads: int, scheduler: str | None, progress: str) -> Iterator[
         with client:
             yield lambda function, items: _on_dask(client, function, list(items), progress)
         return
+    # Dask sets its loggers to be talkative when it is imported.
+    logging.getLogger("distributed").setLevel(logging.ERROR)
     # Dask sets a small trim threshold of its own, but not over the environment; Snakemake sets threads to the job's.
     os.environ.update(WORKER_ENVIRONMENT)
     scratch = os.environ.get("TMPDIR")

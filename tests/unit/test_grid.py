@@ -29,10 +29,17 @@ def test_weights_given_as_files_belong_to_the_grid():
     assert resolve_grid(["PhaseNet"], ["own"], [], None, {"PhaseNet/own": "x"})[0] == [Candidate("PhaseNet", "own")]
 
 
+def test_a_denoiser_given_as_a_file_is_no_picker():
+    candidates, _ = resolve_grid(["PhaseNet"], ["stead"], [], None, {"DeepDenoiser/own": "x"})
+    assert candidates == [Candidate("PhaseNet", "stead")]
+    with pytest.raises(ConfigError, match="weights.files: no model is called 'Denoiser'"):
+        resolve_grid(["PhaseNet"], ["stead"], [], None, {"Denoiser/own": "x"})
+
+
 @pytest.mark.parametrize(
     ("models", "weights", "pairs", "message"),
     [
-        (["Phasenet"], ["instance"], [], "pick.models: no picker is called 'Phasenet'; did you mean 'PhaseNet'"),
+        (["Phasenet"], ["instance"], [], "pick.models: no model is called 'Phasenet'; did you mean 'PhaseNet'"),
         (["PhaseNet"], ["instanec"], [], "pick.weights: 'instanec' .* did you mean 'instance'"),
         (["PhaseNet"], [], ["PhaseNet"], "not MODEL/WEIGHTS"),
         ([], [], [], "no combination is left"),

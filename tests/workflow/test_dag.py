@@ -83,7 +83,7 @@ def test_every_denoiser_picker_and_associator_makes_a_catalog(tmp_path):
         ({"pick": {"modles": ["PhaseNet"]}}, "config key 'pick.modles' is not known; did you mean 'models'?"),
         ({"endtime": "2026-01-15"}, "must be later than starttime"),
         ({"endtime": "2026-02-30"}, "'2026-02-30' is not a time"),
-        ({"pick": {"models": ["PhaseNett"]}}, "no picker is called 'PhaseNett'; did you mean 'PhaseNet'?"),
+        ({"pick": {"models": ["PhaseNett"]}}, "no model is called 'PhaseNett'; did you mean 'PhaseNet'?"),
         ({"download": {"source": "sds", "path": "nowhere"}}, "config key download.path: 'nowhere' does not exist"),
         ({"weights": {"cache": "nowhere"}}, "config key weights.cache: 'nowhere' does not exist"),
         ({"analyze": {"reference": {"file": "no.xml"}}}, "'no.xml' does not exist"),
