@@ -12,12 +12,12 @@ import pyarrow.parquet as pq
 from pickflow.codes import StationCode, matches
 from pickflow.grid import Candidate
 
-# Seconds of one CPU core for one full station-day (3 x 8,640,000 samples): medians measured with one thread on a
-# server core; `python benchmarks/stages.py` measures them again. They are for planning, good to a factor of two.
+# Seconds of one CPU core for one full station-day (3 x 8,640,000 samples), measured on a busy server core; they are for
+# planning, good to a factor of two. Every run measures picking again: results/<run>/logs/pick/*.timing.json.
 DOWNLOAD_CPU_S = 3.0
 DENOISE_CPU_S = {"none": 0.0, "bandpass": 1.0, "deepdenoiser": 60.0}
-PICK_CPU_S = {"PickflowNet": 10.0, "PhaseNet": 11.0, "PhaseNetLight": 11.0, "EQTransformer": 42.0}
-OTHER_MODEL_CPU_S = 40.0
+PICK_CPU_S = {"PickflowNet": 8.0, "PhaseNet": 9.0, "PhaseNetLight": 6.0, "EQTransformer": 20.0}
+OTHER_MODEL_CPU_S = 20.0
 ASSOCIATE_CPU_S = {"pyocto": 0.5, "gamma": 5.0}
 # ASSUME a data-centre GPU is this many times faster than a core; the waveforms are decoded by the CPU meanwhile.
 GPU_SPEED = 30.0
