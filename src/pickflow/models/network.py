@@ -80,7 +80,7 @@ class PickflowNet(WaveformModel):
         self.down_residual = nn.ModuleList([_residuals(upper), _residuals(lower), nn.Identity()])
         self.context = nn.Sequential(*(_SeparableResidual(bottom, dilation) for dilation in _DILATIONS))
         self.up = nn.ModuleList([_Upsample(bottom, lower), _Upsample(lower, upper), _Upsample(upper, fine)])
-        self.up_residual = nn.ModuleList([_Residual(lower), _residuals(upper), _Residual(fine)])
+        self.up_residual = nn.ModuleList([_Residual(lower), _residuals(upper), nn.Identity()])
         self.last = _Block(fine, fine, kernel_size=7)
         self.out = nn.Conv1d(fine, len(phases), 1)
 
@@ -178,7 +178,7 @@ class _Block(nn.Module):
         self.norm = nn.BatchNorm1d(n_out)
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.relu_(_convolve(x, self.convolution, self.norm))
+        return torch.relu(self.norm(self.convolution(x)))
 
 
 class _Residual(nn.Module):
@@ -208,7 +208,7 @@ class _SeparableResidual(nn.Module):
         self.pointwise = _Block(n_channels, n_channels, kernel_size=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.pointwise(torch.relu_(_convolve(x, self.depthwise, self.norm)))
+        return x + self.pointwise(torch.relu(self.norm(self.depthwise(x))))
 
 
 class _Upsample(nn.Module):
@@ -220,21 +220,7 @@ class _Upsample(nn.Module):
         self.norm = nn.BatchNorm1d(n_out)
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.relu_(_convolve(x, self.convolution, self.norm))
-
-
-def _convolve(x: Tensor, convolution: nn.Conv1d | nn.ConvTranspose1d, norm: nn.BatchNorm1d) -> Tensor:
-    """Convolution and batch normalisation; outside of training they are one operation, which saves a pass."""
-    if norm.training or norm.running_mean is None or norm.running_var is None:
-        return norm(convolution(x))
-    scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
-    bias = norm.bias - norm.running_mean * scale
-    if isinstance(convolution, nn.ConvTranspose1d):
-        weight = convolution.weight * scale[None, :, None]
-        return nn.functional.conv_transpose1d(x, weight, bias, convolution.stride)
-    weight = convolution.weight * scale[:, None, None]
-    c = convolution
-    return nn.functional.conv1d(x, weight, bias, c.stride, c.padding, c.dilation, c.groups)
+        return torch.relu(self.norm(self.convolution(x)))
 
 
 def _or_one(scale: Tensor) -> Tensor:

@@ -138,8 +138,10 @@ def make_noise(rng: np.random.Generator) -> Array32:
         ]
     )
     unit = normalise_noise(noise)
-    if rng.random() < 0.4:
-        burst = cultural_bursts(NOISE_SAMPLES, SAMPLING_RATE_HZ, rng.uniform(20, 150), rng.uniform(0.5, 4.0), rng)
+    if rng.random() < 0.6:
+        burst = cultural_bursts(
+            NOISE_SAMPLES, SAMPLING_RATE_HZ, rng.uniform(20, 200), 0.5 * 10 ** rng.uniform(0, 1.2), rng
+        )
         unit = unit + (burst * rng.uniform(0.5, 1.0, (3, 1))).astype(np.float32)
     return unit
 
