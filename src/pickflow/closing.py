@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from pickflow.schemas import REASONS
+
 
 def closing_words(folder: str | Path) -> str:
     """
@@ -32,6 +34,8 @@ def closing_words(folder: str | Path) -> str:
     except FileNotFoundError as error:
         raise ValueError(f"{folder}: no summary.json; the run has not ended, or lies elsewhere") from error
     lines = [f"Station-days {summary['station_days']}: {_counts(summary['ledger'])}"]
+    if all(not REASONS[reason].usable for reason in summary["ledger"]):
+        lines.append("WARNING      no station-day could be used; the ledger in the report says why")
     lines += [line for catalog in summary["catalogs"] for line in _catalog(catalog)]
     if timing := _picking_time(folder / "logs" / "pick"):
         lines.append(timing)

@@ -14,10 +14,19 @@ from typing import Any, TypeVar
 import jsonschema
 import yaml
 
+from pickflow.codes import parse_station
 from pickflow.windows import days_between, parse_time
 
 Params = TypeVar("Params")
 CONFIG_SCHEMA = "config"
+# Pairs of keys of which the first must be smaller than the second, where both are set.
+_ORDERED = (
+    ("denoise.minimum_frequency_hz", "denoise.maximum_frequency_hz"),
+    ("associate.velocity_model.s_km_s", "associate.velocity_model.p_km_s"),
+    ("download.domain.rectangle.min_latitude_deg", "download.domain.rectangle.max_latitude_deg"),
+    ("download.domain.circle.min_radius_km", "download.domain.circle.max_radius_km"),
+    ("analyze.region.min_latitude_deg", "analyze.region.max_latitude_deg"),
+)
 
 
 class ConfigError(ValueError):
@@ -66,6 +75,7 @@ def complete(config: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, 
     ConfigError
         Unknown key (with the nearest known one), wrong type or value, empty time range.
     """
+    _refuse_passwords(config)
     completed = _with_defaults(_plain(config), schema)
     validator = jsonschema.Draft202012Validator(schema)
     errors = sorted(validator.iter_errors(completed), key=lambda error: list(map(str, error.absolute_path)))
@@ -75,7 +85,56 @@ def complete(config: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, 
         days_between(parse_time(completed["starttime"]), parse_time(completed["endtime"]))
     except ValueError as error:
         raise ConfigError(f"config key starttime/endtime: {error}") from error
+    _check_values(completed)
     return completed
+
+
+def _refuse_passwords(config: Mapping[str, Any]) -> None:
+    """Before anything is shown or stored: what stands in a configuration is also written next to the results."""
+    for server in _at(config, "download.fdsn.servers") or []:
+        if "@" in str(server):
+            raise ConfigError(
+                "config key download.fdsn.servers: an address holds a user or password; write the user into"
+                " download.fdsn.user, and the name of the environment variable that holds the password into"
+                " download.fdsn.password_env"
+            )
+
+
+def _at(config: Any, key: str) -> Any:
+    for part in key.split("."):
+        config = config.get(part) if isinstance(config, Mapping) else None
+    return config
+
+
+def _check_values(config: Mapping[str, Any]) -> None:
+    """What no schema can say: values that contradict one another."""
+    for pattern in (*config["download"]["stations"], *config["download"]["exclude"]):
+        try:
+            parse_station(pattern)
+        except ValueError as error:
+            raise ConfigError(f"config key download.stations/exclude: {error}") from error
+    fdsn = config["download"]["fdsn"]
+    if config["download"]["source"] == "fdsn" and not fdsn["servers"] and fdsn["routing"] is None:
+        raise ConfigError(
+            "config key download.fdsn.servers: name a data centre or its URL, or set download.fdsn.routing"
+        )
+    for smaller, larger in _ORDERED:
+        low, high = _at(config, smaller), _at(config, larger)
+        if low is not None and high is not None and low >= high:
+            raise ConfigError(
+                f"config keys {smaller} ({low:g}) and {larger} ({high:g}): the first must be the smaller one"
+            )
+    if window := config["analyze"]["reference_window"]:
+        try:
+            days_between(parse_time(window["starttime"]), parse_time(window["endtime"]))
+        except ValueError as error:
+            raise ConfigError(f"config key analyze.reference_window: {error}") from error
+    known = {f"{site['network']}.{site['station']}" for site in config["synthesize"]["stations"]}
+    for fault in config["synthesize"]["faults"]:
+        if fault["station"] not in known:
+            raise ConfigError(
+                f"config key synthesize.faults: no station {fault['station']!r}; known: {', '.join(sorted(known))}"
+            )
 
 
 def build(kind: type[Params], values: Mapping[str, Any]) -> Params:
@@ -172,12 +231,15 @@ def place(config: Mapping[str, Any], places: Mapping[str, str]) -> dict[str, Any
     return replace(dict(config))
 
 
-def files_of(section: Any) -> list[str]:
-    """Values of the keys of a section that name files (``file``, ``complete_file``), at any depth."""
-    if not isinstance(section, Mapping):
-        return []
-    own = [value for key, value in section.items() if key.endswith("file") and isinstance(value, str)]
-    return own + [path for value in section.values() for path in files_of(value)]
+def files_of(section: Any, key: str = "") -> dict[str, str]:
+    """Keys that name files (``file``, ``complete_file``, ``token_file``), at any depth, and their values."""
+    found: dict[str, str] = {}
+    for name, value in section.items() if isinstance(section, Mapping) else ():
+        path = f"{key}.{name}" if key else name
+        if name.endswith("file") and isinstance(value, str):
+            found[path] = value
+        found |= files_of(value, path)
+    return found
 
 
 def check_paths(config: Mapping[str, Any], made_by_run: str) -> None:
@@ -205,7 +267,7 @@ def check_paths(config: Mapping[str, Any], made_by_run: str) -> None:
             )
         named.append(("download.path", download["path"]))
     for section in ("analyze", "associate", "download"):
-        named += [(section, path) for path in files_of(config[section])]
+        named += files_of(config[section], section).items()
     if config["weights"]["cache"]:
         named.append(("weights.cache", config["weights"]["cache"]))
     for key, path in named:

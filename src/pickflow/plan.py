@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import pyarrow.parquet as pq
 
 from pickflow.codes import StationCode, matches
+from pickflow.config import ConfigError
 from pickflow.grid import Candidate
 
 # Seconds of one CPU core for one full station-day (3 x 8,640,000 samples), measured on a busy server core; they are for
@@ -63,12 +64,15 @@ def count_stations(inventories: Iterable[str], stations: str | Path, patterns: S
 def _codes(path: str) -> set[StationCode]:
     codes: set[StationCode] = set()
     network = ""
-    for event, element in ElementTree.iterparse(path, events=("start",)):  # noqa: S314 (the user's own file)
-        name = element.tag.rpartition("}")[2]
-        if event == "start" and name == "Network":
-            network = element.get("code", "")
-        elif name == "Station":
-            codes.add(StationCode(network, element.get("code", "")))
+    try:
+        for _, element in ElementTree.iterparse(path, events=("start",)):  # noqa: S314 (the user's own file)
+            name = element.tag.rpartition("}")[2]
+            if name == "Network":
+                network = element.get("code", "")
+            elif name == "Station":
+                codes.add(StationCode(network, element.get("code", "")))
+    except ElementTree.ParseError as error:
+        raise ConfigError(f"config key download.inventory: {path} is not StationXML ({error})") from error
     return codes
 
 
@@ -104,13 +108,16 @@ def make_plan(
     methods, associators = config["denoise"]["methods"], config["associate"]["methods"]
     n_models = len(candidates)
     n_denoised = sum(method != "none" for method in methods)
+    own_archive = str(config["download"]["path"]).startswith(f"results/{config['run']}/")
     n_jobs = (
         1
+        + own_archive
         + n_days * (1 + n_denoised + len(methods) * n_models * (1 + len(associators)))
         + n_models
         + ("deepdenoiser" in methods)
         + len(methods) * n_models * len(associators)
-        + 3
+        + 2  # analyze, report
+        + 1  # the target itself
     )
     if n_stations is None:
         return Plan(None, n_days, n_jobs, None, None)

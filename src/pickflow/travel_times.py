@@ -12,6 +12,8 @@ Array = NDArray[np.float64]
 PHASES = ("P", "S")
 # A source exactly at the receiver's depth has no vertical path; one millimetre decides the layer and changes no time.
 MIN_VERTICAL_PATH_KM = 1e-6
+# Faster than any P wave in the Earth.
+FASTEST_KM_S = 15.0
 _CHUNK_ROWS = 8192
 
 
@@ -33,7 +35,7 @@ class VelocityModel:
     Raises
     ------
     ValueError
-        If shapes differ, tops do not increase, or a velocity is not positive.
+        If shapes differ, tops do not increase, a velocity is not positive, vs is not below vp, or vp is no rock's.
     """
 
     top_depth_km: Array
@@ -52,6 +54,11 @@ class VelocityModel:
             raise ValueError(f"velocity model: tops {self.top_depth_km.tolist()} km must increase with depth")
         if not (np.all(self.vp_km_s > 0) and np.all(self.vs_km_s > 0)):
             raise ValueError("velocity model: every vp and vs must be positive; fluids are not supported")
+        if np.any(self.vs_km_s >= self.vp_km_s) or np.any(self.vp_km_s > FASTEST_KM_S):
+            raise ValueError(
+                f"velocity model: vp {self.vp_km_s.tolist()} and vs {self.vs_km_s.tolist()} km/s; vs must be smaller,"
+                f" and vp at most {FASTEST_KM_S:g} km/s (are these m/s?)"
+            )
 
     def velocity_km_s(self, phase: str) -> Array:
         """Velocity of each layer for a phase, shape (n_layers,)."""

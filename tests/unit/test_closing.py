@@ -49,3 +49,11 @@ def test_a_run_without_reference_says_nothing_of_it(run):
 def test_a_run_that_has_not_ended_is_named(tmp_path):
     with pytest.raises(ValueError, match=r"no summary\.json"):
         closing_words(tmp_path)
+
+
+def test_a_run_that_could_use_nothing_says_so(run):
+    summary = json.loads((run / "summary.json").read_text())
+    (run / "summary.json").write_text(json.dumps({**summary, "ledger": {"denoise_failed": 4}}))
+    assert "WARNING      no station-day could be used" in closing_words(run)
+    (run / "summary.json").write_text(json.dumps(summary))
+    assert "WARNING" not in closing_words(run)

@@ -43,6 +43,27 @@ def test_the_configurations_that_we_ship_are_valid(path, schema):
         ({"pick": {"p_threshold": 3}}, r"pick.p_threshold.*3 is greater"),
         ({"pick": {"batch_size": "many"}}, r"pick.batch_size.*'many'"),
         ({"pick": None}, r"'pick'"),
+        ({"run": "x" * 300}, r"'run'.*too long"),
+        (
+            {"denoise": {"minimum_frequency_hz": 20, "maximum_frequency_hz": 1}},
+            r"minimum_frequency_hz \(20\) .* smaller",
+        ),
+        (
+            {"associate": {"velocity_model": {"p_km_s": 3.5, "s_km_s": 6.1}}},
+            r"velocity_model.s_km_s \(6.1\) .* smaller",
+        ),
+        (
+            {"associate": {"velocity_model": {"p_km_s": 6100, "s_km_s": 3500}}},
+            r"p_km_s.*6100 is greater than the maximum",
+        ),
+        (
+            {"analyze": {"reference_window": {"starttime": "foo", "endtime": "2020"}}},
+            r"reference_window: 'foo' is not a time",
+        ),
+        ({"download": {"stations": ["CLC"]}}, r"download.stations.*'CLC' is not network.station"),
+        ({"download": {"source": "fdsn"}}, r"download.fdsn.servers: name a data centre"),
+        ({"download": {"fdsn": {"servers": ["htp://x.org"]}}}, r"download.fdsn.servers.0.*htp://x.org"),
+        ({"synthesize": {"faults": [{"fault": "gap", "station": "XX.A"}]}}, r"synthesize.faults: no station 'XX.A'"),
     ],
 )
 def test_mistakes_are_named_with_key_and_way_out(change, message, schema):
@@ -92,3 +113,10 @@ def test_parameters_are_built_with_their_parts():
     whole = build(Whole, {"names": ["a"], "part": {"size_km": 1.0}, "other": 3})
     assert whole == Whole(names=("a",), part=Part(size_km=1.0))
     assert build(Whole, {"names": [], "part": None}).part is None
+
+
+def test_a_password_in_an_address_is_refused_and_not_repeated(schema):
+    servers = {"download": {"source": "fdsn", "fdsn": {"servers": ["https://me:secret@server.org"]}}}
+    with pytest.raises(ConfigError, match="download.fdsn.servers: an address holds a user or password") as refusal:
+        complete({**MINIMAL, **servers}, schema)
+    assert "secret" not in str(refusal.value)

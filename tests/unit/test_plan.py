@@ -1,6 +1,7 @@
 import pandas as pd
 import pytest
 
+from pickflow.config import ConfigError
 from pickflow.grid import Candidate
 from pickflow.io.tables import write_table
 from pickflow.plan import count_stations, make_plan, sentence
@@ -14,7 +15,8 @@ STATION_XML = """<?xml version="1.0"?>
 
 
 def config(methods=("none",), associators=("pyocto",)):
-    return {"denoise": {"methods": list(methods)}, "associate": {"methods": list(associators)}}
+    own = {"run": "x", "download": {"path": "archive"}}
+    return {**own, "denoise": {"methods": list(methods)}, "associate": {"methods": list(associators)}}
 
 
 @pytest.mark.parametrize(
@@ -60,3 +62,10 @@ def test_the_plan_is_a_sentence():
     assert "100 stations x 365 days = 36500 station-days" in sentence("year", plan)
     unknown = make_plan(config(), [Candidate("PhaseNet", "x")], None, [1.0], on_gpu=False)
     assert "snakemake inventory" in sentence("year", unknown)
+
+
+def test_a_file_that_is_not_station_xml_is_named(tmp_path):
+    path = tmp_path / "stations.xml"
+    path.write_text("no xml")
+    with pytest.raises(ConfigError, match=r"download.inventory: .*stations.xml is not StationXML"):
+        count_stations([str(path)], tmp_path / "none.parquet", ["*.*"])

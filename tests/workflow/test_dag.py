@@ -86,7 +86,8 @@ def test_every_denoiser_picker_and_associator_makes_a_catalog(tmp_path):
         ({"pick": {"models": ["PhaseNett"]}}, "no model is called 'PhaseNett'; did you mean 'PhaseNet'?"),
         ({"download": {"source": "sds", "path": "nowhere"}}, "config key download.path: 'nowhere' does not exist"),
         ({"weights": {"cache": "nowhere"}}, "config key weights.cache: 'nowhere' does not exist"),
-        ({"analyze": {"reference": {"file": "no.xml"}}}, "'no.xml' does not exist"),
+        ({"analyze": {"reference": {"file": "no.xml"}}}, "config key analyze.reference.file: 'no.xml' does not exist"),
+        ({"associate": {"velocity_model": {"file": __file__}}}, "config key associate.velocity_model.file: "),
     ],
 )
 def test_a_bad_configuration_is_refused_before_any_work(change, message, tmp_path):

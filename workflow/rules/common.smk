@@ -8,11 +8,20 @@ from snakemake.logging import logger
 
 from pickflow import config as configuration
 from pickflow import grid, plan, windows
+from pickflow.io.velocity import read_velocity_model
 from pickflow.versions import STAGE_VERSIONS
 
 # Keys that stand in the paths: a longer grid must not run again what was done.
 GRID_KEYS = {"pick": {"models", "weights", "pairs"}, "denoise": {"methods"}, "associate": {"methods"}}
 SHARED = os.environ.get("PICKFLOW_SHARED", "../shared")
+
+
+def check_velocity(path):
+    """Read the velocity model now: it is needed late, and wrong units are easily written."""
+    try:
+        read_velocity_model(path)
+    except ValueError as error:
+        raise configuration.ConfigError(f"config key associate.velocity_model.file: {error}") from None
 
 
 def read_configuration():
@@ -21,6 +30,8 @@ def read_configuration():
     completed = configuration.complete(config, schema)
     completed = configuration.place(completed, {"results": f"results/{completed['run']}", "shared": SHARED})
     configuration.check_paths(completed, made_by_run=f"results/{completed['run']}/")
+    if (velocity := completed["associate"]["velocity_model"]["file"]) and Path(velocity).exists():
+        check_velocity(velocity)
     section, sources = completed["pick"], completed["weights"]
     candidates, warnings = grid.resolve_grid(
         section["models"], section["weights"], section["pairs"], sources["cache"], sources["files"]
@@ -84,7 +95,7 @@ def archive(wildcards):
 
 def reference(wildcards):
     """What the catalogs are held against."""
-    return made_by_run(*configuration.files_of(config["analyze"]["reference"]))
+    return made_by_run(*configuration.files_of(config["analyze"]["reference"]).values())
 
 
 def velocity_file(wildcards):
@@ -147,4 +158,7 @@ def announce():
 
 
 if workflow.is_main_process:
-    announce()
+    try:
+        announce()
+    except configuration.ConfigError as error:
+        raise WorkflowError(str(error)) from None

@@ -184,7 +184,7 @@ def draw_residuals(name: str, arrivals: pd.DataFrame) -> Illustration:
         residual_s = arrivals.loc[arrivals["phase"] == phase, "residual_s"]
         if residual_s.empty:
             continue
-        median, low, high = residual_s.quantile([0.5, 0.16, 0.84])
+        median, low, high = residual_s.quantile([0.5, 0.16, 0.84]).round(3) + 0.0
         axes.hist(
             residual_s.clip(-limit_s, limit_s), bins=list(np.linspace(-limit_s, limit_s, 42)), histtype="stepfilled",
             color=(colour, 0.25), edgecolor=colour, linewidth=1.2,
@@ -250,6 +250,7 @@ def draw_station_residuals(name: str, arrivals: pd.DataFrame) -> Illustration:
         axes.scatter(rows["median_s"], y, s=20, color=PHASE_COLOURS[phase], zorder=3, label=phase)
     axes.axvline(0, color=GREY, linewidth=0.8, zorder=0)
     _station_axis(axes, shown)
+    axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
     axes.set_xlabel("Residual: median and central 68 % (s)")
     _legend(axes, "lower right", 2, (1.0, 1.0))
     caption = "Residuals by station: P and S shifted by the same time mean a clock, S shifted more the ground."

@@ -287,10 +287,11 @@ def _legend(
     entries = []
     if len(stations):
         entries.append(mark("station", marker="^", color="white", markeredgecolor=INK, markersize=6.5))
-    if (events["status"] == "matched").any():
-        entries.append(mark("event in the reference", marker="o", color="#35b779", markersize=6))
-    elif (events["status"] == "unjudged").any():
-        entries.append(mark("event", marker="o", color="#35b779", markersize=6))
+    names = {"matched": "in the reference", "unjudged": "not judged"}
+    kinds = [name for status, name in names.items() if (events["status"] == status).any()]
+    if kinds:
+        label = "event" if kinds == ["not judged"] else f"event {' or '.join(kinds)}"
+        entries.append(mark(label, marker="o", color="#35b779", markersize=6))
     if (events["status"] == "unmatched").any():
         entries.append(
             mark("not in the reference", marker="D", color="#b8dcc9", markeredgecolor=UNMATCHED_COLOUR, markersize=5)

@@ -126,7 +126,10 @@ def load_reference(
     # True events just outside the window or the region have counterparts inside: keep them as others.
     slack = timedelta(seconds=params.event_time_tolerance_s)
     wide = window[0] - slack, window[1] + slack
-    near = read_reference(source, *wide, region if params.reference.file is None else None)
+    try:
+        near = read_reference(source, *wide, region if params.reference.file is None else None)
+    except ValueError as error:
+        raise ValueError(f"config key analyze.reference: {error}") from error
     events = select_events(near.events, *window, region)
     known = [near.events]
     if params.reference.complete_file is not None:

@@ -178,7 +178,10 @@ def _verdict(content: ReportContent, catalog: CatalogContent) -> str:
     if not reference.get("n"):
         return text + "The reference catalog has no event in this time and region."
     text += f"Of {_count(reference['n'])} events of the reference, {_count(reference['matched'])} were found"
-    n_unmatched = int((_with_status(content, catalog)["status"] == "unmatched").sum())
+    status = _with_status(content, catalog)["status"]
+    n_unmatched, n_unjudged = (int((status == kind).sum()) for kind in ("unmatched", "unjudged"))
+    if n_unjudged:
+        text += f"; {_count(n_unjudged)} more are not judged (true but not asked for, or outside of the comparison)"
     if n_unmatched:
         text += f"; {_count(n_unmatched)} events are not in the reference, "
         return text + "which does not always mean that they are false."
