@@ -37,7 +37,7 @@ setup: $(VENV)/.ready ## The environment alone
 # torch from a folder of wheels named in PIP_FIND_LINKS, and the normal build otherwise. Compiling once makes every later
 # start of snakemake three times faster where Python may not write bytecode.
 $(VENV)/.ready: pyproject.toml constraints.txt
-	$(PYTHON) -c "import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)) and 'pickflow needs Python 3.11 or 3.12; name one: make PYTHON=python3.11 ...')"
+	$(PYTHON) -c "import sys; sys.exit(sys.version_info[:2] != (3, 11) and 'pickflow is pinned for Python 3.11; name one: make PYTHON=python3.11 ...')"
 	$(PYTHON) -m venv $(VENV)
 	if command -v uv > /dev/null; then \
 		UV_FIND_LINKS="$(PIP_FIND_LINKS)" SSL_CERT_FILE="$${PIP_CERT:-$$SSL_CERT_FILE}" \
