@@ -27,8 +27,7 @@ from pickflow.analyze.drawing import (
 
 _WIDE_PX, _HALF_PX = 920, 500
 _MATCHED_COLOUR = "#2a788e"
-_N_STATIONS_SHOWN = 40
-_ROW_PX = 17
+_N_STATIONS_SHOWN, _ROW_PX = 40, 17
 # A station is suspicious if its median residual stands out by this much from the other stations.
 _SUSPICIOUS_S = 0.25
 _FEWEST_FOR_SUSPICION = 5
