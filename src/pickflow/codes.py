@@ -6,8 +6,7 @@ import re
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
-# SEED manual, appendix A: which instruments measure velocity, which acceleration.
-VELOCITY_INSTRUMENTS = "HLPG"
+# SEED manual, appendix A.
 ACCELERATION_INSTRUMENTS = "N"
 COMPONENT_SETS = ("ZNE", "Z12", "Z23", "123", "UVW")
 _STATION = re.compile(r"^[A-Z0-9*?]{1,8}\.[A-Za-z0-9_*?-]{1,8}$")

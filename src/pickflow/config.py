@@ -33,26 +33,6 @@ class ConfigError(ValueError):
     """The configuration cannot be used; the message says which key and what to do."""
 
 
-def read_config(path: str | Path) -> dict[str, Any]:
-    """
-    Read a YAML configuration.
-
-    Raises
-    ------
-    ConfigError
-        If the file is missing or not YAML.
-    """
-    try:
-        content = yaml.safe_load(Path(path).read_text())
-    except OSError as error:
-        raise ConfigError(f"configuration {path}: {error.strerror}") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"configuration {path} is not YAML: {error}") from error
-    if not isinstance(content, dict):
-        raise ConfigError(f"configuration {path} holds no keys; see config/config.yaml for an example")
-    return content
-
-
 def load_schema(folder: str | Path) -> dict[str, Any]:
     """
     One JSON schema out of a folder with a file per section.
@@ -91,13 +71,12 @@ def complete(config: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, 
 
 def _refuse_passwords(config: Mapping[str, Any]) -> None:
     """Before anything is shown or stored: what stands in a configuration is also written next to the results."""
-    for server in _at(config, "download.fdsn.servers") or []:
-        if "@" in str(server):
-            raise ConfigError(
-                "config key download.fdsn.servers: an address holds a user or password; write the user into"
-                " download.fdsn.user, and the name of the environment variable that holds the password into"
-                " download.fdsn.password_env"
-            )
+    if "@" in str(_at(config, "download.fdsn.servers")):
+        raise ConfigError(
+            "config key download.fdsn.servers: an address holds a user or password; write the user into"
+            " download.fdsn.user, and the name of the environment variable that holds the password into"
+            " download.fdsn.password_env"
+        )
 
 
 def _at(config: Any, key: str) -> Any:
@@ -186,13 +165,7 @@ def _with_defaults(value: Any, schema: Mapping[str, Any]) -> Any:
         return filled
     if isinstance(value, list) and "items" in schema:
         return [_with_defaults(item, schema["items"]) for item in value]
-    # A section that may be null or of several shapes: fill in where exactly one shape has these keys.
-    shapes = [
-        shape
-        for shape in [*schema.get("oneOf", []), *schema.get("anyOf", [])]
-        if isinstance(value, dict) and set(value) <= set(shape.get("properties", {}))
-    ]
-    return _with_defaults(value, shapes[0]) if len(shapes) == 1 else value
+    return value
 
 
 def _explain(error: jsonschema.ValidationError) -> str:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import yaml
 
@@ -128,8 +128,3 @@ def _nearest(name: str, options: list[str]) -> str:
     lower = {option.lower(): option for option in options}
     near = difflib.get_close_matches(name.lower(), list(lower), n=1)
     return f"did you mean {lower[near[0]]!r}?" if near else f"known: {', '.join(sorted(options))}"
-
-
-def denoisers(config: Mapping[str, Any]) -> list[str]:
-    """Signals that the pickers read, in the order of the configuration."""
-    return list(dict.fromkeys(config["denoise"]["methods"]))

@@ -48,7 +48,7 @@ config.update(COMPLETED)
 RESULTS = f"results/{config['run']}"
 STARTTIME, ENDTIME = (windows.parse_time(config[key]) for key in ("starttime", "endtime"))
 DAYS = windows.days_between(STARTTIME, ENDTIME)
-SIGNALS = grid.denoisers(config)
+SIGNALS = config["denoise"]["methods"]
 ASSOCIATORS = config["associate"]["methods"]
 # The catalogs of the run, each a path below picks/, events/ and catalog/.
 PICK_SETS = [f"{signal}/{pair.model}/{pair.weights}" for signal in SIGNALS for pair in CANDIDATES]
