@@ -36,7 +36,7 @@ setup: $(VENV)/.ready ## The environment alone
 # pip, or uv where it is present (uv does not read pip's settings, so they are handed over). pip and uv take a CPU build of
 # torch from a folder of wheels named in PIP_FIND_LINKS, and the normal build otherwise. Compiling once makes every later
 # start of snakemake three times faster where Python may not write bytecode.
-$(VENV)/.ready: pyproject.toml constraints.txt
+$(VENV)/.ready: pyproject.toml constraints.txt setup.py $(wildcard src/pickflow/kernels/*.[ch])
 	$(PYTHON) -c "import sys; sys.exit(sys.version_info[:2] != (3, 11) and 'pickflow is pinned for Python 3.11; name one: make PYTHON=python3.11 ...')"
 	$(PYTHON) -m venv $(VENV)
 	if command -v uv > /dev/null; then \

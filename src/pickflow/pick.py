@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -14,21 +16,26 @@ from typing import Any, NamedTuple
 import numpy as np
 import obspy
 import pandas as pd
-import seisbench.models
 
+from pickflow.annotate import Picker, PickerOptions, TimedPick
+from pickflow.annotate.segments import NS_PER_S, Segment
+from pickflow.artefacts import artefact_reasons
 from pickflow.codes import band_instrument, is_acceleration
 from pickflow.io.tables import conform, records
 from pickflow.io.waveforms import read_stream
+from pickflow.models.cards import read_card
 from pickflow.models.loading import load_model
-from pickflow.models.preparation import prepare
 from pickflow.provenance import content_id
 from pickflow.schemas import PICK_LEDGER, PICKS
+from pickflow.uncertainty import time_uncertainty_s
 
 logger = logging.getLogger(__name__)
 PHASES = ("P", "S")
 SIGNAL_WINDOW_S = 1.0
 NOISE_WINDOW_S = (-4.0, -0.5)
 AMPLITUDE_WINDOW_S = 3.0
+# Windows of so many stations share the batches of a GPU; more would only hold more records in memory.
+STATIONS_PER_GPU_GROUP = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,29 +45,37 @@ class PickParams:
     p_threshold: float | None
     s_threshold: float | None
     overlap_samples: int | None
-    stacking: str
-    batch_size: int
+    stacking: str | None
+    batch_size: int | None
+    backend: str
+    mode: str
+    bridge_gaps_s: float
+    drop_artefacts: bool
+
+    def options(self) -> PickerOptions:
+        """What of it concerns the engine."""
+        return PickerOptions(**{name: value for name, value in vars(self).items() if name != "drop_artefacts"})
 
 
-def annotate_arguments(params: PickParams) -> dict[str, float | int | str]:
-    """Keyword arguments of SeisBench's `annotate` and `classify`; what is None stays as the weights say."""
-    arguments: dict[str, float | int | str | None] = {
-        "P_threshold": params.p_threshold,
-        "S_threshold": params.s_threshold,
-        "overlap": params.overlap_samples,
-        "stacking": params.stacking,
-        "batch_size": params.batch_size,
-    }
-    return {name: value for name, value in arguments.items() if value is not None}
+class StationPicks(NamedTuple):
+    """Picks of one station, and what the ledger should say about them."""
+
+    picks: pd.DataFrame  # of `PICKS`
+    rates: list[str]  # what was resampled
+    artefacts: Counter[str]  # picks that were dropped, by reason
+    longest_s: float  # longest piece of the record
 
 
 def pick_stream(
     stream: obspy.Stream,
-    model: seisbench.models.WaveformModel,
-    params: PickParams,
+    picker: Picker,
     window: tuple[datetime, datetime],
+    *,
     sensitivity_counts_per_unit: float = float("nan"),
-) -> tuple[pd.DataFrame, list[str]]:
+    uncertainty: Mapping[str, Any] | None = None,
+    drop_artefacts: bool = True,
+    found: Sequence[TimedPick] | None = None,
+) -> StationPicks:
     """
     P and S picks of one station.
 
@@ -68,91 +83,107 @@ def pick_stream(
     ----------
     stream : Stream
         One instrument of one station, padded beyond the window where data exist.
-    model : WaveformModel
-        A SeisBench picker, or ours.
-    params : PickParams
-        Thresholds and windows.
+    picker : Picker
+        A model and its options.
     window : tuple of datetime
         Half-open [start, end); picks outside are dropped, so that days join without a double or a lost pick.
     sensitivity_counts_per_unit : float
         Counts per m/s (or m/s²); NaN if unknown.
-
-    Returns
-    -------
-    picks : DataFrame
-        `PICKS`.
-    rates : list of str
-        What was resampled.
+    uncertainty : mapping or None
+        Table of `pickflow.uncertainty` out of the model's card.
+    drop_artefacts : bool
+        Drop the picks on edges of gaps, steps, spikes and padding that no wave explains.
+    found : sequence of TimedPick or None
+        What the picker found, if it was asked already.
     """
-    ready, scale, rates = prepare(stream, model.sampling_rate)
-    if not ready:
-        return conform(pd.DataFrame(), PICKS), rates
-    start, end = (obspy.UTCDateTime(moment) for moment in window)
-    found = model.classify(ready, **annotate_arguments(params)).picks
-    first = stream[0].stats
-    rows = []
-    for pick in found:
-        if pick.phase not in PHASES or not start <= pick.peak_time < end:
-            continue
-        amplitude, snr_db = measure(ready, pick.peak_time, pick.phase)
-        rows.append(
-            {
-                "network": first.network,
-                "station": first.station,
-                "location": first.location,
-                "channel": band_instrument(first.channel),
-                "phase": pick.phase,
-                "time": _timestamp(pick.peak_time),
-                "starttime": _timestamp(pick.start_time),
-                "endtime": _timestamp(pick.end_time),
-                "probability": float(pick.peak_value),
-                # ASSUME a flat response around the corner frequencies of local earthquakes.
-                "amplitude_m_s": np.nan
-                if is_acceleration(first.channel[:2])
-                else amplitude * scale / sensitivity_counts_per_unit,
-                "snr_db": snr_db,
-            }
-        )
-    picks = pd.DataFrame(rows)
-    if rows:
-        key = ["network", "station", "location", "channel", "phase", "time", "probability"]
-        picks["pick_id"] = [content_id("p", *row) for row in picks[key].itertuples(index=False)]
-    return conform(picks, PICKS), rates
+    if found is None:
+        found, segments, rates = picker.pick(stream)
+    else:
+        segments, rates = picker.segments(stream)
+    start_ns, end_ns = (pd.Timestamp(moment).value for moment in window)
+    inside = [pick for pick in found if start_ns <= pick.time_ns < end_ns]
+    artefacts: Counter[str] = Counter()
+    if drop_artefacts and inside:
+        times_ns = np.array([pick.time_ns for pick in inside], dtype=np.int64)
+        reasons = artefact_reasons(stream, times_ns, np.array([pick.phase for pick in inside]))
+        artefacts = Counter(str(reason) for reason in reasons if reason)
+        inside = [pick for pick, reason in zip(inside, reasons, strict=True) if not reason]
+    longest_s = max((segment.n_samples / segment.rate_hz for segment in segments), default=0.0)
+    picks = _table(inside, stream, segments, picker.component_order, sensitivity_counts_per_unit, uncertainty)
+    return StationPicks(picks, rates, artefacts, longest_s)
 
 
-def _timestamp(time: obspy.UTCDateTime) -> pd.Timestamp:
-    return pd.Timestamp(time.ns, unit="ns", tz="UTC")
+def _table(
+    found: Sequence[TimedPick],
+    stream: obspy.Stream,
+    segments: list[Segment],
+    component_order: str,
+    sensitivity_counts_per_unit: float,
+    uncertainty: Mapping[str, Any] | None,
+) -> pd.DataFrame:
+    if not found:
+        return conform(pd.DataFrame(), PICKS)
+    picks = pd.DataFrame(found)
+    for name in ("time", "starttime", "endtime"):
+        picks[name] = pd.to_datetime(picks[f"{name}_ns"], unit="ns", utc=True)
+    stats = stream[0].stats
+    codes = {"network": stats.network, "station": stats.station, "location": stats.location}
+    picks = picks.assign(**codes, channel=band_instrument(stats.channel))
+    starts_ns = np.array([segment.start_ns for segment in segments])
+    measured = np.array([measure(segments, starts_ns, pick.time_ns, pick.phase, component_order) for pick in found])
+    # ASSUME a flat response around the corner frequencies of local earthquakes.
+    is_velocity = not is_acceleration(stats.channel[:2])
+    picks["amplitude_m_s"] = measured[:, 0] / sensitivity_counts_per_unit if is_velocity else np.nan
+    picks["snr_db"] = measured[:, 1]
+    picks["time_uncertainty_s"] = time_uncertainty_s(uncertainty, picks["phase"], picks["probability"])
+    key = ["network", "station", "location", "channel", "phase", "time", "probability"]
+    picks["pick_id"] = [content_id("p", *row) for row in picks[key].itertuples(index=False)]
+    return conform(picks, PICKS)
 
 
-def measure(stream: obspy.Stream, time: obspy.UTCDateTime, phase: str) -> tuple[float, float]:
+def measure(
+    segments: Sequence[Segment], starts_ns: np.ndarray, time_ns: int, phase: str, component_order: str
+) -> tuple[float, float]:
     """
     Amplitude and signal-to-noise ratio at a pick.
 
     Parameters
     ----------
-    stream : Stream
-        Waveforms, components named as `prepare` does.
-    time : UTCDateTime
+    segments : sequence of Segment
+        The record, in order of time.
+    starts_ns : ndarray of int64, shape (n_segments,)
+        When they start, ns since 1970.
+    time_ns : int
         The pick.
     phase : {"P", "S"}
         P is measured on the vertical, S on the horizontals; on what there is where those are missing.
+    component_order : str
+        Of the segments.
 
     Returns
     -------
     amplitude : float
-        Peak within 3 s after the pick, above the mean before it, in the stream's unit; NaN without samples.
+        Peak within 3 s after the pick, above the mean before it, in the record's unit; NaN without samples.
     snr_db : float
         Peak within 1 s after the pick over the noise's standard deviation, in dB; NaN without samples.
     """
-    traces = [trace for trace in stream if (trace.stats.channel[-1] == "Z") == (phase == "P")] or list(stream)
+    position = int(np.searchsorted(starts_ns, time_ns, side="right")) - 1
     best = (float("nan"), float("nan"))
-    for trace in traces:
-        noise = _samples(trace, time + NOISE_WINDOW_S[0], time + NOISE_WINDOW_S[1])
-        signal = _samples(trace, time, time + AMPLITUDE_WINDOW_S)
+    if position < 0:
+        return best
+    segment = segments[position]
+    rate_hz = segment.rate_hz
+    index = round((time_ns - segment.start_ns) * rate_hz / NS_PER_S)
+    present = [(letter, samples) for letter, samples in zip(component_order, segment.components, strict=True)]
+    recorded = [(letter, samples) for letter, samples in present if samples is not None]
+    wanted = [samples for letter, samples in recorded if (letter == "Z") == (phase == "P")]
+    for samples in wanted or [samples for _, samples in recorded]:
+        noise = _between(samples, index, NOISE_WINDOW_S, rate_hz)
+        signal = _between(samples, index, (0.0, AMPLITUDE_WINDOW_S), rate_hz)
         if noise.size < 10 or not signal.size:
             continue
         signal = np.abs(signal - noise.mean())
-        peak = signal[: max(1, round(SIGNAL_WINDOW_S * trace.stats.sampling_rate))].max()
+        peak = signal[: max(1, round(SIGNAL_WINDOW_S * rate_hz))].max()
         deviation = noise.std()
         snr_db = float(20 * np.log10(peak / deviation)) if deviation > 0 and peak > 0 else float("nan")
         if not best[0] >= signal.max():
@@ -160,9 +191,9 @@ def measure(stream: obspy.Stream, time: obspy.UTCDateTime, phase: str) -> tuple[
     return best
 
 
-def _samples(trace: obspy.Trace, start: obspy.UTCDateTime, end: obspy.UTCDateTime) -> np.ndarray:
-    first, last = (round((moment - trace.stats.starttime) * trace.stats.sampling_rate) for moment in (start, end))
-    return np.asarray(trace.data[max(first, 0) : max(last, 0)], dtype=np.float64)
+def _between(samples: np.ndarray, index: int, span_s: tuple[float, float], rate_hz: float) -> np.ndarray:
+    first, last = (max(index + round(second * rate_hz), 0) for second in span_s)
+    return np.asarray(samples[first:last], dtype=np.float64)
 
 
 class StationTask(NamedTuple):
@@ -177,54 +208,125 @@ class StationTask(NamedTuple):
 
 
 @lru_cache(maxsize=2)
-def _model(folder: Path, device: str) -> seisbench.models.WaveformModel:
-    return load_model(folder, device)
+def _picker(folder: Path, device: str, options: PickerOptions) -> tuple[Picker, dict[str, Any]]:
+    """Picker of a model folder, and its card."""
+    card = read_card(folder)
+    picker = Picker(load_model(folder, device), options, cache=folder)
+    logger.info("%s/%s: backend %s, mode %s", card["model"], card["weights"], picker.backend, options.mode)
+    return picker, card
 
 
-def pick_station_day(task: StationTask) -> tuple[pd.DataFrame, dict[str, Any], float]:
+Result = tuple[pd.DataFrame, dict[str, Any], float]
+
+
+def pick_stations(tasks: Sequence[StationTask]) -> list[Result]:
     """
-    Picks of one station-day and its row of the pick ledger; whatever goes wrong becomes a reason.
+    Picks of some stations of a day and their rows of the pick ledger; whatever goes wrong becomes a reason.
+
+    The windows of all of them share batches, which a GPU wants, and the next record is read while one is picked.
+
+    Parameters
+    ----------
+    tasks : sequence of StationTask
+        Of one model.
 
     Returns
     -------
-    picks : DataFrame
-        `PICKS`.
-    row : dict
-        One row of `PICK_LEDGER`.
-    cpu_s : float
-        CPU time of reading and picking, in s; the start of the worker and the loading of the model are not in it.
+    list of (picks, row, cpu_s)
+        `PICKS`; one row of `PICK_LEDGER`; CPU time of reading and picking in s, the start of the worker and the loading
+        of the model not counted.
     """
-    _model(task.model, task.device)
+    first = tasks[0]
+    picker, card = _picker(first.model, first.device, first.params.options())
+    if len(tasks) == 1:
+        started_s = time.process_time()
+        picks, row = _pick_or_explain(first, picker, card)
+        return [(picks, row, time.process_time() - started_s)]
     started_s = time.process_time()
-    picks, row = _pick_or_explain(task)
-    return picks, row, time.process_time() - started_s
+    try:
+        found = _pick_together(tasks, picker)
+    except Exception:  # one record may bring down the batch of all: find out which, one by one
+        logger.exception("picking %d stations together failed; each is tried alone", len(tasks))
+        found = {}
+    results = [_pick_or_explain(task, picker, card, found.get(index)) for index, task in enumerate(tasks)]
+    share_s = (time.process_time() - started_s) / len(tasks)
+    return [(picks, row, share_s) for picks, row in results]
 
 
-def _pick_or_explain(task: StationTask) -> tuple[pd.DataFrame, dict[str, Any]]:
+def _pick_together(tasks: Sequence[StationTask], picker: Picker) -> dict[int, tuple[obspy.Stream, list[TimedPick]]]:
+    """Stream and picks of each task whose record can be read."""
+    readable: list[int] = []
+    found: dict[int, tuple[obspy.Stream, list[TimedPick]]] = {}
+
+    def streams(reader: ThreadPoolExecutor) -> Iterator[obspy.Stream]:
+        waiting = [(index, reader.submit(read_stream, task.waveforms)) for index, task in usable[:1]]
+        for following in [*usable[1:], None]:
+            index, reading = waiting.pop()
+            if following is not None:
+                waiting.append((following[0], reader.submit(read_stream, following[1].waveforms)))
+            try:
+                stream = reading.result()
+            except ValueError:
+                continue  # it will be read again alone, and the reason written down
+            readable.append(index)
+            found[index] = (stream, [])
+            yield stream
+
+    usable = [(index, task) for index, task in enumerate(tasks) if task.row["usable"]]
+    if usable:
+        with ThreadPoolExecutor(1) as reader:
+            for position, pick in picker.pick_many(streams(reader)):
+                found[readable[position]][1].append(pick)
+    return {index: (stream, sorted(picks)) for index, (stream, picks) in found.items()}
+
+
+def _pick_or_explain(
+    task: StationTask,
+    picker: Picker,
+    card: Mapping[str, Any],
+    found: tuple[obspy.Stream, list[TimedPick]] | None = None,
+) -> tuple[pd.DataFrame, dict[str, Any]]:
     code = {key: task.row[key] for key in ("network", "station", "date")}
     nothing = conform(pd.DataFrame(), PICKS)
+    empty = {"n_p": 0, "n_s": 0, "n_artefacts": 0}
     if not task.row["usable"]:
-        return nothing, {**code, "reason": task.row["reason"], "detail": task.row["detail"], "n_p": 0, "n_s": 0}
+        return nothing, {**code, "reason": task.row["reason"], "detail": task.row["detail"], **empty}
     try:
-        stream = read_stream(task.waveforms)
-        model = _model(task.model, task.device)
-        sensitivity = task.row["sensitivity_counts_per_unit"]
-        picks, rates = pick_stream(stream, model, task.params, task.window, sensitivity)
+        stream = found[0] if found else read_stream(task.waveforms)
+        result = pick_stream(
+            stream,
+            picker,
+            task.window,
+            sensitivity_counts_per_unit=task.row["sensitivity_counts_per_unit"],
+            uncertainty=card.get("time_uncertainty"),
+            drop_artefacts=task.params.drop_artefacts,
+            found=found[1] if found else None,
+        )
     except Exception as error:  # one station must not take the day with it, whatever its record does to a model
         logger.exception("%s: picking failed", task.waveforms)
         detail = f"{type(error).__name__}: {error}"
-        return nothing, {**code, "reason": "pick_failed", "detail": detail, "n_p": 0, "n_s": 0}
-    counts = {f"n_{phase.lower()}": int((picks["phase"] == phase).sum()) for phase in PHASES}
-    reason, detail = ("resampled", "; ".join(rates)) if rates else ("ok", "")
-    longest_s = max(trace.stats.npts * trace.stats.delta for trace in stream)
-    if model.in_samples and model.sampling_rate and longest_s < model.in_samples / model.sampling_rate:
-        reason, detail = (
-            "too_short",
-            f"longest piece {longest_s:.1f} s, window {model.in_samples / model.sampling_rate:g} s",
-        )
-    elif picks.empty:
-        reason, detail = "no_picks", detail
-    return picks, {**code, "reason": reason, "detail": detail, **counts}
+        return nothing, {**code, "reason": "pick_failed", "detail": detail, **empty}
+    counts = {f"n_{phase.lower()}": int((result.picks["phase"] == phase).sum()) for phase in PHASES}
+    reason, detail = _reason(result, picker, card)
+    return result.picks, {
+        **code, "reason": reason, "detail": detail, **counts, "n_artefacts": result.artefacts.total()
+    }
+
+
+def _reason(result: StationPicks, picker: Picker, card: Mapping[str, Any]) -> tuple[str, str]:
+    """Reason code of a station-day that was picked, and its sentence."""
+    details = list(result.rates)
+    if result.artefacts:
+        listed = ", ".join(f"{count} {reason}" for reason, count in sorted(result.artefacts.items()))
+        details.append(f"artefacts dropped: {listed}")
+    detail = "; ".join(details)
+    if picker.in_samples and card.get("sampling_rate_hz"):
+        window_s = picker.in_samples / card["sampling_rate_hz"]
+        if result.longest_s < window_s:
+            return "too_short", f"longest piece {result.longest_s:.1f} s, window {window_s:g} s"
+    if result.picks.empty:
+        return "no_picks", detail
+    return ("resampled" if result.rates else "ok"), detail
 
 
 def pick_day(
@@ -267,7 +369,9 @@ def pick_day(
         StationTask(row, waveforms / f"{row['network']}.{row['station']}.mseed", model, device, params, window)
         for row in records(manifest)
     ]
-    results = list(station_map(pick_station_day, tasks))
+    n_together = 1 if device == "cpu" else STATIONS_PER_GPU_GROUP
+    groups = [tasks[first : first + n_together] for first in range(0, len(tasks), n_together)]
+    results = [result for group in station_map(pick_stations, groups) for result in group]
     frames = [picks for picks, _, _ in results if not picks.empty]
     picks = conform(pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(), PICKS)
     ledger = conform(pd.DataFrame([row for _, row, _ in results]), PICK_LEDGER)

@@ -10,12 +10,13 @@ TIME = pa.timestamp("ns", tz="UTC")
 
 
 class Table(NamedTuple):
-    """A table contract: its name, Arrow schema, sort order and unique key."""
+    """A table contract: its name, Arrow schema, sort order, unique key, and columns that are null where absent."""
 
     name: str
     schema: pa.Schema
     sort: tuple[str, ...]
     key: tuple[str, ...]
+    optional: tuple[str, ...] = ()
 
 
 class Reason(NamedTuple):
@@ -115,12 +116,14 @@ PICKS = Table(
             ("starttime", TIME),
             ("endtime", TIME),
             ("probability", pa.float64()),
+            ("time_uncertainty_s", pa.float64()),  # one standard deviation; NaN: not calibrated
             ("amplitude_m_s", pa.float64()),
             ("snr_db", pa.float64()),
         ]
     ),
     sort=("time", "network", "station", "phase", "pick_id"),
     key=("pick_id",),
+    optional=("time_uncertainty_s",),
 )
 
 # One row for every usable or unusable station-day of one pick set (signal, model, weights).
@@ -135,6 +138,7 @@ PICK_LEDGER = Table(
             ("detail", pa.string()),
             ("n_p", pa.int64()),
             ("n_s", pa.int64()),
+            ("n_artefacts", pa.int64()),  # picks that were dropped; detail says why
         ]
     ),
     sort=("date", "network", "station"),

@@ -3,7 +3,7 @@
 STAGE_VERSIONS = {
     "synthesize": 1,
     "train": 1,
-    "weights": 1,
+    "weights": 2,
     "inventory": 1,
     "download": 1,
     "denoise": 1,

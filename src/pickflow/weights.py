@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import seisbench
 import seisbench.models
 import torch
 
-from pickflow.models.cards import CARD_FILE, read_card, read_state, write_model
+from pickflow.io.atomic import write_text
+from pickflow.models.cards import CARD_FILE, read_card, read_state, write_card, write_model
 from pickflow.models.loading import describe, model_class
+from pickflow.uncertainty import TimeUncertainty
 
 logger = logging.getLogger(__name__)
+
+# Tables of published weights, by the digest of the tensors: measured with scripts/calibrate.py, see docs/models.md.
+TIME_UNCERTAINTY_FILE = Path(str(resources.files("pickflow"))) / "time_uncertainty.json"
 
 
 def fetch_weights(
@@ -48,6 +56,69 @@ def fetch_weights(
     ValueError
         If the weights cannot be had, naming where they were looked for.
     """
+    card = _fetch(name, weights, folder, cache, repository, files)
+    known = json.loads(TIME_UNCERTAINTY_FILE.read_text()).get(card["sha256"])
+    if known and "time_uncertainty" not in card:
+        card = {**card, "time_uncertainty": known["time_uncertainty"]}
+        write_card(folder, card)
+    return card
+
+
+@contextmanager
+def model_folder(picker: str | Path, cache: str | None) -> Iterator[Path]:
+    """
+    Folder with card and tensors of a picker; a temporary one if it comes from a SeisBench cache.
+
+    Parameters
+    ----------
+    picker : str or Path
+        Such a folder, or ``MODEL/WEIGHTS``.
+    cache : str or None
+        SeisBench cache; None for the one below ``PICKFLOW_SHARED`` if there is one, else SeisBench's own.
+    """
+    if (Path(picker) / CARD_FILE).is_file():
+        yield Path(picker)
+        return
+    shared = Path(os.environ.get("PICKFLOW_SHARED", "../shared")) / "seisbench_cache"
+    name, _, weights = str(picker).rpartition("/")
+    with TemporaryDirectory() as folder:
+        fetch_weights(name, weights, folder, cache or (str(shared) if shared.is_dir() else None), None, {})
+        yield Path(folder)
+
+
+def keep_time_uncertainty(folder: str | Path, table: TimeUncertainty, published: bool) -> Path:
+    """
+    Keep a table where picking finds it.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Holds the picker's card.
+    table : TimeUncertainty
+        What was measured.
+    published : bool
+        The weights are published ones: pickflow's own list of tables gets it, and from there the card of every run.
+        Else the card in the folder.
+
+    Returns
+    -------
+    Path
+        The file written.
+    """
+    card = read_card(folder)
+    if not published:
+        write_card(folder, {**card, "time_uncertainty": table})
+        return Path(folder) / CARD_FILE
+    known = json.loads(TIME_UNCERTAINTY_FILE.read_text())
+    known[card["sha256"]] = {"model": card["model"], "weights": card["weights"], "time_uncertainty": table}
+    ordered = dict(sorted(known.items(), key=lambda item: (item[1]["model"], item[1]["weights"], item[0])))
+    write_text(TIME_UNCERTAINTY_FILE, json.dumps(ordered, indent=2) + "\n")
+    return TIME_UNCERTAINTY_FILE
+
+
+def _fetch(
+    name: str, weights: str, folder: str | Path, cache: str | None, repository: str | None, files: Mapping[str, str]
+) -> dict[str, Any]:
     if f"{name}/{weights}" in files:
         return _from_file(name, weights, Path(files[f"{name}/{weights}"]), folder)
     bundle = Path(str(resources.files("pickflow.models"))) / weights

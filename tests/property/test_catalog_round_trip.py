@@ -46,12 +46,11 @@ def catalogs(draw):
         for number, (network, station) in enumerate(stations):
             pick_id = f"p{index}{number}"
             time = ZERO + pd.Timedelta(microseconds=origin_us + draw(st.integers(0, 60_000_000)))
-            picks.append(
-                (pick_id, network, station, draw(st.sampled_from(["", "00"])), "HH", "P", time, time, time, 0.5)
-            )
+            location, uncertainty_s = draw(st.sampled_from(["", "00"])), draw(st.sampled_from([np.nan, 0.005, 0.1234]))
+            picks.append((pick_id, network, station, location, "HH", "P", time, time, time, 0.5, uncertainty_s))
             residual, distance = draw(st.floats(-2, 2)), draw(st.floats(0, 500))
             assignments.append((f"e{index}", pick_id, residual, distance, draw(st.floats(0, 359.9))))
-    pick_table = pd.DataFrame(picks, columns=PICKS.schema.names[:10]).reindex(columns=PICKS.schema.names)
+    pick_table = pd.DataFrame(picks, columns=PICKS.schema.names[:11]).reindex(columns=PICKS.schema.names)
     return (
         conform(pd.DataFrame(events), EVENTS),
         conform(pd.DataFrame(assignments, columns=ASSIGNMENTS.schema.names), ASSIGNMENTS),

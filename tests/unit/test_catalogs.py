@@ -93,6 +93,7 @@ def test_quakeml_names_stations_residuals_and_quality(tmp_path):
     event |= {"rms_residual_s": 0.2, "azimuthal_gap_deg": 360.0, "magnitude": float("nan")}
     pick = dict.fromkeys(PICKS.schema.names) | {"pick_id": "p1", "network": "OX", "station": "BAD", "location": "10"}
     pick |= {"channel": "HH", "phase": "S", "time": time, "starttime": time, "endtime": time, "probability": 0.75}
+    pick |= {"time_uncertainty_s": 0.06}
     tables = [conform(pd.DataFrame([row]), table) for row, table in ((event, EVENTS), (pick, PICKS))]
     assignments = conform(
         pd.DataFrame([("e1", "p1", -0.2, 111.195, 90.0)], columns=ASSIGNMENTS.schema.names), ASSIGNMENTS
@@ -104,12 +105,31 @@ def test_quakeml_names_stations_residuals_and_quality(tmp_path):
     assert (arrival.phase, arrival.time_residual, arrival.azimuth) == ("S", -0.2, 90.0)
     assert arrival.distance == pytest.approx(1.0)
     assert arrival.pick_id.get_referred_object().waveform_id.get_seed_string() == "OX.BAD.10.HH"
+    errors = arrival.pick_id.get_referred_object().time_errors
+    assert (errors.uncertainty, errors.confidence_level) == (0.06, 68.0)
+    assert read_reference(path, *EVER).picks.time_uncertainty_s.tolist() == [0.06]
     assert read.preferred_origin().quality.azimuthal_gap == 360.0
     assert (read.preferred_origin().depth, read.preferred_origin().quality.used_phase_count) == (7500.0, 1)
     assert read.creation_info.agency_id == "OGS"
     assert read.creation_info.creation_time is None
     with pytest.raises(ValueError, match="pick p1 of an assignment is not among"):
         write_quakeml(tables[0], assignments, tables[1].iloc[:0], path)
+
+
+def test_a_pick_that_nobody_calibrated_has_no_uncertainty_in_quakeml(tmp_path):
+    time = pd.Timestamp("2026-01-15T12:00:00Z")
+    event = dict.fromkeys(EVENTS.schema.names) | {"event_id": "e1", "time": time, "latitude_deg": 46.0}
+    event |= {"longitude_deg": 13.0, "depth_km": 7.5, "n_picks": 1, "n_p": 1, "n_s": 0, "n_stations": 1}
+    pick = {"pick_id": "p1", "network": "OX", "station": "BAD", "location": "", "channel": "HH", "phase": "P"}
+    pick |= {"time": time, "starttime": time, "endtime": time, "probability": 0.5, "amplitude_m_s": 0, "snr_db": 0}
+    picks = conform(pd.DataFrame([pick]), PICKS)  # a table of before the column existed
+    assert picks.time_uncertainty_s.isna().all()
+    names = ASSIGNMENTS.schema.names
+    assignments = conform(pd.DataFrame([("e1", "p1", 0.1, 10.0, 90.0)], columns=names), ASSIGNMENTS)
+    path = tmp_path / "catalog.quakeml"
+    write_quakeml(conform(pd.DataFrame([event]), EVENTS), assignments, picks, path)
+    assert "<uncertainty>" not in path.read_text()
+    assert read_reference(path, *EVER).picks.time_uncertainty_s.isna().all()
 
 
 @pytest.fixture

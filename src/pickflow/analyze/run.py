@@ -11,8 +11,8 @@ from typing import Any
 
 import obspy
 import pandas as pd
-import seisbench.models
 
+from pickflow.annotate import Picker, PickerOptions
 from pickflow.analyze.gather import Annotate, Gather, GatherParams, choose_events, gather_for_event
 from pickflow.analyze.ledger import build_ledger
 from pickflow.analyze.reference import AnalyzeParams, load_reference
@@ -22,7 +22,6 @@ from pickflow.analyze.tables import Findings, RunTables
 from pickflow.io.tables import conform
 from pickflow.io.waveforms import read_stream
 from pickflow.models.loading import load_model
-from pickflow.models.preparation import prepare
 from pickflow.schemas import EVENTS
 from pickflow.travel_times import VelocityModel, travel_time_s
 
@@ -159,16 +158,12 @@ def _config_summary(config: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _annotate(folder: Path, config: Mapping[str, Any]) -> Annotate:
-    return partial(_probabilities, _model(folder), config["pick"]["batch_size"])
+    return _picker(folder, config["pick"]["backend"]).annotate
 
 
 @lru_cache(maxsize=4)
-def _model(folder: Path) -> seisbench.models.WaveformModel:
-    return load_model(folder)
-
-
-def _probabilities(model: seisbench.models.WaveformModel, batch_size: int, stream: obspy.Stream) -> obspy.Stream:
-    return model.annotate(prepare(stream, model.sampling_rate)[0], batch_size=batch_size)
+def _picker(folder: Path, backend: str) -> Picker:
+    return Picker(load_model(folder), PickerOptions(backend=backend), cache=folder)
 
 
 @lru_cache(maxsize=64)

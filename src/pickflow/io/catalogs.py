@@ -55,7 +55,8 @@ class Reference:
     events : DataFrame
         Table `EVENTS`; what the source does not say is NaN, null or 0.
     picks : DataFrame
-        Columns event_id, network, station, phase (P or S) and time; empty if the source has none.
+        Columns event_id, network, station, phase (P or S), time and time_uncertainty_s (NaN: not said); empty if the
+        source has none.
     """
 
     events: pd.DataFrame
@@ -172,7 +173,8 @@ def _parse_content(content: bytes, name: str) -> Reference:
 
 
 def _parse_table(content: bytes, name: str) -> Reference:
-    picks = pd.DataFrame(columns=PICK_COLUMNS).assign(time=pd.to_datetime([], utc=True))
+    nothing = pd.DataFrame(columns=PICK_COLUMNS).assign(time=pd.to_datetime([], utc=True))
+    picks = nothing.astype({"time_uncertainty_s": float})
     text = content.decode("utf-8-sig", errors="replace").strip()
     if not text:
         return Reference(events=conform(pd.DataFrame(), EVENTS), picks=picks)

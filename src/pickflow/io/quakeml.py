@@ -19,7 +19,8 @@ from pickflow.schemas import EVENTS
 
 logger = logging.getLogger(__name__)
 
-PICK_COLUMNS = ["event_id", "network", "station", "phase", "time"]
+PICK_COLUMNS = ["event_id", "network", "station", "phase", "time", "time_uncertainty_s"]
+_CONFIDENCE_PERCENT = 68.0  # of one standard deviation
 _KM_PER_DEG = 111.195  # 6371 km sphere
 _QUALITY_FIELDS = {
     "used_phase_count": "n_picks",
@@ -58,7 +59,7 @@ def write_quakeml(
         If an assignment's pick is not among the picks.
     """
     columns = ["pick_id", "network", "station", "location", "channel", "phase", "time", "probability"]
-    arrivals = assignments.merge(picks[columns], on="pick_id", how="left")
+    arrivals = assignments.merge(picks[[*columns, "time_uncertainty_s"]], on="pick_id", how="left")
     lost = arrivals.time.isna()
     if lost.any():
         raise ValueError(f"pick {arrivals.pick_id[lost].iloc[0]} of an assignment is not among the picks given")
@@ -135,9 +136,13 @@ def _pick(arrival: Any, automatic: Mapping[str, Any]) -> quakeml.Pick:
     if np.isfinite(arrival.probability):
         text = f"probability={arrival.probability:.4f}"
         comments = [quakeml.Comment(text=text, resource_id=_resource("comment", pick_id, "probability"))]
+    errors = quakeml.QuantityError()
+    if np.isfinite(arrival.time_uncertainty_s):
+        errors = quakeml.QuantityError(uncertainty=arrival.time_uncertainty_s, confidence_level=_CONFIDENCE_PERCENT)
     return quakeml.Pick(
         resource_id=_resource("pick", pick_id),
         time=_utc(arrival.time),
+        time_errors=errors,
         phase_hint=arrival.phase,
         waveform_id=quakeml.WaveformStreamID(
             network_code=arrival.network,
@@ -181,7 +186,8 @@ def parse_quakeml(content: bytes, name: str) -> tuple[pd.DataFrame, pd.DataFrame
     events : DataFrame
         Table `EVENTS`, of preferred or else first origins and magnitudes.
     picks : DataFrame
-        `PICK_COLUMNS`: the arrivals of these origins, or all picks with a phase hint where there are no arrivals.
+        `PICK_COLUMNS`: the arrivals of these origins, or all picks with a phase hint where there are no arrivals. The
+        uncertainty is what the document says, at whatever level of confidence; NaN where it says nothing.
 
     Raises
     ------
@@ -201,6 +207,7 @@ def parse_quakeml(content: bytes, name: str) -> tuple[pd.DataFrame, pd.DataFrame
     picks = [row for event, event_id in zip(located, names, strict=True) for row in _read_picks(event, event_id)]
     pick_table = pd.DataFrame(picks, columns=PICK_COLUMNS).drop_duplicates(ignore_index=True)
     pick_table["time"] = pd.to_datetime(pick_table.time, utc=True)
+    pick_table["time_uncertainty_s"] = pick_table.time_uncertainty_s.astype(float)
     rows = [_read_event(event, event_id) for event, event_id in zip(located, names, strict=True)]
     return conform(pd.DataFrame(rows), EVENTS), pick_table
 
@@ -237,7 +244,7 @@ def _phase_letter(phase: str | None) -> str:
     return letter if letter in ("P", "S") else ""
 
 
-def _read_picks(event: quakeml.Event, event_id: str) -> list[tuple[str, str, str, str, pd.Timestamp]]:
+def _read_picks(event: quakeml.Event, event_id: str) -> list[tuple[str, str, str, str, pd.Timestamp, float]]:
     origin = event.preferred_origin() or event.origins[0]
     phase_of = {arrival.pick_id.id: arrival.phase for arrival in origin.arrivals}
     # A catalog of picks without arrivals says with the hint what they are.
@@ -250,6 +257,7 @@ def _read_picks(event: quakeml.Event, event_id: str) -> list[tuple[str, str, str
             pick.waveform_id.station_code or "",
             phase,
             pd.Timestamp(pick.time.ns, tz="UTC"),
+            _or_nan(pick.time_errors.uncertainty),
         )
         for pick, phase in named
         if phase and pick.waveform_id is not None

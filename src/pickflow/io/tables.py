@@ -24,7 +24,8 @@ def conform(frame: pd.DataFrame, table: Table) -> pd.DataFrame:
     Parameters
     ----------
     frame : DataFrame
-        At least the columns of the contract; more are dropped. An empty frame needs no columns.
+        At least the columns of the contract; more are dropped, optional ones that are absent become null. An empty
+        frame needs no columns.
     table : Table
         The contract.
 
@@ -40,6 +41,7 @@ def conform(frame: pd.DataFrame, table: Table) -> pd.DataFrame:
     """
     if frame.empty:
         return _to_pandas(table.schema.empty_table())
+    frame = frame.assign(**{name: None for name in table.optional if name not in frame})
     missing = [name for name in table.schema.names if name not in frame]
     if missing:
         raise ValueError(f"table {table.name}: column {missing[0]!r} is missing; it has {', '.join(frame.columns)}")

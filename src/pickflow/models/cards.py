@@ -40,8 +40,13 @@ def write_model(folder: str | Path, state: Mapping[str, torch.Tensor], card: Map
     content = safetensors.torch.save(tensors)
     complete = {**card, "sha256": sha256_of_bytes(content), "n_parameters": n_parameters(tensors)}
     write_bytes(Path(folder) / TENSORS_FILE, content)
-    write_text(Path(folder) / CARD_FILE, json.dumps(complete, indent=2, sort_keys=True, default=_jsonable) + "\n")
+    write_card(folder, complete)
     return complete
+
+
+def write_card(folder: str | Path, card: Mapping[str, Any]) -> None:
+    """Write the card of a model as it is."""
+    write_text(Path(folder) / CARD_FILE, json.dumps(card, indent=2, sort_keys=True, default=_jsonable) + "\n")
 
 
 def n_parameters(state: Mapping[str, torch.Tensor]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from fractions import Fraction
 
 import numpy as np
@@ -37,7 +38,8 @@ def prepare(stream: obspy.Stream, sampling_rate_hz: float | None) -> tuple[obspy
         piece.data = np.asarray(trace.data, dtype=np.float64) - np.median(trace.data)
         if sampling_rate_hz and trace.stats.sampling_rate != sampling_rate_hz:
             rates.append(f"{trace.stats.channel} {trace.stats.sampling_rate:g} -> {sampling_rate_hz:g} Hz")
-            piece = resample(piece, sampling_rate_hz)
+            piece.data = resample(piece.data, trace.stats.sampling_rate, sampling_rate_hz)
+            piece.stats.sampling_rate = sampling_rate_hz
         ready.append(piece)
     scale = 1.0
     if ready:
@@ -45,41 +47,55 @@ def prepare(stream: obspy.Stream, sampling_rate_hz: float | None) -> tuple[obspy
         scale = scale or float(max(np.abs(piece.data).max() for piece in ready)) or 1.0
     for piece in ready:
         piece.data /= scale
-    _name_components(ready)
+    letters = component_letters({trace.stats.channel[-1] for trace in ready}, "ZNE")
+    for trace in ready:
+        code = trace.stats.channel
+        trace.stats.channel = code[:-1] + letters.get(code[-1], code[-1])
     return ready, scale, sorted(set(rates))
 
 
-def resample(trace: obspy.Trace, sampling_rate_hz: float) -> obspy.Trace:
+def resample(samples: np.ndarray, old_rate_hz: float, new_rate_hz: float) -> np.ndarray:
     """
-    Zero-phase polyphase resampling (`scipy.signal.resample_poly`) to another rate.
+    Zero-phase polyphase resampling (`scipy.signal.resample_poly`) to another rate; the first sample keeps its time.
 
     Parameters
     ----------
-    trace : Trace
+    samples : ndarray, shape (n_samples,)
         Without gaps.
-    sampling_rate_hz : float
-        New rate; the ratio is taken as the nearest fraction with a denominator of at most 1000.
+    old_rate_hz, new_rate_hz : float
+        Rates; their ratio is taken as the nearest fraction with a denominator of at most 1000.
 
     Returns
     -------
-    Trace
-        Starts at the same time.
+    ndarray of float64
     """
-    ratio = Fraction(sampling_rate_hz / trace.stats.sampling_rate).limit_denominator(1000)
-    samples = scipy.signal.resample_poly(trace.data, ratio.numerator, ratio.denominator, padtype="line")
-    resampled = trace.copy()
-    resampled.data = samples
-    resampled.stats.sampling_rate = sampling_rate_hz
-    return resampled
+    ratio = Fraction(new_rate_hz / old_rate_hz).limit_denominator(1000)
+    return scipy.signal.resample_poly(samples.astype(np.float64), ratio.numerator, ratio.denominator, padtype="line")
 
 
-def _name_components(stream: obspy.Stream) -> None:
-    """SeisBench knows Z, N, E, 1 and 2; a Z-2-3, 1-2-3 or U-V-W sensor is told to it as Z, 1, 2."""
-    letters = {trace.stats.channel[-1] for trace in stream}
+def component_letters(letters: Collection[str], component_order: str) -> dict[str, str]:
+    """
+    Which component of a model each component of a sensor is.
+
+    Parameters
+    ----------
+    letters : collection of str
+        Last letters of the channel codes of one sensor.
+    component_order : str
+        Of the model, such as ``ZNE``.
+
+    Returns
+    -------
+    dict of str to str
+        1 is N and 2 is E, or the other way round where the model says so; the letters of a Z-2-3, 1-2-3 or U-V-W sensor
+        are taken in their order. A letter that has no counterpart is left out.
+    """
+    known = dict(zip("ZNE12", "ZNENE", strict=True)) | {letter: letter for letter in component_order}
     # ASSUME the first letter of a set stands nearest to the vertical, as in Z-2-3.
-    names = next((dict(zip(known, "Z12", strict=True)) for known in ("Z23", "123", "UVW") if letters <= set(known)), {})
-    if letters <= set("Z12"):
-        names = {}
-    for trace in stream:
-        code = trace.stats.channel
-        trace.stats.channel = code[:-1] + names.get(code[-1], code[-1])
+    sets = [dict(zip(names, "ZNE", strict=True)) for names in ("Z23", "123", "UVW")]
+    if not set(letters) <= set("Z12"):
+        known = next((names for names in sets if set(letters) <= set(names)), known)
+    same = {letter: letter for letter in component_order} | (
+        {"N": "1", "E": "2"} if set("12") <= set(component_order) else {}
+    )
+    return {letter: same[known[letter]] for letter in sorted(letters) if known.get(letter) in same}

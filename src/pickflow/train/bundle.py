@@ -16,6 +16,7 @@ from pickflow.io.atomic import write_text
 from pickflow.models.cards import write_model
 from pickflow.models.network import IN_SAMPLES, PickflowNet
 from pickflow.provenance import sha256_of_bytes
+from pickflow.train.calibrate import calibrate_picker
 from pickflow.train.evaluate import evaluate
 from pickflow.train.loop import optimise
 from pickflow.train.mixing import Pools, draw_batch
@@ -91,7 +92,10 @@ def train(
         for name in LABELLED_SETS
         if records
     }
-    card = write_model(folder, model.state_dict(), _card(params, model, thresholds, pools["train"]))
+    card = _card(params, model, thresholds, pools["train"])
+    if records:
+        card["time_uncertainty"] = calibrate_picker(model, card, records)
+    card = write_model(folder, model.state_dict(), card)
     evaluation = {
         "sha256": card["sha256"],
         "thresholds": thresholds,

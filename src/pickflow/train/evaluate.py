@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import obspy
+import pandas as pd
 
 from pickflow.train.reading import SAMPLING_RATE_HZ, LabelledRecord
 
@@ -24,18 +25,51 @@ def record_stream(record: LabelledRecord) -> obspy.Stream:
     return obspy.Stream(traces)
 
 
-def evaluate(model: Any, records: Sequence[LabelledRecord], thresholds: Mapping[str, float]) -> dict[str, Any]:
+def pick_records(model: Any, records: Sequence[LabelledRecord], thresholds: Mapping[str, float]) -> pd.DataFrame:
     """
-    Compare a model's picks with the manual ones.
+    Picks of a model on labelled records.
 
     Parameters
     ----------
     model : seisbench.models.WaveformModel
         Its own ``classify`` is used, with its own overlap and stacking.
     records : sequence of LabelledRecord
-        Records with manual picks.
+        What to pick.
     thresholds : mapping of str to float
         Of P and S.
+
+    Returns
+    -------
+    DataFrame
+        ``record`` (position among the records), ``phase`` (P or S), ``time_s`` (since the record's start) and
+        ``probability``.
+    """
+    rows = [
+        (index, pick.phase, pick.peak_time.timestamp, pick.peak_value)
+        for index, record in enumerate(records)
+        for pick in model.classify(
+            record_stream(record), P_threshold=thresholds["P"], S_threshold=thresholds["S"], batch_size=16
+        ).picks
+        if pick.phase in ("P", "S")
+    ]
+    picks = pd.DataFrame(rows, columns=["record", "phase", "time_s", "probability"])
+    return picks.astype({"record": int, "time_s": float, "probability": float})
+
+
+def manual_time_s(record: LabelledRecord, phase: str) -> float | None:
+    """Time of a manual pick since the start of its record, in s; None where there is none."""
+    at = record.picks.get(phase)
+    return None if at is None else at / SAMPLING_RATE_HZ
+
+
+def evaluate(model: Any, records: Sequence[LabelledRecord], thresholds: Mapping[str, float]) -> dict[str, Any]:
+    """
+    Compare a model's picks with the manual ones.
+
+    Parameters
+    ----------
+    model, records, thresholds
+        See `pick_records`.
 
     Returns
     -------
@@ -44,18 +78,13 @@ def evaluate(model: Any, records: Sequence[LabelledRecord], thresholds: Mapping[
         absolute error (s) of the matches at 0.5 s, and ``false_picks`` farther than 0.5 s from any manual pick of the
         phase. A real arrival that nobody labelled counts as false.
     """
-    found: dict[str, list[np.ndarray]] = {"P": [], "S": []}
-    manual: dict[str, list[float | None]] = {"P": [], "S": []}
-    for record in records:
-        picks = model.classify(
-            record_stream(record), P_threshold=thresholds["P"], S_threshold=thresholds["S"], batch_size=16
-        ).picks
-        for phase in ("P", "S"):
-            times = [pick.peak_time.timestamp for pick in picks if pick.phase == phase]
-            found[phase].append(np.array(times))
-            at = record.picks.get(phase)
-            manual[phase].append(None if at is None else at / SAMPLING_RATE_HZ)
-    return {phase: phase_scores(found[phase], manual[phase]) for phase in ("P", "S")}
+    picks = pick_records(model, records, thresholds)
+    scores = {}
+    for phase in ("P", "S"):
+        mine = picks[picks.phase == phase]
+        found = [mine.time_s[mine.record == index].to_numpy() for index in range(len(records))]
+        scores[phase] = phase_scores(found, [manual_time_s(record, phase) for record in records])
+    return scores
 
 
 def phase_scores(found: Sequence[np.ndarray], manual: Sequence[float | None]) -> dict[str, Any]:

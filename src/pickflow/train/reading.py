@@ -19,6 +19,13 @@ PARTS = ("train", "validation", "test")
 LABELLED_SETS = ("ncedc154", "stead50")
 SAMPLING_RATE_HZ = 100.0
 TEACHER = ("PhaseNet", "original_converted")
+_METADATA = (
+    "trace_name",
+    "station_network_code",
+    "station_code",
+    "trace_p_arrival_sample",
+    "trace_s_arrival_sample",
+)
 # One of many possible splits; it was chosen by the sizes of the parts only.
 _SPLIT = "1"
 
@@ -70,6 +77,8 @@ def read_labelled(folder: str | Path, dataset: str) -> list[LabelledRecord]:
     """
     Read a set in SeisBench's format (metadata.csv and waveforms.hdf5, samples at 100 Hz).
 
+    Small and capital letters of the columns are one; ``trace_name`` is the name where there is no original one.
+
     Parameters
     ----------
     folder : str or Path
@@ -85,9 +94,9 @@ def read_labelled(folder: str | Path, dataset: str) -> list[LabelledRecord]:
     Raises
     ------
     ValueError
-        If the sampling rate is not 100 Hz.
+        If the set or a column is absent, or the sampling rate is not 100 Hz.
     """
-    metadata = pd.read_csv(Path(folder) / "metadata.csv")
+    metadata = _read_metadata(Path(folder))
     one_station = metadata.station_code.nunique() == 1
     records = []
     with h5py.File(Path(folder) / "waveforms.hdf5") as file:
@@ -96,11 +105,12 @@ def read_labelled(folder: str | Path, dataset: str) -> list[LabelledRecord]:
             raise ValueError(f"{folder}: sampling rate {rate:g} Hz, expected {SAMPLING_RATE_HZ:g} Hz; resample the set")
         order = file["data_format/component_order"][()].decode()
         for row in metadata.to_dict("records"):
-            bucket, index = str(row["trace_name"]).split("$")
-            samples = np.asarray(file["data"][bucket][int(index.split(",")[0])], dtype=np.float64)
+            bucket, _, index = str(row["trace_name"]).partition("$")
+            stored = file["data"][bucket]
+            samples = np.asarray(stored[int(index.split(",")[0])] if index else stored, dtype=np.float64)
             samples = samples[[order.index(component) for component in "ZNE"]]
             arrivals = {phase: float(row[f"trace_{phase.lower()}_arrival_sample"]) for phase in "PS"}
-            name = str(row["trace_name_original"])
+            name = str(row.get("trace_name_original", row["trace_name"]))
             station = f"{row['station_network_code']}.{row['station_code']}"
             records.append(
                 LabelledRecord(
@@ -113,6 +123,17 @@ def read_labelled(folder: str | Path, dataset: str) -> list[LabelledRecord]:
                 )
             )
     return records
+
+
+def _read_metadata(folder: Path) -> pd.DataFrame:
+    absent = [name for name in ("metadata.csv", "waveforms.hdf5") if not (folder / name).is_file()]
+    if absent:
+        raise ValueError(f"{folder}: no {absent[0]}; a labelled set is a folder with metadata.csv and waveforms.hdf5")
+    metadata = pd.read_csv(folder / "metadata.csv").rename(columns=str.lower)
+    missing = [name for name in _METADATA if name not in metadata]
+    if missing:
+        raise ValueError(f"{folder / 'metadata.csv'}: no column {missing[0]}; needed are {', '.join(_METADATA)}")
+    return metadata
 
 
 def to_unit_peak(samples: NDArray) -> NDArray[np.float32]:

@@ -1,0 +1,260 @@
+"""Who computes a model's probabilities: torch (CPU and GPU), ONNX Runtime, or pickflow's own kernels."""
+
+from __future__ import annotations
+
+import io
+import logging
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import seisbench.models
+import torch
+
+from pickflow.io.atomic import write_bytes
+from pickflow.kernels import UnsupportedNetwork, compile_network, is_available
+from pickflow.provenance import sha256_of_bytes
+
+logger = logging.getLogger(__name__)
+
+BACKENDS = ("auto", "kernels", "onnxruntime", "torch")
+MODES = ("exact", "fast")
+# Measured with benchmarks/picking.py: larger batches leave the processor's cache, smaller ones pay for the calls.
+CPU_BATCH = {"kernels": 32, "onnxruntime": 16, "torch": 16}
+GPU_BATCH = 1024
+# Largest difference of probabilities that reordered float32 sums explain; the fast mode rounds to 15 bits.
+SELF_CHECK_TOLERANCE = {"exact": 2e-4, "fast": 0.1}
+N_SELF_CHECK_WINDOWS = 2
+
+
+class Backend(Protocol):
+    """Computes probabilities of windows."""
+
+    name: str
+    batch_size: int
+
+    def predict(self, windows: np.ndarray) -> np.ndarray:
+        """
+        Probabilities of windows.
+
+        Parameters
+        ----------
+        windows : ndarray of float32, shape (n_windows, n_components, in_samples)
+            As `cut_windows` gives them.
+
+        Returns
+        -------
+        ndarray of float32, shape (n_windows, n_labels, in_samples)
+        """
+
+
+class BackendRefused(ValueError):
+    """A backend cannot compute a model; the message says why."""
+
+
+class TorchBackend:
+    """
+    The model's own `annotate_batch_pre`, `forward` and `annotate_batch_post`, on its own device.
+
+    Parameters
+    ----------
+    model : WaveformModel
+        In evaluation mode.
+    """
+
+    name = "torch"
+
+    def __init__(self, model: seisbench.models.WaveformModel):
+        self._model = model
+        self._device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
+        self.batch_size = CPU_BATCH[self.name] if self._device.type == "cpu" else GPU_BATCH
+        # Blinding is left to the stack.
+        self._arguments = {**model.default_args, "blinding": (0, 0)}
+
+    @torch.inference_mode()
+    def predict(self, windows: np.ndarray) -> np.ndarray:
+        """See `Backend`."""
+        batch = torch.from_numpy(windows)
+        if self._device.type != "cpu":
+            batch = batch.pin_memory().to(self._device, non_blocking=True)
+        ready = self._model.annotate_batch_pre(batch, argdict=self._arguments)
+        ready, piggyback = ready if isinstance(ready, tuple) else (ready, None)
+        found = self._model.annotate_batch_post(self._model(ready), piggyback=piggyback, argdict=self._arguments)
+        return found.transpose(-1, -2).cpu().numpy()
+
+
+class NetworkBackend:
+    """
+    A compiled network behind the model's own normalisation.
+
+    Parameters
+    ----------
+    model : WaveformModel
+        Whose `annotate_batch_pre` normalises.
+    name : str
+        Of the backend.
+    run : callable
+        ``run(windows)``: normalised windows to probabilities, shapes as in `Backend`.
+    """
+
+    def __init__(
+        self, model: seisbench.models.WaveformModel, name: str, run: Callable[[np.ndarray], np.ndarray]
+    ):
+        self.name, self.batch_size = name, CPU_BATCH[name]
+        self._model, self._run = model, run
+
+    @torch.inference_mode()
+    def predict(self, windows: np.ndarray) -> np.ndarray:
+        """See `Backend`."""
+        ready = self._model.annotate_batch_pre(torch.from_numpy(windows), argdict=self._model.default_args)
+        if isinstance(ready, tuple):
+            raise BackendRefused("the model hands data past its network")
+        return self._run(np.ascontiguousarray(ready.numpy()))
+
+
+def choose_backend(
+    model: seisbench.models.WaveformModel, name: str = "auto", mode: str = "exact", cache: Path | None = None
+) -> Backend:
+    """
+    Backend for a model: the one named, or the fastest that can compute it.
+
+    Every compiled network is held against torch on random windows before it is used.
+
+    Parameters
+    ----------
+    model : WaveformModel
+        In evaluation mode, on its device.
+    name : {"auto", "kernels", "onnxruntime", "torch"}
+        ``auto`` takes torch on a GPU, and on a CPU the first of the kernels, ONNX Runtime and torch that can.
+    mode : {"exact", "fast"}
+        ``fast`` lets the kernels compute convolutions in 16-bit integers; the others have no such mode.
+    cache : Path or None
+        Folder for exported networks.
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown.
+    BackendRefused
+        If the backend that was named cannot compute the model.
+    """
+    if name not in BACKENDS or mode not in MODES:
+        raise ValueError(f"backend {name!r} in mode {mode!r}: known are {', '.join(BACKENDS)}; {', '.join(MODES)}")
+    reference = TorchBackend(model)
+    on_cpu = next(model.parameters()).device.type == "cpu"
+    if name == "torch" or (name == "auto" and not on_cpu):
+        return reference
+    if not on_cpu:
+        raise BackendRefused(f"backend {name} computes on the CPU, the model is on a GPU; take torch or auto")
+    makers: dict[str, Callable[[], Backend]] = {
+        "kernels": lambda: _kernels(model, mode),
+        "onnxruntime": lambda: _onnxruntime(model, cache),
+    }
+    for candidate in makers if name == "auto" else [name]:
+        try:
+            return _checked(makers[candidate](), reference, model, mode)
+        except BackendRefused as refused:
+            if name != "auto":
+                raise
+            logger.info("%s: not with %s: %s", model.name, candidate, refused)
+    return reference
+
+
+def _checked(
+    backend: Backend, reference: Backend, model: seisbench.models.WaveformModel, mode: str
+) -> Backend:
+    rng = np.random.default_rng(0)
+    shape = (N_SELF_CHECK_WINDOWS, len(model.component_order), model.in_samples)
+    windows = rng.normal(size=shape).astype(np.float32)
+    windows[:, :, model.in_samples // 2 :] *= 10.0
+    expected, found = reference.predict(windows), backend.predict(windows)
+    if expected.shape != found.shape:
+        raise BackendRefused(f"it gives the shape {found.shape}, torch {expected.shape}")
+    difference = float(np.abs(expected - found).max())
+    if not difference <= SELF_CHECK_TOLERANCE[mode if backend.name == "kernels" else "exact"]:
+        raise BackendRefused(f"its probabilities differ from torch's by {difference:.2g}")
+    return backend
+
+
+def _kernels(model: seisbench.models.WaveformModel, mode: str) -> Backend:
+    if not is_available():
+        raise BackendRefused("the kernels were not built; install pickflow where there is a C compiler")
+    try:
+        network = compile_network(model, mode=mode)
+    except UnsupportedNetwork as error:
+        raise BackendRefused(str(error)) from error
+    return NetworkBackend(model, "kernels", network.predict)
+
+
+def _onnxruntime(model: seisbench.models.WaveformModel, cache: Path | None) -> Backend:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    # One thread a process: stations run side by side.
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    try:
+        session = onnxruntime.InferenceSession(
+            _onnx(model, cache), options, providers=["CPUExecutionProvider"]
+        )
+    except Exception as error:  # exporters and runtimes raise bare exceptions of many kinds
+        raise BackendRefused(f"it cannot be exported to ONNX ({type(error).__name__}: {error})") from error
+    entry = session.get_inputs()[0].name
+    return NetworkBackend(model, "onnxruntime", lambda windows: session.run(None, {entry: windows})[0])
+
+
+def _onnx(model: seisbench.models.WaveformModel, cache: Path | None) -> bytes:
+    """The network as ONNX, from the cache if its tensors and code are the same."""
+    path = cache / f"model.{network_digest(model)[:16]}.onnx" if cache else None
+    if path and path.exists():
+        return path.read_bytes()
+    content = export_onnx(model)
+    if path:
+        write_bytes(path, content)
+    return content
+
+
+def network_digest(model: seisbench.models.WaveformModel) -> str:
+    """Digest of what an export depends on: class, versions, names and values of all tensors."""
+    state = model.state_dict()
+    text = f"{type(model).__name__} {torch.__version__} {seisbench.__version__} {sorted(state)}".encode()
+    return sha256_of_bytes(text + b"".join(state[name].cpu().numpy().tobytes() for name in sorted(state)))
+
+
+def export_onnx(model: seisbench.models.WaveformModel) -> bytes:
+    """
+    A picker as ONNX with any number of windows: ``windows`` (normalised) to ``probabilities``, both label by label.
+
+    Raises
+    ------
+    RuntimeError
+        If torch cannot export it.
+    """
+
+    class Labelled(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = model
+
+        def forward(self, windows: torch.Tensor) -> torch.Tensor:
+            found: Any = self.network(windows)
+            return torch.stack(found, dim=1) if isinstance(found, tuple) else found
+
+    example = torch.zeros(2, len(model.component_order), model.in_samples)
+    target = io.BytesIO()
+    with warnings.catch_warnings():
+        # Loops over time become constants, as they may: the window's length is fixed.
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            Labelled().eval(),
+            (example,),
+            target,
+            input_names=["windows"],
+            output_names=["probabilities"],
+            dynamic_axes={"windows": {0: "n"}, "probabilities": {0: "n"}},
+            opset_version=17,
+            dynamo=False,
+        )
+    return target.getvalue()

@@ -1,0 +1,172 @@
+"""A network as a list of operations on buffers, built once from a model and run for every block of windows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from pickflow.kernels.library import KINDS, OPERATION
+
+_LINE = 16  # float32 in a cache line
+
+
+@dataclass(eq=False)
+class Buffer:
+    """Channels of one length; margins of zeros grow to what its readers need."""
+
+    n_channels: int
+    n_samples: int
+    left: int = 0
+    right: int = 0
+    offset: int = 0
+    pitch: int = 0
+
+
+@dataclass(frozen=True)
+class View:
+    """Some neighbouring channels of a buffer: a concatenation is two views of one buffer."""
+
+    buffer: Buffer
+    first: int
+    n_channels: int
+
+    @property
+    def n_samples(self) -> int:
+        """Samples of each channel."""
+        return self.buffer.n_samples
+
+    def channels(self, first: int, n_channels: int) -> View:
+        """Channels of this view, counted within it."""
+        assert first + n_channels <= self.n_channels
+        return View(self.buffer, self.first + first, n_channels)
+
+
+@dataclass
+class Program:
+    """
+    Operations in order, with their buffers and numbers.
+
+    Attributes
+    ----------
+    multiply_adds : int
+        Of all convolutions and recurrences, per window.
+    """
+
+    multiply_adds: int = 0
+    _operations: list[dict[str, Any]] = field(default_factory=list)
+    _buffers: list[Buffer] = field(default_factory=list)
+    _free: list[Buffer] = field(default_factory=list)
+    _numbers: list[np.ndarray] = field(default_factory=list)
+    _n_numbers: int = 0
+
+    def buffer(self, n_channels: int, n_samples: int) -> View:
+        """A buffer whose content is not needed any more, or else a new one."""
+        for free in self._free:
+            if free.n_samples == n_samples and free.n_channels == n_channels:
+                self._free.remove(free)
+                return View(free, 0, n_channels)
+        self._buffers.append(Buffer(n_channels, n_samples))
+        return View(self._buffers[-1], 0, n_channels)
+
+    def release(self, *views: View) -> None:
+        """Let later operations overwrite buffers; of the same length only, as their margins must stay zero."""
+        self._free += [view.buffer for view in views]
+
+    def add(
+        self,
+        kind: str,
+        source: View | None,
+        target: View | None,
+        second: View | None = None,
+        weights: np.ndarray | None = None,
+        bias: np.ndarray | None = None,
+        scratch: View | None = None,
+        **fields: Any,
+    ) -> None:
+        """
+        One operation.
+
+        Parameters
+        ----------
+        kind : str
+            One of `KINDS`.
+        source, target, second, scratch : View or None
+            Operands, and room to work in.
+        weights, bias : ndarray or None
+            Numbers of the operation, flattened as the kernel reads them.
+        **fields
+            Further fields of `OPERATION`.
+        """
+        some = target or source
+        assert some is not None
+        row = {
+            "kind": KINDS.index(kind),
+            "views": {"input": source, "output": target, "second": second, "scratch": scratch},
+            "n_in": source.n_channels if source else 0,
+            "n_out": some.n_channels,
+            "n_samples": some.n_samples,
+            "weights": self._keep(weights),
+            "bias": self._keep(bias),
+            "epsilon": 0.0,
+            **fields,
+        }
+        self._operations.append(row)
+        if kind in ("conv", "depthwise"):
+            self._grow_margins(row)
+            n_in = 1 if kind == "depthwise" else row["n_in"]
+            self.multiply_adds += n_in * row["n_out"] * row["taps"] * row["n_samples"]
+
+    def _keep(self, numbers: np.ndarray | None) -> int:
+        """Offset of numbers, each array at the start of a cache line."""
+        if numbers is None:
+            return -1
+        offset = self._n_numbers
+        flat = np.asarray(numbers, dtype=np.float32).ravel()
+        padded = np.zeros(-(-flat.size // _LINE) * _LINE, dtype=np.float32)
+        padded[: flat.size] = flat
+        self._numbers.append(padded)
+        self._n_numbers += padded.size
+        return offset
+
+    def _grow_margins(self, row: dict[str, Any]) -> None:
+        buffer = row["views"]["input"].buffer
+        last = row["start"] + (row["n_samples"] - 1) * row["stride"] + max(row["taps"] - 1, 0) * row["dilation"]
+        buffer.left = max(buffer.left, -row["start"])
+        buffer.right = max(buffer.right, last + 1 - buffer.n_samples)
+
+    def assemble(self, lanes: int) -> tuple[np.ndarray, np.ndarray, int]:
+        """
+        Lay out the buffers.
+
+        Parameters
+        ----------
+        lanes : int
+            Windows per block.
+
+        Returns
+        -------
+        operations : ndarray of `OPERATION`
+        numbers : ndarray of float32
+        arena_size : int
+            In float32.
+        """
+        per_line = max(_LINE // lanes, 1)
+        end = 0
+        for buffer in self._buffers:
+            lines = -(-(buffer.left + buffer.n_samples + buffer.right) // per_line)
+            # An odd number of cache lines between channels spreads them over all sets of the cache.
+            buffer.pitch = (lines + 1 - lines % 2) * per_line
+            buffer.offset = end + buffer.left
+            end += buffer.pitch * buffer.n_channels
+        table = np.zeros(len(self._operations), dtype=OPERATION)
+        for entry, operation in zip(table, self._operations, strict=True):
+            for name, value in operation.items():
+                if name != "views":
+                    entry[name] = value
+            for name, view in operation["views"].items():
+                entry[name] = view.buffer.offset + view.first * view.buffer.pitch if view else -1
+                if name != "scratch":
+                    entry[f"{name}_pitch"] = view.buffer.pitch if view else 0
+        return table, np.concatenate(self._numbers), end * lanes

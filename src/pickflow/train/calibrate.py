@@ -1,0 +1,108 @@
+"""Time uncertainty of a picker from labelled records; see `pickflow.uncertainty` for the table."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from pickflow.models.cards import read_card
+from pickflow.models.loading import load_model
+from pickflow.train.evaluate import manual_time_s, pick_records
+from pickflow.train.reading import LABELLED_SETS, LabelledRecord, read_labelled
+from pickflow.uncertainty import TimeUncertainty, calibrate
+
+# Low, so that the table also holds for users who ask for more picks than the weights' authors.
+THRESHOLD = 0.1
+TOLERANCE_S = 1.0
+
+
+def calibrate_folder(folder: str | Path, sets: Sequence[str | Path] | None, remark: str = "") -> TimeUncertainty:
+    """
+    Calibrate the picker of a folder with card and tensors.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Holds ``model.safetensors`` and ``card.json``.
+    sets : sequence of str or Path, or None
+        Folders of labelled sets; None for those below ``PICKFLOW_SHARED`` that the bundled picker is trained with.
+    remark : str
+        See `calibrate_picker`.
+
+    Raises
+    ------
+    ValueError
+        If no pick of the model is within the tolerance of a manual one.
+    """
+    labelled = Path(os.environ.get("PICKFLOW_SHARED", "../shared")) / "data" / "labelled"
+    places = [Path(place) for place in sets] if sets else [labelled / name for name in LABELLED_SETS]
+    records = [record for place in places for record in read_labelled(place, place.name)]
+    table = calibrate_picker(load_model(folder), read_card(folder), records, remark)
+    if not table["phases"]:
+        raise ValueError(f"calibration: no pick within {TOLERANCE_S:g} s of a manual one in {table['data']}")
+    return table
+
+
+def calibrate_picker(
+    model: Any, card: Mapping[str, Any], records: Sequence[LabelledRecord], remark: str = ""
+) -> TimeUncertainty:
+    """
+    Calibrate a picker on labelled records that it was not trained on, as far as its card says so.
+
+    Parameters
+    ----------
+    model : seisbench.models.WaveformModel
+        The picker.
+    card : mapping
+        Its card.
+    records : sequence of LabelledRecord
+        Records with manual picks.
+    remark : str
+        What a reader of the table must know, such as that these data were part of the training.
+
+    Returns
+    -------
+    TimeUncertainty
+        Without phases if no pick is within the tolerance of a manual one.
+    """
+    kept = held_out(card, records)
+    counts = Counter(record.dataset for record in kept)
+    data = ", ".join(f"{dataset} ({n} records)" for dataset, n in counts.items())
+    if len(kept) < len(records):
+        data += "; without the records of the training"
+    table: TimeUncertainty = {**calibrate(time_errors(model, kept)), "data": data, "tolerance_s": TOLERANCE_S}
+    return {**table, "remark": remark} if remark else table
+
+
+def held_out(card: Mapping[str, Any], records: Sequence[LabelledRecord]) -> list[LabelledRecord]:
+    """Records without those that a picker of the rule ``train`` was trained on; all of them for pickers of others."""
+    training = card.get("training_data")
+    if not (isinstance(training, Mapping) and training.get("counts", {}).get("labelled")):
+        return list(records)
+    return [record for record in records if record.dataset not in LABELLED_SETS or record.part != "train"]
+
+
+def time_errors(model: Any, records: Sequence[LabelledRecord]) -> pd.DataFrame:
+    """
+    Picks within the tolerance of the manual pick of their phase.
+
+    Every such pick counts, not only the closest one of each record: a user gets all of them.
+
+    Returns
+    -------
+    DataFrame
+        ``phase``, ``probability`` and ``time_error_s`` (picker - manual).
+    """
+    picks = pick_records(model, records, {"P": THRESHOLD, "S": THRESHOLD})
+    manual_s = pd.Series(
+        [manual_time_s(records[index], phase) for index, phase in zip(picks.record, picks.phase, strict=True)],
+        index=picks.index,
+        dtype=float,
+    )
+    errors = picks.assign(time_error_s=picks.time_s - manual_s)
+    return errors.loc[errors.time_error_s.abs() <= TOLERANCE_S, ["phase", "probability", "time_error_s"]]

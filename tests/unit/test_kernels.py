@@ -1,0 +1,212 @@
+"""The compiled kernels give the values of the models they were made from."""
+
+import os
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import seisbench.models as sbm
+import torch
+
+from pickflow.kernels import Normalisation, UnsupportedNetwork, compile_network, is_available
+from pickflow.kernels.library import lane_choices
+from pickflow.models.network import PickflowNet
+
+SHARED = Path(os.environ.get("PICKFLOW_SHARED", Path(__file__).parents[3] / "shared"))
+TOLERANCE = {"EQTransformer": 2e-5, "OBSTransformer": 2e-5}
+MODELS = {
+    "PhaseNet": lambda: sbm.PhaseNet(),
+    "PhaseNet, 4 components, 5 classes": lambda: sbm.PhaseNet(in_channels=4, classes=5, phases="NPSDX"),
+    "PhaseNet, filter factor": lambda: sbm.PhaseNet(filter_factor=2),
+    "VariableLengthPhaseNet": lambda: sbm.VariableLengthPhaseNet(in_samples=601),
+    "VariableLengthPhaseNet, sigmoid": lambda: sbm.VariableLengthPhaseNet(
+        in_samples=1000, output_activation="sigmoid", norm_axis=(-1, -2)
+    ),
+    "PhaseNetLight": lambda: sbm.PhaseNetLight(),
+    "EQTransformer": lambda: sbm.EQTransformer(),
+    "EQTransformer, odd lengths": lambda: sbm.EQTransformer(in_samples=3001, lstm_blocks=1, classes=1, phases="P"),
+    "EQTransformer, conservative": lambda: sbm.EQTransformer(original_compatible="conservative"),
+    "EQTransformer, non-conservative": lambda: sbm.EQTransformer(original_compatible="non-conservative"),
+    "OBSTransformer": lambda: sbm.OBSTransformer(in_channels=4),
+    "PickflowNet": lambda: PickflowNet(),
+}
+WEIGHTS = [
+    ("PhaseNet", "original_converted"),
+    ("PhaseNet", "stead"),
+    ("PhaseNet", "volpick"),
+    ("PhaseNetLight", "ethz"),
+    ("EQTransformer", "original_converted"),
+    ("EQTransformer", "volpick"),
+]
+
+pytestmark = pytest.mark.skipif(not is_available(), reason="the kernels are not built: no C compiler at installation")
+
+
+def random_model(name):
+    """A model whose every parameter and running statistic is random, so that nothing folds to the identity."""
+    torch.manual_seed(0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = MODELS[name]()
+    for module in model.modules():
+        if isinstance(module, torch.nn.BatchNorm1d):
+            torch.nn.init.uniform_(module.weight, 0.5, 1.5)
+            torch.nn.init.normal_(module.bias, std=0.2)
+            torch.nn.init.normal_(module.running_mean, std=0.2)
+            torch.nn.init.uniform_(module.running_var, 0.3, 1.5)
+    return model.eval()
+
+
+def random_windows(model, n_windows, seed=1):
+    shape = (n_windows, getattr(model, "in_channels", 3), model.in_samples)
+    windows = np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
+    windows[:, :, model.in_samples // 2 :] *= 5.0
+    return windows / windows.std(axis=-1, keepdims=True)
+
+
+def outputs_of(model, windows):
+    with torch.inference_mode():
+        found = model(torch.from_numpy(windows))
+    return (torch.stack(found, dim=1) if isinstance(found, tuple) else found).numpy()
+
+
+@pytest.mark.parametrize("lanes", lane_choices())
+@pytest.mark.parametrize("name", MODELS)
+def test_every_sample_has_the_models_value(name, lanes):
+    model = random_model(name)
+    network = compile_network(model, lanes=lanes)
+    windows = random_windows(model, lanes + 3)
+    found = network.predict(windows)
+    assert found.dtype == np.float32
+    assert np.abs(found - outputs_of(model, windows)).max() < TOLERANCE.get(type(model).__name__, 1e-5)
+
+
+@pytest.mark.parametrize(("model_name", "weights"), WEIGHTS)
+def test_pretrained_weights_give_the_models_values(model_name, weights):
+    folder = SHARED / "seisbench_cache" / "models" / "v3" / model_name.lower()
+    if not folder.is_dir():
+        pytest.skip(f"no pretrained weights in {folder}; set PICKFLOW_SHARED")
+    model = read_pretrained(getattr(sbm, model_name), folder, weights)
+    windows = random_windows(model, 10)
+    found = compile_network(model).predict(windows)
+    assert np.abs(found - outputs_of(model, windows)).max() < TOLERANCE.get(model_name, 1e-5)
+
+
+def read_pretrained(model_class, folder, weights):
+    """As `from_pretrained`, which writes into the cache that it reads."""
+    import json
+
+    metadata = json.loads(next(folder.glob(f"{weights}.json.*")).read_text())
+    model = model_class(**metadata.get("model_args", {}))
+    model.load_state_dict(torch.load(next(folder.glob(f"{weights}.pt.*")), weights_only=True))
+    return model.eval()
+
+
+@pytest.mark.parametrize("name", ["PhaseNet", "EQTransformer"])
+def test_a_window_does_not_depend_on_its_neighbours(name):
+    network = compile_network(random_model(name))
+    windows = random_windows(random_model(name), 2 * network.lanes + 1)
+    alone = np.concatenate([network.predict(windows[[index]]) for index in range(len(windows))])
+    assert np.array_equal(network.predict(windows), alone)
+
+
+@pytest.mark.parametrize("name", ["PhaseNet", "EQTransformer", "PickflowNet"])
+def test_nan_stays_in_its_window_and_leaves_nothing_behind(name):
+    network = compile_network(random_model(name))
+    windows = random_windows(random_model(name), network.lanes)
+    clean = network.predict(windows)
+    poisoned = windows.copy()
+    poisoned[1, :, 500:600] = np.nan
+    found = network.predict(poisoned)
+    others = [index for index in range(len(windows)) if index != 1]
+    assert np.array_equal(found[others], clean[others])
+    assert np.isnan(found[1]).any()
+    assert np.array_equal(network.predict(windows), clean)
+
+
+def test_the_samples_of_no_window_are_no_samples():
+    network = compile_network(random_model("PhaseNet"))
+    assert network.predict(np.zeros((0, 3, 3001), dtype=np.float32)).shape == (0, 3, 3001)
+
+
+def test_large_arguments_of_the_attention_take_the_slow_path():
+    model = random_model("EQTransformer")
+    with torch.no_grad():
+        model.transformer_d.attention.Wx *= 3000.0
+        model.transformer_d.attention.bh += 30.0
+    windows = random_windows(model, 3)
+    assert np.abs(compile_network(model).predict(windows) - outputs_of(model, windows)).max() < 2e-5
+
+
+def test_unsupported_models_say_why():
+    with pytest.raises(UnsupportedNetwork, match="class GPD"):
+        compile_network(sbm.GPD().eval())
+    with pytest.raises(UnsupportedNetwork, match="training mode"):
+        compile_network(sbm.PhaseNet().train())
+    changed = sbm.PhaseNet().eval()
+    changed.inc = torch.nn.Conv1d(3, 8, 7, padding=3, padding_mode="reflect")
+    with pytest.raises(UnsupportedNetwork, match="not built as its class"):
+        compile_network(changed)
+
+
+def test_windows_of_another_shape_are_refused():
+    with pytest.raises(ValueError, match="needs"):
+        compile_network(random_model("PhaseNet")).predict(np.zeros((1, 3, 3000), dtype=np.float32))
+
+
+RECORD_MODELS = {
+    "deviation": lambda: sbm.PhaseNet(norm="std"),
+    "peak": lambda: sbm.PhaseNet(norm="peak"),
+    "amplitude and detrend": lambda: sbm.PhaseNet(norm_amp_per_comp=True, norm_detrend=True),
+    "common peak": lambda: sbm.VariableLengthPhaseNet(norm="peak", norm_axis=(-1, -2)),
+    "common deviation": lambda: sbm.VariableLengthPhaseNet(norm="std", norm_axis=(-1, -2)),
+    "transformer": lambda: sbm.EQTransformer(in_samples=1500, lstm_blocks=1),
+    "ours": lambda: PickflowNet(),
+}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int32])
+@pytest.mark.parametrize("name", RECORD_MODELS)
+def test_a_record_is_normalised_as_the_model_does(name, dtype):
+    torch.manual_seed(0)
+    model = RECORD_MODELS[name]().eval()
+    rng = np.random.default_rng(3)
+    samples = [(rng.standard_normal(8000) * 300 + 1000 * part).astype(dtype) for part in (1, -2, 3)]
+    starts = np.array([0, 17, 500, 900, 2000, 8000 - model.in_samples, 1, 2, 3, 4])
+    windows = np.stack([[x[start : start + model.in_samples] for x in samples] for start in starts]).astype(np.float32)
+    with torch.inference_mode():
+        ready = model.annotate_batch_pre(torch.from_numpy(windows), argdict={})
+    network = compile_network(model)
+    expected = network.predict(np.ascontiguousarray(ready.numpy()))
+    assert np.abs(network.predict_record(samples, starts) - expected).max() < 2e-5
+
+
+def test_a_missing_component_is_zeros_and_the_unit_does_not_matter():
+    network = compile_network(random_model("PhaseNet"))
+    samples = np.random.default_rng(4).standard_normal(4000)
+    zeros = np.zeros(4000)
+    starts = np.array([0, 999])
+    expected = network.predict_record([samples, zeros, samples], starts)
+    assert np.array_equal(network.predict_record([samples, None, samples], starts), expected)
+    tiny = samples * 2.0**-60
+    assert np.array_equal(network.predict_record([tiny, None, tiny], starts), expected)
+
+
+def test_records_that_do_not_fit_are_refused():
+    network = compile_network(random_model("PhaseNet"))
+    record = [np.zeros(4000, dtype=np.float32)] * 3
+    with pytest.raises(ValueError, match="0 to 999"):
+        network.predict_record(record, np.array([0, 1000]))
+    with pytest.raises(ValueError, match="components"):
+        network.predict_record(record[:2], np.array([0]))
+    with pytest.raises(ValueError, match="components"):
+        network.predict_record([None, None, None], np.array([0]))
+
+
+def test_a_normalisation_can_be_chosen():
+    network = compile_network(random_model("PhaseNet"))
+    samples = [np.random.default_rng(part).standard_normal(3001) for part in range(3)]
+    usual = network.predict_record(samples, np.array([0]))
+    peak = network.predict_record(samples, np.array([0]), Normalisation(scale="peak"))
+    assert not np.allclose(usual, peak)
