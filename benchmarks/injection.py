@@ -1,7 +1,8 @@
 """
 Known wavelets in real noise at gaps, spikes, steps, padding and midnight: recall, and picks on artefacts.
 
-Usage: python benchmarks/injection.py [--model M --weights W] [--n N] [--seed S] [--synthetic-noise]; prints one JSON line.
+Usage: python benchmarks/injection.py [--model M --weights W] [--n N] [--seed S] [--synthetic-noise]
+Prints one line of JSON; the situations and words are explained in docs/injection.md.
 Real noise and SeisBench weights are found through PICKFLOW_SHARED (default: ../shared beside the repository).
 """
 
@@ -27,20 +28,19 @@ ROOT = Path(__file__).resolve().parents[1]
 SHARED = Path(os.environ.get("PICKFLOW_SHARED", ROOT.parent / "shared"))
 BUNDLED = ("PickflowNet", "bundled")
 RATE_HZ = 100.0
-RECORD_S = 180.0
-ANCHOR_S = 90.0  # where the phase in question arrives, or the artefact is
+RECORD_S = 240.0  # a minute and more on both sides of everything, for EQTransformer
+ANCHOR_S = 120.0  # where the phase in question arrives, or the artefact is
 SNR_DB = (12.0, 20.0, 30.0)  # peak in 2-20 Hz over the rms of the noise
 GAP_S = (0.5, 3.0, 20.0)  # lengths of gaps and of padding, in turn
 DISTANCES_S = (0.5, 1.0, 2.0, 5.0, 10.0)
 TOLERANCES_S = (0.3, 0.5)
-NEAR_S = 3.0  # a pick so near an artefact, that the record without it does not have, is the artefact's
+NEAR_S = 0.5  # a pick so near an edge, that the record without it does not have, is the artefact's
 # Ridgecrest, 2019-07-04: between the catalogued events before the M6.4, with their coda left out.
 QUIET = (("16:50:05", "17:02:50"), ("17:04:40", "17:09:15"), ("17:17:40", "17:27:30"), ("17:28:40", "17:33:40"))
 MIDNIGHT = datetime(2024, 5, 2, tzinfo=UTC)
 PADDING_S = 60.0  # of the day files, as `download.padding_s`
 
 Pick = tuple[str, int, float]  # phase, time in ns since 1970, probability
-Picker = Callable[[obspy.Stream], list[Pick]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -225,38 +225,33 @@ def hidden(rng: np.random.Generator, turn: int) -> dict[str, Callable[[Record], 
     }
 
 
-def load_picker(name: str, weights: str) -> Any:
-    """Ours from the package, SeisBench's from a copy of the shared cache: SeisBench writes into it when imported."""
+def load_picker(name: str, weights: str, options: dict[str, Any]) -> Any:
+    """The one place where the picker is made: ours from the package, SeisBench's from SEISBENCH_CACHE_ROOT."""
+    from pickflow.annotate import Picker, PickerOptions
     from pickflow.models.loading import load_model, model_class
 
     if (name, weights) == BUNDLED:
-        return load_model(ROOT / "src" / "pickflow" / "models" / "bundled")
-    return model_class(name).from_pretrained(weights).eval()
+        model = load_model(ROOT / "src" / "pickflow" / "models" / "bundled")
+    else:
+        model = model_class(name).from_pretrained(weights).eval()
+    return Picker(model, PickerOptions(**options))
 
 
-def picker_of(model: Any) -> Picker:
-    """``pick(stream)``: the one place where records meet the picker."""
-    from pickflow.models.preparation import prepare
-
-    def pick(stream: obspy.Stream) -> list[Pick]:
-        ready, _, _ = prepare(stream, model.sampling_rate)
-        found = model.classify(ready, batch_size=32).picks
-        return [(one.phase, one.peak_time.ns, float(one.peak_value)) for one in found if one.phase in ("P", "S")]
-
-    return pick
+def picks_of(record: Record, picker: Any) -> list[Pick]:
+    """Picks of a record, before the filter."""
+    return [(pick.phase, pick.time_ns, pick.probability) for pick in picker.pick(record.stream())[0]]
 
 
-def pick_across_midnight(record: Record, model: Any) -> list[Pick]:
-    """Picks of two days, each from its own padded day file, as a run of the workflow makes them."""
-    from pickflow.pick import PickParams, pick_stream
+def picks_across_midnight(record: Record, picker: Any) -> list[Pick]:
+    """Picks of two days, each from its own padded day file, as a run of the workflow makes them; before the filter."""
+    from pickflow.pick import pick_stream
 
-    params = PickParams(p_threshold=None, s_threshold=None, overlap_samples=None, stacking="avg", batch_size=32)
     stream, picks = record.stream(), []
     for day in (MIDNIGHT - timedelta(days=1), MIDNIGHT):
         window = (day, day + timedelta(days=1))
         start, end = (obspy.UTCDateTime(moment) for moment in window)
         cut = stream.slice(start - PADDING_S, end + PADDING_S - 0.5 / RATE_HZ)
-        table = pick_stream(cut, model, params, window)[0]
+        table = pick_stream(cut, picker, window, drop_artefacts=False).picks
         picks += [(row.phase, row.time.value, float(row.probability)) for row in table.itertuples()]
     return picks
 
@@ -266,7 +261,8 @@ def reasons_of(record: Record, picks: list[Pick]) -> list[str]:
     from pickflow.artefacts import artefact_reasons
 
     times_ns = np.array([time_ns for _, time_ns, _ in picks], np.int64)
-    return artefact_reasons(record.stream(), times_ns, np.array([phase for phase, _, _ in picks], str)).tolist()
+    phases = np.array([phase for phase, _, _ in picks], str)
+    return artefact_reasons(record.stream(), times_ns, phases).tolist()
 
 
 def score(record: Record, picks: list[Pick], known: list[Pick], anchor: str | None) -> Counter[str]:
@@ -288,7 +284,7 @@ def score(record: Record, picks: list[Pick], known: list[Pick], anchor: str | No
                 counts[f"double_{name}_{tolerance_s:g}"] += hits > 1
     arrivals_ns = [record.time_ns(at) for at in record.arrivals.values()]
     edges_ns = [record.time_ns(edge) for edge in record.edges]
-    for (phase, ns, _), reason in zip(picks, reasons, strict=True):
+    for (_, ns, _), reason in zip(picks, reasons, strict=True):
         if any(abs(ns - arrival) <= TOLERANCES_S[0] * 1e9 for arrival in arrivals_ns):
             counts["true_dropped"] += bool(reason)
         elif any(abs(ns - other) <= 0.5e9 for _, other, _ in known):
@@ -297,33 +293,34 @@ def score(record: Record, picks: list[Pick], known: list[Pick], anchor: str | No
             counts["artefact_picks"] += 1
             counts["artefact_picks_kept"] += not reason
             counts[f"reason_{reason or 'kept'}"] += 1
+        elif edges_ns:
+            counts["new_elsewhere"] += not reason
     return counts
 
 
-def run(noise: list[np.ndarray], model: Any, n_records: int, seed: int) -> dict[str, Counter[str]]:
+def run(noise: list[np.ndarray], picker: Any, n_records: int, seed: int) -> dict[str, Counter[str]]:
     """Counts of every situation, ``n_records`` records of each."""
-    pick = picker_of(model)
     totals: dict[str, Counter[str]] = {}
     order = np.random.default_rng(seed).permutation(len(noise))
     for turn in range(n_records):
         rng = np.random.default_rng((seed, turn))
         window, phase = noise[order[turn % len(noise)]], "PS"[turn % 2]
         record = with_wavelet(window, phase, SNR_DB[(turn // 2) % len(SNR_DB)], rng)
-        known = pick(record.stream())
+        known = picks_of(record, picker)
         for name, spoil in (situations(rng, turn // 2) | hidden(rng, turn // 2)).items():
             spoilt = spoil(record)
-            picks = known if name == "plain" else pick(spoilt.stream())
+            picks = known if name == "plain" else picks_of(spoilt, picker)
             totals.setdefault(name, Counter()).update(score(spoilt, picks, known, phase))
         moved = round(ANCHOR_S * RATE_HZ + rng.uniform(-3, 3) * RATE_HZ)
         midnight_ns = round(MIDNIGHT.timestamp()) * 10**9
         late = replace(record, starttime_ns=midnight_ns - round(moved * 1e9 / RATE_HZ), edges=(moved,))
         there = [(name, ns - record.starttime_ns + late.starttime_ns, probability) for name, ns, probability in known]
-        totals.setdefault("midnight", Counter()).update(score(late, pick_across_midnight(late, model), there, phase))
+        totals.setdefault("midnight", Counter()).update(score(late, picks_across_midnight(late, picker), there, phase))
         quiet = without_wavelet(window)
-        known = pick(quiet.stream())
+        known = picks_of(quiet, picker)
         for name, spoil in artefacts(rng, turn).items():
             spoilt = spoil(quiet)
-            totals.setdefault(name, Counter()).update(score(spoilt, pick(spoilt.stream()), known, None))
+            totals.setdefault(name, Counter()).update(score(spoilt, picks_of(spoilt, picker), known, None))
     return totals
 
 
@@ -337,7 +334,7 @@ def summary(totals: dict[str, Counter[str]]) -> dict[str, dict[str, float]]:
                 for kind in ("found", "kept"):
                     key = f"{kind}_{phase}_{tolerance_s:g}"
                     row[key] = round(counts[key] / counts[f"n_{phase}"], 3)
-        others = ("n_", "double_kept_0.3", "true_", "known_", "artefact_", "reason_")
+        others = ("n_", "double_kept_0.3", "true_", "known_", "artefact_", "reason_", "new_")
         result[name] = row | {key: n for key, n in sorted(counts.items()) if key.startswith(others)}
     return result
 
@@ -346,13 +343,14 @@ def main(arguments: Iterable[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default=BUNDLED[0])
     parser.add_argument("--weights", default=BUNDLED[1])
+    parser.add_argument("--bridge-gaps-s", type=float, default=0.0, help="as pick.bridge_gaps_s")
     parser.add_argument("--n", type=int, default=30, help="records of each situation, P and S in turn")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--synthetic-noise", action="store_true")
     options = parser.parse_args(list(arguments))
     if not options.synthetic_noise and not (SHARED / "data").is_dir():
         print(f"no real data in {SHARED}; set PICKFLOW_SHARED, or use --synthetic-noise", file=sys.stderr)
-        return 0
+        return 1
     with tempfile.TemporaryDirectory() as cache:
         if (SHARED / "seisbench_cache").is_dir():
             shutil.copytree(SHARED / "seisbench_cache", cache, dirs_exist_ok=True)
@@ -363,10 +361,11 @@ def main(arguments: Iterable[str]) -> int:
         rng = np.random.default_rng(options.seed)
         archive = SHARED / "data" / "ridgecrest-2019" / "sds"
         noise = synthetic_noise(options.n, rng) if options.synthetic_noise else real_noise(archive)
-        model = load_picker(options.model, options.weights)
-        totals = run(noise, model, options.n, options.seed)
+        picker = load_picker(options.model, options.weights, {"bridge_gaps_s": options.bridge_gaps_s})
+        totals = run(noise, picker, options.n, options.seed)
     about = {"benchmark": "injection", "model": options.model, "weights": options.weights, "n": options.n}
     about |= {"noise": "synthetic" if options.synthetic_noise else "ridgecrest-2019", "n_windows": len(noise)}
+    about |= {"backend": picker.backend, "bridge_gaps_s": options.bridge_gaps_s}
     print(json.dumps(about | {"seed": options.seed, "situations": summary(totals)}))
     return 0
 

@@ -18,22 +18,24 @@ from scipy.ndimage import maximum_filter1d, minimum_filter1d
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
-# The first that holds is named.
+# The first that holds is named; a pick is "dead" where no component has two different samples.
 REASONS = ("dead", "padding", "gap_edge", "step", "spike")
 
 EARLY_S, LATE_S = 0.4, 0.2  # so long before and after the edge pickers put artefacts (measured: 0.37 and 0.02)
 REACH_S = 0.5  # the onset is looked for so far from the pick
 CONTEXT_SAMPLES = 25  # an impossible difference: so many on either side of it ...
 GUARD_SAMPLES = 4  # ... but for those of the glitch itself, which is one to three samples wide ...
-GLITCH_RATIO = 5.0  # ... are all smaller by this factor: sharp onsets reach 3
+GLITCH_RATIO = 2.5  # ... are all smaller by this factor, if it jumps once, or there and back ...
+PULSE_RATIO = 6.0  # ... or by this one, if it takes more than two differences: the sharpest waves reach 5
 FLAT_S = 0.3  # equal samples for so long are padding ...
 FLAT_SHARE = 0.5  # ... unless more than this share of the others repeats as well: a sensor of few counts
 BEFORE_S, AFTER_S = 2.0, 1.0  # the energies between which an arrival rises
 LEAST_S = 0.15  # so much of both must be recorded: an onset that nobody could see is none
 HIGH_PASS_S = 0.15  # the mean of so long before a sample is taken off: microseism must neither hide nor make a rise
-RISE = 4.0  # energy after over energy before
+RISE = 5.0  # energy after over energy before, on any component; noise beside a gap reached 4.7
 PLATEAU = 0.8  # the onset is the last time with this share of the highest rise within reach ...
 PICK_ERROR_S = 0.2  # ... and so near a true pick
+BLOCK_PICKS = 1024  # their windows stay in the processor's cache
 
 
 class _Component(NamedTuple):
@@ -55,26 +57,33 @@ def artefact_reasons(stream: obspy.Stream, times_ns: NDArray[np.int64], phases: 
         One instrument of one station as it was recorded, in any unit; gaps are separate traces.
     times_ns : ndarray, shape (n_picks,)
         Times of the picks, ns since 1970.
-    phases : ndarray, shape (n_picks,)
-        Not used: P and S are judged alike.
+    phases : ndarray of str, shape (n_picks,)
+        Their phases; so far P and S are judged alike.
 
     Returns
     -------
-    ndarray, shape (n_picks,)
+    ndarray of str, shape (n_picks,)
         One of `REASONS`, or an empty string where the pick may stay.
     """
     times_ns = np.asarray(times_ns, np.int64)
     components = _components(stream)
+    blocks = [times_ns[first : first + BLOCK_PICKS] for first in range(0, times_ns.size, BLOCK_PICKS)]
+    if not components or not blocks:
+        return np.full(times_ns.size, "", dtype="U8")
+    return np.concatenate([_judge(components, block) for block in blocks])
+
+
+def _judge(components: list[_Component], times_ns: NDArray[np.int64]) -> NDArray[np.str_]:
+    """Reasons of a block of picks."""
     reasons = np.full(times_ns.size, "", dtype="U8")
     found = [_suspicions(component, times_ns) for component in components]
-    if not found or not times_ns.size:
-        return reasons
     for reason in reversed(REASONS):
         flags = [suspicions[reason] for suspicions in found]
         reasons[np.all(flags, axis=0) if reason == "dead" else np.any(flags, axis=0)] = reason
     doubtful = np.flatnonzero(reasons)
-    arrives = [_arrives(component, times_ns[doubtful]) for component in components]
-    reasons[doubtful[np.any(arrives, axis=0)]] = ""
+    if doubtful.size:
+        arrives = [_arrives(component, times_ns[doubtful]) for component in components]
+        reasons[doubtful[np.any(arrives, axis=0)]] = ""
     return reasons
 
 
@@ -84,7 +93,7 @@ def _components(stream: obspy.Stream) -> list[_Component]:
         stats = trace.stats
         samples = trace.data
         if isinstance(samples, np.ma.MaskedArray):
-            samples = samples.astype(float).filled(np.nan)
+            samples = np.ma.filled(samples.astype(float), np.nan)
         if len(samples):
             grouped.setdefault((stats.channel, stats.sampling_rate), []).append((stats.starttime.ns, samples))
     components = []
@@ -143,7 +152,12 @@ def _impossible(difference: Floats) -> Flags:
     shift = GUARD_SAMPLES + 1 + CONTEXT_SAMPLES // 2
     around = np.full_like(size, np.inf)
     around[:, shift:-shift] = np.maximum(largest[:, : -2 * shift], largest[:, 2 * shift :])
-    return size > GLITCH_RATIO * around
+    found = size > GLITCH_RATIO * around
+    row, column = np.nonzero(found)
+    beside = column[:, None] + np.arange(-GUARD_SAMPLES, GUARD_SAMPLES + 1)
+    n_large = (size[row[:, None], beside] > around[row, column, None]).sum(axis=1)
+    found[row, column] = (n_large <= 2) | (size[row, column] > PULSE_RATIO * around[row, column])
+    return found
 
 
 def _flat_length(rate_hz: float) -> int:

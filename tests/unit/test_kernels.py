@@ -14,7 +14,7 @@ from pickflow.kernels.library import lane_choices
 from pickflow.models.network import PickflowNet
 
 SHARED = Path(os.environ.get("PICKFLOW_SHARED", Path(__file__).parents[3] / "shared"))
-TOLERANCE = {"EQTransformer": 2e-5, "OBSTransformer": 2e-5}
+TOLERANCE = {"EQTransformer": 2e-5, "OBSTransformer": 2e-5, "PickflowNet": 5e-5}
 MODELS = {
     "PhaseNet": lambda: sbm.PhaseNet(),
     "PhaseNet, 4 components, 5 classes": lambda: sbm.PhaseNet(in_channels=4, classes=5, phases="NPSDX"),
@@ -44,13 +44,18 @@ pytestmark = pytest.mark.skipif(not is_available(), reason="the kernels are not 
 
 
 def random_model(name):
-    """A model whose every parameter and running statistic is random, so that nothing folds to the identity."""
+    """A model whose every parameter is random and matters: torch's own start values let signals fade."""
     torch.manual_seed(0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model = MODELS[name]()
     for module in model.modules():
-        if isinstance(module, torch.nn.BatchNorm1d):
+        if isinstance(module, (torch.nn.Conv1d, torch.nn.ConvTranspose1d, torch.nn.Linear)):
+            module.weight.data *= 1.6
+        elif type(module).__name__ == "SeqSelfAttention":
+            for parameter in module.parameters():
+                torch.nn.init.normal_(parameter, std=0.4)
+        elif isinstance(module, torch.nn.BatchNorm1d):
             torch.nn.init.uniform_(module.weight, 0.5, 1.5)
             torch.nn.init.normal_(module.bias, std=0.2)
             torch.nn.init.normal_(module.running_mean, std=0.2)
@@ -117,11 +122,11 @@ def test_nan_stays_in_its_window_and_leaves_nothing_behind(name):
     windows = random_windows(random_model(name), network.lanes)
     clean = network.predict(windows)
     poisoned = windows.copy()
-    poisoned[1, :, 500:600] = np.nan
+    poisoned[1] = np.nan
     found = network.predict(poisoned)
     others = [index for index in range(len(windows)) if index != 1]
     assert np.array_equal(found[others], clean[others])
-    assert np.isnan(found[1]).any()
+    assert np.isnan(found[1]).all()
     assert np.array_equal(network.predict(windows), clean)
 
 
@@ -146,7 +151,7 @@ def test_unsupported_models_say_why():
         compile_network(sbm.PhaseNet().train())
     changed = sbm.PhaseNet().eval()
     changed.inc = torch.nn.Conv1d(3, 8, 7, padding=3, padding_mode="reflect")
-    with pytest.raises(UnsupportedNetwork, match="not built as its class"):
+    with pytest.raises(UnsupportedNetwork, match="padded with zeros"):
         compile_network(changed)
 
 

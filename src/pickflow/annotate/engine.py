@@ -13,7 +13,8 @@ from seisbench.models.base import WaveformModel
 
 from pickflow.annotate.backends import Backend
 from pickflow.annotate.cutting import GRIDS, cut_windows, window_starts
-from pickflow.annotate.segments import Filter, Segment, make_segments
+from pickflow.annotate.filtering import make_filter
+from pickflow.annotate.segments import Segment, make_segments
 from pickflow.annotate.stacking import Stack
 from pickflow.annotate.triggers import Trigger
 
@@ -73,19 +74,6 @@ def refusal(model: WaveformModel) -> str | None:
         return "its weights filter channels in different ways"
     changed = [name for name in _UNCHANGED if getattr(type(model), name) is not getattr(WaveformModel, name)]
     return f"{type(model).__name__} has its own {', '.join(changed)}" if changed else None
-
-
-def _filter_of(model: WaveformModel) -> Filter | None:
-    """The filter that came with the weights: arguments of `obspy.Trace.filter`."""
-    if model.filter_args is None and model.filter_kwargs is None:
-        return None
-    arguments, keywords = tuple(model.filter_args or ()), dict(model.filter_kwargs or {})
-
-    def filtered(samples: np.ndarray, rate_hz: float) -> np.ndarray:
-        trace = obspy.Trace(samples, {"sampling_rate": rate_hz})
-        return trace.filter(*arguments, **keywords).data
-
-    return filtered
 
 
 def resolve_settings(
@@ -165,7 +153,7 @@ class Annotator:
         self.component_order = str(model.component_order)
         self.name = type(model).__name__
         self.settings, self.backend = settings, backend
-        self._filtered = _filter_of(model)
+        self._filtered = make_filter(model.filter_args, model.filter_kwargs)
         self._batch_size = batch_size or backend.batch_size
 
     @property
@@ -200,7 +188,7 @@ class Annotator:
         stack: Stack | None = None
         for segment in segments:
             starts = window_starts(segment, self.in_samples, self.settings.step, self.settings.grid).tolist()
-            for start, following in zip(starts, [*starts[1:], -1], strict=True):
+            for start, following in zip(starts, [*starts[1:], -1][: len(starts)], strict=True):
                 batch.append((segment, start, following))
                 if len(batch) == self._batch_size:
                     stack = yield from self._stack(batch, stack)

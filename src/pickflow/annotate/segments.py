@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 import obspy
 
+from pickflow.annotate.filtering import LEVEL_STRIDE, Filter, FilteredSamples
 from pickflow.models.preparation import component_letters, resample
 
 NS_PER_S = 1_000_000_000
-# Samples of a piece without a gap, and their rate, to as many samples.
-Filter = Callable[[np.ndarray, float], np.ndarray]
-LEVEL_STRIDE = 97  # a level needs no more than every 97th sample; a prime, so that no periodic signal is in step with it
+Samples = np.ndarray | FilteredSamples
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,12 +33,13 @@ class Segment:
         Sampling rate.
     components : tuple of (ndarray, shape (n_samples,)) or None
         In the order of the model's components, in the record's own type; None where the record lacks the component.
+        Filtered ones are computed while they are read.
     """
 
     first: int
     start_ns: int
     rate_hz: float
-    components: tuple[np.ndarray | None, ...]
+    components: tuple[Samples | None, ...]
 
     @property
     def n_samples(self) -> int:
@@ -52,12 +54,24 @@ class Segment:
 @dataclass(frozen=True)
 class _Piece:
     first: int
-    samples: np.ndarray
+    samples: Samples
     offset_ns: int  # of the true time from the grid's
 
     @property
     def end(self) -> int:
         return self.first + self.samples.size
+
+
+class _Channel:
+    """Pieces of a component in order of time, without overlaps."""
+
+    def __init__(self, pieces: Sequence[_Piece]):
+        self.pieces = _without_overlap(pieces)
+
+    @cached_property
+    def level(self) -> float:
+        """Median, to fill gaps with."""
+        return float(np.median(np.concatenate([piece.samples[::LEVEL_STRIDE] for piece in self.pieces])))
 
 
 def make_segments(
@@ -83,9 +97,9 @@ def make_segments(
     sampling_rate_hz : float or None
         Of the model; other rates are resampled. None: the rate of the first trace.
     bridge_s : float
-        Gaps of all components up to this length are bridged, too.
+        Gaps up to this length are bridged by a straight line.
     filtered : callable or None
-        Filter that the model's weights ask for; it gets float64 around zero.
+        Filter that the model's weights ask for.
 
     Returns
     -------
@@ -108,9 +122,9 @@ def make_segments(
         if trace.stats.sampling_rate != rate_hz:
             rates.add(f"{trace.stats.channel} {trace.stats.sampling_rate:g} -> {rate_hz:g} Hz")
         pieces[component_order.index(letter)] += _pieces_of(trace, rate_hz, filtered)
-    ordered = [_without_overlap(sorted(own, key=lambda piece: (piece.first, -piece.end))) for own in pieces]
-    spans = _union([(piece.first, piece.end) for own in ordered for piece in own], round(bridge_s * rate_hz))
-    return _assemble(ordered, spans, rate_hz), sorted(rates)
+    channels = [_Channel(sorted(own, key=lambda piece: (piece.first, -piece.end))) for own in pieces]
+    ends = [(piece.first, piece.end) for channel in channels for piece in channel.pieces]
+    return _assemble(channels, ends, rate_hz, round(bridge_s * rate_hz)), sorted(rates)
 
 
 def _pieces_of(trace: obspy.Trace, rate_hz: float, filtered: Filter | None) -> list[_Piece]:
@@ -120,11 +134,11 @@ def _pieces_of(trace: obspy.Trace, rate_hz: float, filtered: Filter | None) -> l
     found = []
     for begin, end in zip(edges[::2], edges[1::2], strict=True):
         start_ns = trace.stats.starttime.ns + round(int(begin) * NS_PER_S / trace.stats.sampling_rate)
-        part = samples[begin:end]
+        part: Samples = samples[begin:end]
         if filtered is not None:
-            part = filtered(part - float(np.median(part[::LEVEL_STRIDE])), trace.stats.sampling_rate).astype(np.float32)
+            part = filtered(samples[begin:end], trace.stats.sampling_rate)
         if trace.stats.sampling_rate != rate_hz:
-            part = resample(part, trace.stats.sampling_rate, rate_hz)
+            part = resample(part[:], trace.stats.sampling_rate, rate_hz)
         first = _grid_number(start_ns, rate_hz)
         found.append(_Piece(first, part, start_ns - round(first * NS_PER_S / rate_hz)))
     return found
@@ -140,7 +154,9 @@ def _without_overlap(pieces: Sequence[_Piece]) -> list[_Piece]:
     kept: list[_Piece] = []
     for piece in pieces:
         n_known = max(kept[-1].end - piece.first, 0) if kept else 0
-        if n_known < piece.samples.size:
+        if n_known == 0:
+            kept.append(piece)
+        elif n_known < piece.samples.size:
             kept.append(_Piece(piece.first + n_known, piece.samples[n_known:], piece.offset_ns))
     return kept
 
@@ -156,38 +172,40 @@ def _union(spans: Sequence[tuple[int, int]], n_bridge: int) -> list[tuple[int, i
     return joined
 
 
-def _assemble(pieces: list[list[_Piece]], spans: list[tuple[int, int]], rate_hz: float) -> list[Segment]:
-    levels = [_level(own) for own in pieces]
-    cursors = [0] * len(pieces)
+def _assemble(
+    channels: list[_Channel], ends: list[tuple[int, int]], rate_hz: float, n_bridge: int
+) -> list[Segment]:
+    cursors = [0] * len(channels)
     segments = []
-    for first, end in spans:
-        components: list[np.ndarray | None] = []
+    for first, end in _union(ends, n_bridge):
+        components: list[Samples | None] = []
         offsets = []
-        for index, own in enumerate(pieces):
+        for index, channel in enumerate(channels):
             begin = cursors[index]
-            while cursors[index] < len(own) and own[cursors[index]].first < end:
+            while cursors[index] < len(channel.pieces) and channel.pieces[cursors[index]].first < end:
                 cursors[index] += 1
-            inside = own[begin : cursors[index]]
+            inside = channel.pieces[begin : cursors[index]]
             offsets += [piece.offset_ns for piece in inside[:1]]
-            components.append(_join(inside, first, end, levels[index]))
+            components.append(_join(inside, first, end, channel, n_bridge))
         start_ns = round(first * NS_PER_S / rate_hz) + round(sum(offsets) / len(offsets))
         segments.append(Segment(first=first, start_ns=start_ns, rate_hz=rate_hz, components=tuple(components)))
     return segments
 
 
-def _level(pieces: Sequence[_Piece]) -> float:
-    if not pieces:
-        return 0.0
-    return float(np.median(np.concatenate([piece.samples[::LEVEL_STRIDE] for piece in pieces])))
-
-
-def _join(pieces: Sequence[_Piece], first: int, end: int, level: float) -> np.ndarray | None:
+def _join(pieces: Sequence[_Piece], first: int, end: int, channel: _Channel, n_bridge: int) -> Samples | None:
+    """Pieces on one array; the rest of it is the level of the channel, or a straight line over a short gap."""
     if not pieces:
         return None
     if len(pieces) == 1 and pieces[0].samples.size == end - first:
         return pieces[0].samples
     kind = np.result_type(*(piece.samples.dtype for piece in pieces))
-    joined = np.full(end - first, round(level) if kind.kind in "iu" else level, dtype=kind)
+    joined = np.full(end - first, round(channel.level) if kind.kind in "iu" else channel.level, dtype=kind)
     for piece in pieces:
-        joined[piece.first - first : piece.end - first] = piece.samples
+        joined[piece.first - first : piece.end - first] = piece.samples[:]
+    for piece, following in pairwise(pieces):
+        n_missing = following.first - piece.end
+        if 0 < n_missing <= n_bridge:
+            begin = piece.end - first
+            edges = joined[begin - 1], joined[begin + n_missing]
+            joined[begin : begin + n_missing] = np.linspace(*edges, n_missing + 2)[1:-1]
     return joined

@@ -4,8 +4,10 @@ Pickers as compiled kernels: the arithmetic of the models in C, for processors w
 `compile_network` turns a model of torch into a `Network`; its outputs are the model's to rounding.
 """
 
+from pickflow.kernels.compilation import compile_network
 from pickflow.kernels.library import is_available
-from pickflow.kernels.network import Network, UnsupportedNetwork, compile_network
+from pickflow.kernels.network import Network
 from pickflow.kernels.normalisation import Normalisation
+from pickflow.kernels.program import UnsupportedNetwork
 
 __all__ = ["Network", "Normalisation", "UnsupportedNetwork", "compile_network", "is_available"]

@@ -19,6 +19,14 @@ int64_t pickflow_widest(void) {
     return 4;
 }
 
+int64_t pickflow_has_integers(void) {
+#if defined(__x86_64__)
+    return 1;
+#else
+    return 0;
+#endif
+}
+
 int64_t pickflow_run(int64_t lanes, const Op *ops, int64_t n_ops, const float *numbers, float *memory, const Job *job) {
     Variant *variant = lanes == 4 ? run_4 : 0;
 #if defined(__x86_64__)

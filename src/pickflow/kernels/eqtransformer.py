@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from pickflow.kernels.layers import array, conv_layer, convolve, folded, norm_terms, upsampled_layer
-from pickflow.kernels.program import Program, View
+from pickflow.kernels.program import Program, View, require
 
 _GATE_BLOCK = 8  # gates that one pass of the recurrence makes
 _MAX_HIDDEN = 128
@@ -36,7 +36,8 @@ def eqtransformer(program: Program, windows: View, model: Any) -> View:
 
 def _pooled(program: Program, source: View, pool: Any, padding: int) -> View:
     size = pool.kernel_size
-    assert (pool.stride, pool.padding, pool.dilation, pool.ceil_mode) == (size, 0, 1, False)
+    plain = (pool.stride, pool.padding, pool.dilation, pool.ceil_mode) == (size, 0, 1, False)
+    require(plain, "pooling of neighbours without padding")
     target = program.buffer(source.n_channels, (source.n_samples + padding) // size)
     program.add("pool", source, target, stride=size, n_in=source.n_samples)
     program.release(source)
@@ -66,11 +67,11 @@ def _cells(lstm: Any) -> list[tuple[list[np.ndarray], bool]]:
     names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
     if hasattr(lstm, "cell_f"):
         cells = [lstm.cell_f, lstm.cell_b] if lstm.bidirectional else [lstm.cell_f]
-        for cell in cells:
-            assert cell.gate_activation.__name__ in ("hard_sigmoid", "sigmoid")
+        known = {cell.gate_activation.__name__ for cell in cells} <= {"hard_sigmoid", "sigmoid"}
+        require(known, "sigmoids or hard sigmoids at the gates of an LSTM")
         hard = [cell.gate_activation.__name__ == "hard_sigmoid" for cell in cells]
         return [([array(getattr(cell, name)) for name in names], flag) for cell, flag in zip(cells, hard, strict=True)]
-    assert (lstm.num_layers, lstm.bias, lstm.proj_size) == (1, True, 0)
+    require((lstm.num_layers, lstm.bias, lstm.proj_size) == (1, True, 0), "LSTMs of one layer, with bias")
     suffixes = ("_l0", "_l0_reverse") if lstm.bidirectional else ("_l0",)
     return [([array(getattr(lstm, name + suffix)) for name in names], False) for suffix in suffixes]
 
@@ -79,8 +80,7 @@ def _recurrence(program: Program, x: View, lstm: Any) -> View:
     """States of an LSTM: the input's share of all gates is one convolution, the rest goes step by step."""
     cells = _cells(lstm)
     n_hidden = cells[0][0][1].shape[1]
-    assert n_hidden <= _MAX_HIDDEN
-    assert 4 * n_hidden % _GATE_BLOCK == 0
+    require(n_hidden <= _MAX_HIDDEN and n_hidden % 2 == 0, f"an even number of at most {_MAX_HIDDEN} states")
     gates = program.buffer(4 * n_hidden * len(cells), x.n_samples)
     states = program.buffer(n_hidden * len(cells), x.n_samples)
     of_input = np.concatenate([weights[0] for weights, _ in cells])[:, :, None]
@@ -100,12 +100,11 @@ def _attention(program: Program, x: View, layer: Any) -> View:
     """Additive attention; queries with the bias, then keys, are one convolution."""
     projection = np.concatenate([array(layer.Wt).T, array(layer.Wx).T])[:, :, None]
     n_units = projection.shape[0] // 2
-    # Units come in pairs.
-    assert n_units % 2 == 0
+    require(n_units % 2 == 0, "units of the attention in pairs")
     projected = program.buffer(2 * n_units, x.n_samples)
     bias = np.concatenate([array(layer.bh), np.zeros(n_units)])
     convolve(program, x, projected, projection, bias, start=0)
-    out, base = array(layer.Wa)[:, 0], float(layer.ba)
+    out, base = array(layer.Wa)[:, 0], float(array(layer.ba)[0])
     y = program.buffer(x.n_channels, x.n_samples)
     scratch = program.buffer(1, (2 * n_units + 1) * x.n_samples)
     width = layer.attention_width or 0
@@ -146,5 +145,5 @@ def _decode(program: Program, x: View, decoder: Any, last: Any, target: View) ->
             program.release(x)
         x = y
     weights, bias = folded(last)
-    convolve(program, x, target, weights, bias, start=-last.padding[0])
+    convolve(program, x, target, weights, bias, start=-last.padding[0], integers=True)
     program.release(x)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from pickflow.kernels.program import Program, View
+from pickflow.kernels.program import Program, View, require
 
 _OUTPUT_BLOCK = 4  # output channels that one pass of the convolution kernel makes
 
@@ -63,6 +63,7 @@ def convolve(
     out_start: int = 0,
     out_stride: int = 1,
     n_samples: int | None = None,
+    integers: bool = False,
 ) -> None:
     """
     Add a convolution.
@@ -83,8 +84,11 @@ def convolve(
         Added after that.
     out_start, out_stride, n_samples : int
         Which samples of the target are made; all unless said.
+    integers : bool
+        Whether the fast mode may round its input and weights.
     """
-    assert weights.shape[:2] == (target.n_channels, source.n_channels)
+    shape = (target.n_channels, source.n_channels)
+    require(weights.shape[:2] == shape, f"{shape} channels of a convolution, not {weights.shape[:2]}")
     program.add(
         "conv",
         source,
@@ -100,6 +104,8 @@ def convolve(
         out_start=out_start,
         out_stride=out_stride,
         n_samples=target.n_samples if n_samples is None else n_samples,
+        integers=weights if integers else None,
+        shift=bias,
     )
 
 
@@ -142,8 +148,7 @@ def conv_layer(
     View
         The target.
     """
-    assert layer.groups == 1
-    assert layer.padding_mode == "zeros"
+    require(layer.groups == 1 and layer.padding_mode == "zeros", "dense convolutions padded with zeros")
     weights, bias = folded(layer, norm)
     stride, dilation = layer.stride[0], layer.dilation[0]
     reach = dilation * (weights.shape[2] - 1)
@@ -151,16 +156,19 @@ def conv_layer(
         padding = (reach // 2, reach - reach // 2) if layer.padding == "same" else (layer.padding[0],) * 2
     n_samples = (source.n_samples + sum(padding) - reach - 1) // stride + 1
     target = target or program.buffer(len(weights), n_samples)
-    assert target.n_samples == n_samples
+    require(target.n_samples == n_samples, f"{target.n_samples} samples where a convolution makes {n_samples}")
     options: dict[str, Any] = {"rectify": rectify, "residual": residual, "stride": stride, "dilation": dilation}
+    options["integers"] = weights.shape[2] > 1
     convolve(program, source, target, weights, bias, start=-padding[0], **options)
     return target
 
 
 def depthwise_layer(program: Program, source: View, layer: Any, norm: Any, target: View) -> None:
     """Depthwise convolution, normalisation and rectifier."""
-    assert layer.groups == source.n_channels == target.n_channels == layer.out_channels
-    assert layer.stride[0] == 1
+    require(
+        layer.groups == source.n_channels == layer.out_channels, "one filter per channel of a depthwise convolution"
+    )
+    require(layer.stride[0] == 1 and layer.padding_mode == "zeros", "depthwise convolutions of stride 1, zeros around")
     weights, bias = folded(layer, norm)
     steps: dict[str, Any] = {"start": -layer.padding[0], "dilation": layer.dilation[0], "taps": weights.shape[2]}
     program.add("depthwise", source, target, None, weights, bias, flag=1, stride=1, out_start=0, out_stride=1, **steps)
@@ -191,12 +199,11 @@ def transposed_layer(
     rectify : bool
     residual : View or None
     """
-    assert layer.groups == 1
-    assert layer.dilation[0] == 1
+    require(layer.groups == 1 and layer.dilation[0] == 1, "dense transposed convolutions without dilation")
     weights, bias = folded(layer, norm, out_axis=1)
     stride, skipped = layer.stride[0], crop + layer.padding[0]
     made = (source.n_samples - 1) * stride - 2 * layer.padding[0] + weights.shape[2] + layer.output_padding[0]
-    assert made - crop >= target.n_samples
+    require(0 <= crop <= made - target.n_samples, f"at least {target.n_samples} samples of a transposed convolution")
     for phase in range(min(stride, target.n_samples)):
         first, tap = divmod(phase + skipped, stride)
         # Output phase + stride m takes tap + stride j from input first + m - j: ascending inputs, descending taps.
@@ -210,6 +217,7 @@ def transposed_layer(
             start=first - max(taps.shape[2] - 1, 0),
             rectify=rectify,
             residual=residual,
+            integers=True,
             out_start=phase,
             out_stride=stride,
             n_samples=len(range(phase, target.n_samples, stride)),
@@ -231,8 +239,8 @@ def upsampled_layer(program: Program, source: View, layer: Any, target: View, *,
     """
     weights, bias = folded(layer)
     n_samples, reach = target.n_samples, layer.padding[0]
-    assert weights.shape[2] == 2 * reach + 1
-    assert crop + n_samples <= 2 * source.n_samples
+    require(weights.shape[2] == 2 * reach + 1, "decoders that keep the length")
+    require(crop + n_samples <= 2 * source.n_samples, "decoders that crop and do not pad")
     # Next to a cut one copy of a sample is zero and the other is not: these outputs have taps of their own.
     left = min(reach, n_samples) if crop % 2 else 0
     right = min(reach, n_samples - left) if (crop + n_samples) % 2 else 0
@@ -251,6 +259,7 @@ def upsampled_layer(program: Program, source: View, layer: Any, target: View, *,
                 bias,
                 start=start,
                 rectify=True,
+                integers=True,
                 out_start=first,
                 out_stride=2,
                 n_samples=count,

@@ -20,8 +20,11 @@ _INTEGERS = """
 OPERATION = np.dtype([*((name, np.int64) for name in _INTEGERS.split()), ("epsilon", np.float64)])
 _KINDS = """
     pack unpack conv depthwise pool affine lstm attention layernorm softmax sigmoid unit_peak compress
+    conv_16 quantise spread_nan
 """
 KINDS = tuple(_KINDS.split())
+RECTIFY, TO_INTEGERS = 1, 2  # flags of convolutions
+QUANTUM_LIMIT = 8191  # largest 16-bit activation
 SCALES = ("unscaled", "deviation", "common_deviation", "peak", "common_peak")
 SAMPLE_TYPES = (np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.int32))
 
@@ -52,6 +55,7 @@ def load() -> ctypes.CDLL | None:
             try:
                 library = ctypes.CDLL(str(path))
                 library.pickflow_widest.restype = _INT64
+                library.pickflow_has_integers.restype = _INT64
                 library.pickflow_run.restype = _INT64
                 library.pickflow_run.argtypes = [_INT64, _POINTER, _INT64, _POINTER, _POINTER, ctypes.POINTER(Job)]
             except (OSError, AttributeError):
@@ -63,6 +67,12 @@ def load() -> ctypes.CDLL | None:
 def is_available() -> bool:
     """Whether the compiled kernels are here."""
     return load() is not None
+
+
+def has_integers() -> bool:
+    """Whether there are convolutions of 16-bit integers for this processor."""
+    library = load()
+    return library is not None and bool(library.pickflow_has_integers())
 
 
 def lane_choices() -> list[int]:

@@ -32,7 +32,7 @@ typedef struct {
 #define STORE(i) if (i < OB * TB) store(op, place, (i) / TB, t + (i) % TB, sum[i]);
 
 INLINE void store(const Op *op, const Place *place, int64_t channel, int64_t t, vec value) {
-    if (op->flag) value = rectify(value);
+    if (op->flag & RECTIFY) value = rectify(value);
     if (place->residual) value += place->residual[channel * op->second_pitch + t * op->out_stride];
     place->y[channel * op->output_pitch + t * op->out_stride] = value;
 }
@@ -53,39 +53,27 @@ INLINE void conv_block(const Op *op, const Place *place, int64_t t, const int OB
 }
 
 /* A range of samples: as many as fit into registers at a time, the rest one by one. */
-#define CONV_RANGE(OB, STRIDE)                                                                              \
+#define CONV_RANGE(BLOCK, OB, TB, STRIDE)                                                                       \
     {                                                                                                       \
-        for (; t + ACCUMULATORS / OB <= end; t += ACCUMULATORS / OB)                                        \
-            conv_block(op, place, t, OB, ACCUMULATORS / OB, STRIDE);                                        \
-        for (; t < end; t++) conv_block(op, place, t, OB, 1, STRIDE);                                       \
+        for (; t + TB <= end; t += TB) BLOCK(op, place, t, OB, TB, STRIDE);                                 \
+        for (; t < end; t++) BLOCK(op, place, t, OB, 1, STRIDE);                                            \
     }
 
-#define CONV_STRIDES(OB)                                                                                    \
-    static void conv_##OB(const Op *op, const Place *place, int64_t t, int64_t end) {                       \
+#define CONV_STRIDES(NAME, BLOCK, OB, TB)                                                                     \
+    static void NAME(const Op *op, const Place *place, int64_t t, int64_t end) {                            \
         if (op->stride == 1)                                                                                \
-            CONV_RANGE(OB, 1)                                                                               \
+            CONV_RANGE(BLOCK, OB, TB, 1)                                                                        \
         else if (op->stride == 4)                                                                           \
-            CONV_RANGE(OB, 4)                                                                               \
+            CONV_RANGE(BLOCK, OB, TB, 4)                                                                        \
         else                                                                                                \
-            CONV_RANGE(OB, op->stride)                                                                      \
+            CONV_RANGE(BLOCK, OB, TB, op->stride)                                                               \
     }
-CONV_STRIDES(1)
-CONV_STRIDES(2)
-CONV_STRIDES(3)
-CONV_STRIDES(4)
+CONV_STRIDES(conv_1, conv_block, 1, ACCUMULATORS / 1)
+CONV_STRIDES(conv_2, conv_block, 2, ACCUMULATORS / 2)
+CONV_STRIDES(conv_3, conv_block, 3, ACCUMULATORS / 3)
+CONV_STRIDES(conv_4, conv_block, 4, ACCUMULATORS / 4)
 
-static void conv_channels(const Op *op, const Place *place, int64_t n_out, int64_t t, int64_t end) {
-    void (*const by_count[])(const Op *, const Place *, int64_t, int64_t) = {conv_1, conv_2, conv_3, conv_4};
-    for (int64_t o = 0; o < n_out; o += 4) {
-        int64_t count = n_out - o < 4 ? n_out - o : 4;
-        Place block = *place;
-        block.weights += o * op->n_in * op->taps;
-        block.bias += o;
-        block.y += o * op->output_pitch;
-        if (block.residual) block.residual += o * op->second_pitch;
-        by_count[count - 1](op, &block, t, end);
-    }
-}
+typedef void (*Range)(const Op *, const Place *, int64_t, int64_t);
 
 static Place place_of(const Op *op, vec *arena, const float *numbers) {
     Place place = {
@@ -98,14 +86,36 @@ static Place place_of(const Op *op, vec *arena, const float *numbers) {
     return place;
 }
 
+/* All output channels, four at a time, for a range of samples. */
+static void conv_channels(const Op *op, const Place *place, const Range *ranges, int64_t t, int64_t end) {
+    const int64_t channels_per_row = op->flag & TO_INTEGERS ? 2 : 1;
+    for (int64_t o = 0; o < op->n_out; o += 4) {
+        Place block = *place;
+        block.weights += o * op->n_in * op->taps;
+        block.bias += o;
+        block.y += o / channels_per_row * op->output_pitch;
+        if (block.residual) block.residual += o * op->second_pitch;
+        ranges[op->n_out - o < 4 ? op->n_out - o - 1 : 3](op, &block, t, end);
+    }
+}
+
 /* Samples in tiles whose input stays in the first-level cache while all output channels pass over it. */
-static void conv(const Op *op, vec *arena, const float *numbers) {
+static void conv_tiles(const Op *op, vec *arena, const float *numbers, const Range *ranges) {
     Place place = place_of(op, arena, numbers);
     int64_t tile = TILE_BYTES / (int64_t)sizeof(vec) / (op->n_in * op->stride);
     tile = tile < 2 * ACCUMULATORS ? 2 * ACCUMULATORS : tile - tile % ACCUMULATORS;
     for (int64_t t = 0; t < op->n_samples; t += tile)
-        conv_channels(op, &place, op->n_out, t, t + tile < op->n_samples ? t + tile : op->n_samples);
+        conv_channels(op, &place, ranges, t, t + tile < op->n_samples ? t + tile : op->n_samples);
 }
+
+static void conv(const Op *op, vec *arena, const float *numbers) {
+    static const Range ranges[] = {conv_1, conv_2, conv_3, conv_4};
+    conv_tiles(op, arena, numbers, ranges);
+}
+
+#if defined(__x86_64__)
+#include "integers.h"
+#endif
 
 /* Each channel with its own taps. */
 static void depthwise(const Op *op, vec *arena, const float *numbers) {
@@ -357,5 +367,10 @@ void VARIANT(const Op *ops, int64_t n_ops, const float *numbers, float *memory, 
             case OP_SIGMOID: sigmoids(op, arena); break;
             case OP_UNIT_PEAK: unit_peak(op, arena); break;
             case OP_COMPRESS: compress(op, arena); break;
+#if defined(__x86_64__)
+            case OP_CONV_16: conv_16(op, arena, numbers); break;
+            case OP_QUANTISE: quantise(op, arena, numbers); break;
+            case OP_SPREAD_NAN: spread_nan(op, arena); break;
+#endif
         }
 }

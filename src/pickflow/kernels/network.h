@@ -18,10 +18,19 @@ enum {
     OP_SIGMOID,   /* in place */
     OP_UNIT_PEAK, /* remove the mean and divide by the peak, in place; the first sample fills the left margin */
     OP_COMPRESS,  /* divide by the squared mean root, signed log1p, in place */
+    OP_CONV_16,   /* convolution of 16-bit integers into integers or float32 */
+    OP_QUANTISE,  /* float32 to 16-bit integers */
+    OP_SPREAD_NAN, /* NaN into the outputs of windows that hold one */
 };
 
 /* What pieces of records are divided by, after their mean was taken away. */
 enum { UNSCALED, DEVIATION, COMMON_DEVIATION, PEAK, COMMON_PEAK };
+
+/* Flags of convolutions. */
+enum { RECTIFY = 1, TO_INTEGERS = 2 };
+
+/* Largest 16-bit activation: the lower it is, the more bits are left to the weights. */
+#define QUANTUM_LIMIT 8191.0f
 
 /* Offsets of buffers count vectors from the arena's start to (channel 0, sample 0); offsets of numbers count floats. */
 typedef struct {
@@ -36,7 +45,7 @@ typedef struct {
     int64_t out_start, out_stride; /* where outputs go */
     int64_t weights, bias;
     int64_t scratch; /* ATTENTION: a buffer for queries, keys and a row */
-    int64_t flag; /* CONV, AFFINE: rectifier; LSTM: 1 backward, 2 hard sigmoid; ATTENTION: width, 0 for all */
+    int64_t flag; /* CONV: RECTIFY, TO_INTEGERS; AFFINE: rectifier; LSTM: 1 backward, 2 hard sigmoid; ATTENTION: width, 0 for all */
     double epsilon;
 } Op;
 

@@ -4,32 +4,15 @@ from __future__ import annotations
 
 import ctypes
 import threading
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
-import torch
 
 from pickflow.kernels import library
-from pickflow.kernels.eqtransformer import eqtransformer
-from pickflow.kernels.normalisation import Normalisation, normalisation_of
-from pickflow.kernels.phasenet import phasenet, phasenet_light, variable_length_phasenet
-from pickflow.kernels.pickflownet import pickflownet
-from pickflow.kernels.program import Program, View
+from pickflow.kernels.normalisation import Normalisation
+from pickflow.kernels.program import Buffer, Program
 
-_BUILDERS: dict[str, Callable[[Program, View, Any], View]] = {
-    "PhaseNet": phasenet,
-    "VariableLengthPhaseNet": variable_length_phasenet,
-    "PhaseNetLight": phasenet_light,
-    "EQTransformer": eqtransformer,
-    "OBSTransformer": eqtransformer,
-    "PickflowNet": pickflownet,
-}
 _ALIGNMENT = 64
-
-
-class UnsupportedNetwork(ValueError):  # noqa: N818 (callers fall back on it, so it is not called an error)
-    """A model that the kernels cannot express; the message says why."""
 
 
 class Network:
@@ -151,6 +134,18 @@ class Network:
         if starts.size and not 0 <= starts.min() <= starts.max() <= last:
             raise ValueError(f"windows start at {starts.min()} to {starts.max()}; the record allows 0 to {last}")
 
+    def activations(self, buffer: Buffer) -> np.ndarray:
+        """
+        What a buffer of the program last laid out holds after the last block; of other programs, nonsense.
+
+        Returns
+        -------
+        ndarray of float32, shape (n_channels, n_samples, lanes)
+        """
+        vectors = self._arena.reshape(-1, self.lanes)
+        starts = buffer.offset + buffer.pitch * np.arange(buffer.n_channels)
+        return np.stack([vectors[start : start + buffer.n_samples] for start in starts])
+
     def _run(self, job: library.Job) -> np.ndarray:
         outputs = np.empty((job.n_windows, *self.output_shape), dtype=np.float32)
         job.outputs = outputs.ctypes.data
@@ -174,52 +169,3 @@ def _aligned(numbers: np.ndarray) -> np.ndarray:
     copy = room[skip : skip + numbers.nbytes].view(numbers.dtype)
     copy[:] = numbers
     return copy
-
-
-def compile_network(model: Any, mode: str = "exact", lanes: int | None = None) -> Network:
-    """
-    Build the kernels' form of a model.
-
-    Parameters
-    ----------
-    model : WaveformModel
-        In evaluation mode; known by the name of its class.
-    mode : {"exact"}
-        Arithmetic: ``exact`` is float32 throughout.
-    lanes : int or None
-        One of `lane_choices`; the widest unless given.
-
-    Raises
-    ------
-    UnsupportedNetwork
-        If the kernels are not built, or do not know the model.
-    """
-    name = type(model).__name__
-    if mode != "exact":
-        raise UnsupportedNetwork(f"no kernels for mode {mode}; there are for exact")
-    if not library.is_available():
-        raise UnsupportedNetwork("the kernels are not built; reinstall with a C compiler at hand")
-    if name not in _BUILDERS:
-        raise UnsupportedNetwork(f"no kernels for a model of class {name}; there are for {', '.join(_BUILDERS)}")
-    if model.training:
-        raise UnsupportedNetwork(f"{name} is in training mode; call eval() on it first")
-    program = Program()
-    windows = program.buffer(getattr(model, "in_channels", 3), model.in_samples)
-    program.add("pack", None, windows)
-    try:
-        outputs = _BUILDERS[name](program, windows, model)
-    except (AssertionError, AttributeError, TypeError) as error:
-        raise UnsupportedNetwork(f"{name} is not built as its class usually is: {error!r}") from error
-    program.add(_activation(model), None, outputs)
-    program.add("unpack", outputs, None)
-    lanes = lanes or library.lane_choices()[-1]
-    return Network(program, lanes, _shape(windows), _shape(outputs), normalisation_of(model))
-
-
-def _shape(view: View) -> tuple[int, int]:
-    return view.n_channels, view.n_samples
-
-
-def _activation(model: Any) -> str:
-    independent = hasattr(model, "decoder_d") or isinstance(getattr(model, "output_activation", None), torch.nn.Sigmoid)
-    return "sigmoid" if independent else "softmax"

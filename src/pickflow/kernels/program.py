@@ -12,6 +12,16 @@ from pickflow.kernels.library import KINDS, OPERATION
 _LINE = 16  # float32 in a cache line
 
 
+class UnsupportedNetwork(ValueError):  # noqa: N818 (callers fall back on it, so it is not called an error)
+    """A model that the kernels cannot express; the message says why."""
+
+
+def require(condition: bool, expected: str) -> None:
+    """Refuse a model that is not as expected."""
+    if not condition:
+        raise UnsupportedNetwork(f"the kernels expect {expected}")
+
+
 @dataclass(eq=False)
 class Buffer:
     """Channels of one length; margins of zeros grow to what its readers need."""
@@ -50,13 +60,19 @@ class Program:
 
     Attributes
     ----------
+    reuse : bool
+        Whether buffers that were released hold something else later.
     multiply_adds : int
         Of all convolutions and recurrences, per window.
+    operations : list of dict
+        Fields of `OPERATION`, with ``views`` for the operands; ``integers`` marks convolutions that bear rounding.
+    buffers : list of Buffer
     """
 
+    reuse: bool = True
     multiply_adds: int = 0
-    _operations: list[dict[str, Any]] = field(default_factory=list)
-    _buffers: list[Buffer] = field(default_factory=list)
+    operations: list[dict[str, Any]] = field(default_factory=list)
+    buffers: list[Buffer] = field(default_factory=list)
     _free: list[Buffer] = field(default_factory=list)
     _numbers: list[np.ndarray] = field(default_factory=list)
     _n_numbers: int = 0
@@ -67,12 +83,13 @@ class Program:
             if free.n_samples == n_samples and free.n_channels == n_channels:
                 self._free.remove(free)
                 return View(free, 0, n_channels)
-        self._buffers.append(Buffer(n_channels, n_samples))
-        return View(self._buffers[-1], 0, n_channels)
+        self.buffers.append(Buffer(n_channels, n_samples))
+        return View(self.buffers[-1], 0, n_channels)
 
     def release(self, *views: View) -> None:
         """Let later operations overwrite buffers; of the same length only, as their margins must stay zero."""
-        self._free += [view.buffer for view in views]
+        if self.reuse:
+            self._free += [view.buffer for view in views]
 
     def add(
         self,
@@ -107,34 +124,34 @@ class Program:
             "n_in": source.n_channels if source else 0,
             "n_out": some.n_channels,
             "n_samples": some.n_samples,
-            "weights": self._keep(weights),
-            "bias": self._keep(bias),
+            "weights": self.keep(weights),
+            "bias": self.keep(bias),
             "epsilon": 0.0,
             **fields,
         }
-        self._operations.append(row)
+        self.operations.append(row)
         if kind in ("conv", "depthwise"):
-            self._grow_margins(row)
+            grow_margins(row)
             n_in = 1 if kind == "depthwise" else row["n_in"]
             self.multiply_adds += n_in * row["n_out"] * row["taps"] * row["n_samples"]
 
-    def _keep(self, numbers: np.ndarray | None) -> int:
-        """Offset of numbers, each array at the start of a cache line."""
+    def successor(self) -> Program:
+        """A program without operations, for the same buffers and numbers."""
+        numbers = list(self._numbers)
+        return Program(False, self.multiply_adds, buffers=self.buffers, _numbers=numbers, _n_numbers=self._n_numbers)
+
+    def keep(self, numbers: np.ndarray | None) -> int:
+        """Offset of numbers, each array at the start of a cache line; integers of 32 bits stay what they are."""
         if numbers is None:
             return -1
         offset = self._n_numbers
-        flat = np.asarray(numbers, dtype=np.float32).ravel()
+        integers = numbers.dtype == np.int32
+        flat = numbers.ravel().view(np.float32) if integers else np.asarray(numbers, dtype=np.float32).ravel()
         padded = np.zeros(-(-flat.size // _LINE) * _LINE, dtype=np.float32)
         padded[: flat.size] = flat
         self._numbers.append(padded)
         self._n_numbers += padded.size
         return offset
-
-    def _grow_margins(self, row: dict[str, Any]) -> None:
-        buffer = row["views"]["input"].buffer
-        last = row["start"] + (row["n_samples"] - 1) * row["stride"] + max(row["taps"] - 1, 0) * row["dilation"]
-        buffer.left = max(buffer.left, -row["start"])
-        buffer.right = max(buffer.right, last + 1 - buffer.n_samples)
 
     def assemble(self, lanes: int) -> tuple[np.ndarray, np.ndarray, int]:
         """
@@ -154,19 +171,27 @@ class Program:
         """
         per_line = max(_LINE // lanes, 1)
         end = 0
-        for buffer in self._buffers:
+        for buffer in self.buffers:
             lines = -(-(buffer.left + buffer.n_samples + buffer.right) // per_line)
             # An odd number of cache lines between channels spreads them over all sets of the cache.
             buffer.pitch = (lines + 1 - lines % 2) * per_line
             buffer.offset = end + buffer.left
             end += buffer.pitch * buffer.n_channels
-        table = np.zeros(len(self._operations), dtype=OPERATION)
-        for entry, operation in zip(table, self._operations, strict=True):
+        table = np.zeros(len(self.operations), dtype=OPERATION)
+        for entry, operation in zip(table, self.operations, strict=True):
             for name, value in operation.items():
-                if name != "views":
+                if name in (OPERATION.names or ()):
                     entry[name] = value
             for name, view in operation["views"].items():
                 entry[name] = view.buffer.offset + view.first * view.buffer.pitch if view else -1
                 if name != "scratch":
                     entry[f"{name}_pitch"] = view.buffer.pitch if view else 0
         return table, np.concatenate(self._numbers), end * lanes
+
+
+def grow_margins(row: dict[str, Any]) -> None:
+    """Give the input of a convolution the margins that it reads."""
+    buffer = row["views"]["input"].buffer
+    last = row["start"] + (row["n_samples"] - 1) * row["stride"] + max(row["taps"] - 1, 0) * row["dilation"]
+    buffer.left = max(buffer.left, -row["start"])
+    buffer.right = max(buffer.right, last + 1 - buffer.n_samples)

@@ -1,0 +1,187 @@
+"""
+The same probabilities and picks as SeisBench? One JSON line for each model, weights and data set.
+
+SeisBench gets the record without its median (in float32 it loses small signals on large offsets, see docs/engine.md), and
+both cut the same windows. Data: a synthetic station for every fault; Ridgecrest 2019, ncedc154 and stead50 where
+PICKFLOW_SHARED has them.
+
+Examples
+--------
+python benchmarks/parity.py
+python benchmarks/parity.py --only PhaseNet/stead PickflowNet/bundled --records 20 --backend onnxruntime
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import sys
+import tempfile
+from dataclasses import asdict, replace
+from datetime import timedelta
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+SHARED = Path(os.environ.get("PICKFLOW_SHARED", ROOT.parent / "shared"))
+BUNDLED = ROOT / "src" / "pickflow" / "models" / "bundled"
+RATE_HZ = 100.0
+LABELLED = ("ncedc154", "stead50")
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", nargs="*", help="MODEL/WEIGHTS; default: the bundled picker and the whole cache")
+    parser.add_argument("--backend", default="auto", help="auto, kernels, onnxruntime, torch")
+    parser.add_argument("--mode", choices=["exact", "fast"], default="exact")
+    parser.add_argument("--records", type=int, default=1000, help="records of each data set at most")
+    parser.add_argument("--minutes", type=int, default=20, help="length of each synthetic record")
+    return parser.parse_args()
+
+
+def synthetic_days(folder: Path, minutes: int):
+    """Streams of stations with one fault each, as the download stage leaves them."""
+    from pickflow.config import build, complete, load_schema
+    from pickflow.download import DownloadParams, asked_stations, download_day, fetch_inventory
+    from pickflow.io.waveforms import read_stream
+    from pickflow.synthesize import SynthesizeParams, write_archive
+    from pickflow.synthesize.params import FAULTS, Fault
+    from pickflow.windows import parse_time
+
+    start = parse_time("2026-01-15T12:00:00Z")
+    end = start + timedelta(minutes=minutes)
+    schema = load_schema(ROOT / "workflow" / "schemas")
+    config = complete({"run": "parity", "starttime": str(start), "endtime": str(end)}, schema)
+    default = build(SynthesizeParams, config["synthesize"])
+    sites = tuple(
+        replace(default.stations[index % len(default.stations)], station=f"S{index:02d}", bands=("HH",))
+        for index in range(len(FAULTS) + 1)
+    )
+    faults = tuple(
+        Fault(fault=fault, station=f"{site.network}.{site.station}", starttime=None, duration_s=None, size=None)
+        for fault, site in zip(FAULTS, sites, strict=False)
+    )
+    seismicity = asdict(replace(default.seismicity, n_events=12, pinned=())) | {"min_spacing_s": 40.0}
+    params = replace(
+        default,
+        starttime=start,
+        endtime=end,
+        stations=sites,
+        faults=faults,
+        seismicity=type(default.seismicity)(**seismicity),
+    )
+    write_archive(params, folder)
+    section = config["download"] | {
+        "path": str(folder / "sds"),
+        "inventory": [str(folder / "stations.xml")],
+        "cache": str(folder / "cache"),
+    }
+    download = build(DownloadParams, section)
+    inventory = fetch_inventory(download, start, end)
+    stations = asked_stations(inventory, download)
+    download_day("2026-01-15", (start, end), stations, inventory, download, folder / "waveforms")
+    return [read_stream(path) for path in sorted((folder / "waveforms").glob("*.mseed"))]
+
+
+def ridgecrest():
+    import obspy
+
+    from pickflow.download.merging import merge_channel
+
+    streams = []
+    for station in sorted((SHARED / "data" / "ridgecrest-2019" / "sds" / "2019").glob("*/*")):
+        channels = [obspy.read(str(path)) for path in sorted(station.glob("*.D/*"))]
+        streams.append(obspy.Stream([piece for channel in channels for piece in merge_channel(channel).pieces]))
+    return streams
+
+
+def labelled(name: str):
+    from pickflow.train.evaluate import record_stream
+    from pickflow.train.reading import read_labelled
+
+    return [record_stream(record) for record in read_labelled(SHARED / "data" / "labelled" / name, name)]
+
+
+def compare(model, streams, options) -> dict:
+    import numpy as np
+
+    from pickflow.annotate import Picker, PickerOptions
+    from pickflow.models.preparation import prepare
+
+    picker = Picker(model, PickerOptions(backend=options.backend, mode=options.mode, grid="record"))
+    totals = {"n_ours": 0, "n_seisbench": 0, "same": 0, "near": 0}
+    difference = 0.0
+    for stream in streams:
+        ready, _, _ = prepare(stream, model.sampling_rate)
+        annotations = model.annotate(ready.copy(), batch_size=16)
+        theirs = {
+            (pick.phase, round(pick.peak_time.ns * RATE_HZ / 1e9))
+            for pick in model.classify(ready, batch_size=16).picks
+            if pick.phase in ("P", "S")
+        }
+        found, _, _ = picker.pick(stream)
+        ours = {(pick.phase, round(pick.time_ns * RATE_HZ / 1e9)) for pick in found}
+        near = {(phase, sample + shift) for phase, sample in theirs for shift in (-1, 0, 1)}
+        totals["n_ours"] += len(ours)
+        totals["n_seisbench"] += len(theirs)
+        totals["same"] += len(ours & theirs)
+        totals["near"] += len(ours & near)
+        for trace in picker.annotate(stream):
+            for other in annotations.select(channel=trace.stats.channel):
+                lag = (other.stats.starttime - trace.stats.starttime) * RATE_HZ
+                if abs(lag) < 1:
+                    n_samples = min(len(trace), len(other))
+                    step = np.abs(trace.data[:n_samples] - other.data[:n_samples])
+                    difference = max(difference, float(np.nanmax(step)))
+    larger = max(totals["n_ours"], totals["n_seisbench"], 1)
+    return {
+        "backend": picker.backend,
+        "n_records": len(streams),
+        "n_picks": totals["n_ours"],
+        "n_picks_seisbench": totals["n_seisbench"],
+        "picks_equal": totals["same"] / larger,
+        "picks_within_one_sample": totals["near"] / larger,
+        "max_abs_diff": difference,
+    }
+
+
+def weights_of(cache: Path) -> list[str]:
+    names = {"phasenet": "PhaseNet", "eqtransformer": "EQTransformer", "phasenetlight": "PhaseNetLight"}
+    found = sorted((cache / "models" / "v3").glob("*/*.json.*"))
+    return ["PickflowNet/bundled"] + [f"{names[path.parent.name]}/{path.name.split('.')[0]}" for path in found]
+
+
+def main() -> int:
+    options = arguments()
+    with tempfile.TemporaryDirectory() as scratch:
+        cache = Path(scratch) / "cache"
+        if (SHARED / "seisbench_cache").is_dir():
+            shutil.copytree(SHARED / "seisbench_cache", cache, copy_function=shutil.copyfile)
+            for path in [cache, *cache.rglob("*")]:
+                path.chmod(0o755)
+        os.environ["SEISBENCH_CACHE_ROOT"] = str(cache)
+        import seisbench.models
+        import torch
+
+        from pickflow.models.loading import load_model
+
+        torch.set_num_threads(1)
+        data = {"synthetic_faults": synthetic_days(Path(scratch) / "synthetic", options.minutes)}
+        if (SHARED / "data").is_dir():
+            data["ridgecrest"] = ridgecrest()
+            data |= {name: labelled(name) for name in LABELLED}
+        else:
+            print(f"no real data in {SHARED}; set PICKFLOW_SHARED", file=sys.stderr)
+        for pair in options.only or weights_of(cache):
+            name, weights = pair.split("/")
+            kind = getattr(seisbench.models, name, None)
+            model = load_model(BUNDLED) if kind is None else kind.from_pretrained(weights).eval()
+            for set_name, streams in data.items():
+                result = compare(model, streams[: options.records], options)
+                print(json.dumps({"model": name, "weights": weights, "data": set_name, **result}), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,121 @@
+"""The filter that some weights ask for, over long records without long temporary arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import obspy
+import scipy.signal
+
+# Samples without a gap, and their rate in Hz, to as many filtered samples.
+Filter = Callable[[np.ndarray, float], "np.ndarray | FilteredSamples"]
+BLOCK_SAMPLES = 2**17
+# The backward pass of a block begins where what it does not know has decayed to this.
+DECAY = 1e-14
+# A level needs no more than every 97th sample; a prime, so that no periodic signal is in step with it.
+LEVEL_STRIDE = 97
+
+
+def make_filter(arguments: Sequence[Any] | None, keywords: Mapping[str, Any] | None) -> Filter | None:
+    """
+    Filter from the arguments of `obspy.Trace.filter`, which is what weights are published with.
+
+    Butterworth band-, high- and low-passes run block by block and give what ObsPy gives, within 1e-12 of the largest
+    sample; any other filter is ObsPy's own.
+
+    Parameters
+    ----------
+    arguments, keywords : sequence and mapping, or None
+        None and None: no filter.
+
+    Returns
+    -------
+    callable or None
+        The record's median is taken off first: a filter that starts on an offset rings. Gives float32.
+    """
+    if arguments is None and keywords is None:
+        return None
+    given, named = tuple(arguments or ()), dict(keywords or {})
+
+    def filtered(samples: np.ndarray, rate_hz: float) -> np.ndarray | FilteredSamples:
+        level = float(np.median(samples[::LEVEL_STRIDE]))
+        sections = _butterworth(given, named, rate_hz)
+        if sections is None:
+            trace = obspy.Trace(samples - level, {"sampling_rate": rate_hz})
+            return trace.filter(*given, **named).data.astype(np.float32)
+        return FilteredSamples(sections, samples, level, bool(named.get("zerophase")))
+
+    return filtered
+
+
+def _butterworth(given: tuple[Any, ...], named: Mapping[str, Any], rate_hz: float) -> np.ndarray | None:
+    """Second-order sections; None for what ObsPy treats in a way of its own."""
+    kinds = {"bandpass": ("freqmin", "freqmax"), "highpass": ("freq",), "lowpass": ("freq",)}
+    if len(given) != 1 or given[0] not in kinds or not set(named) <= {*kinds[given[0]], "corners", "zerophase"}:
+        return None
+    corners_hz = [float(named[name]) for name in kinds[given[0]] if name in named]
+    if len(corners_hz) < len(kinds[given[0]]) or max(corners_hz) >= 0.999 * rate_hz / 2:
+        return None
+    return scipy.signal.butter(named.get("corners", 4), np.squeeze(corners_hz), given[0], output="sos", fs=rate_hz)
+
+
+class FilteredSamples:
+    """
+    Samples behind second-order sections from rest, computed when they are asked for, and forgotten behind the reader.
+
+    Slices that move forward, as windows do, cost one pass over the record and two blocks of memory.
+
+    Parameters
+    ----------
+    sections : ndarray, shape (n_sections, 6)
+        As `scipy.signal.sosfilt` takes them.
+    samples : ndarray, shape (n_samples,)
+        Any type.
+    level : float
+        Taken off the samples.
+    zero_phase : bool
+        Filter backward, too.
+    """
+
+    dtype = np.dtype(np.float32)
+
+    def __init__(self, sections: np.ndarray, samples: np.ndarray, level: float, zero_phase: bool):
+        self.size = samples.size
+        self._sections, self._samples, self._level, self._zero_phase = sections, samples, level, zero_phase
+        _, poles, _ = scipy.signal.sos2zpk(sections)
+        radius = float(np.abs(poles).max())
+        self._margin = int(np.ceil(np.log(DECAY) / np.log(radius))) if 0 < radius < 1 else samples.size
+        self._restart()
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __getitem__(self, key: slice) -> np.ndarray:
+        begin, end, step = key.indices(self.size)
+        if begin < self._first:
+            self._restart()
+        while self._first + self._kept.size < end:
+            known = max(begin - self._first, 0) if step == 1 else 0
+            self._first += min(known, self._kept.size)
+            self._kept = np.concatenate([self._kept[known:], self._next_block()])
+        return self._kept[begin - self._first : end - self._first : step]
+
+    def _restart(self) -> None:
+        self._first = self._next = 0
+        self._kept = np.empty(0, dtype=np.float32)
+        self._state = np.zeros((len(self._sections), 2))
+
+    def _next_block(self) -> np.ndarray:
+        first, last = self._next, min(self._next + BLOCK_SAMPLES, self.size)
+        block, self._state = scipy.signal.sosfilt(
+            self._sections, self._samples[first:last] - self._level, zi=self._state
+        )
+        if self._zero_phase:
+            beyond = self._samples[last : last + self._margin] - self._level
+            if beyond.size:
+                block = np.concatenate([block, scipy.signal.sosfilt(self._sections, beyond, zi=self._state)[0]])
+            block = scipy.signal.sosfilt(self._sections, block[::-1])[::-1]
+        self._next = last
+        return block[: last - first].astype(np.float32)
