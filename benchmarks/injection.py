@@ -314,8 +314,8 @@ def run(noise: list[np.ndarray], picker: Any, n_records: int, seed: int) -> dict
         moved = round(ANCHOR_S * RATE_HZ + rng.uniform(-3, 3) * RATE_HZ)
         midnight_ns = round(MIDNIGHT.timestamp()) * 10**9
         late = replace(record, starttime_ns=midnight_ns - round(moved * 1e9 / RATE_HZ), edges=(moved,))
-        there = [(name, ns - record.starttime_ns + late.starttime_ns, probability) for name, ns, probability in known]
-        totals.setdefault("midnight", Counter()).update(score(late, picks_across_midnight(late, picker), there, phase))
+        apart, known = picks_across_midnight(late, picker), picks_of(late, picker)
+        totals.setdefault("midnight", Counter()).update(score(late, apart, known, phase))
         quiet = without_wavelet(window)
         known = picks_of(quiet, picker)
         for name, spoil in artefacts(rng, turn).items():

@@ -200,7 +200,8 @@ def _onnxruntime(model: seisbench.models.WaveformModel, cache: Path | None) -> B
             _onnx(model, cache), options, providers=["CPUExecutionProvider"]
         )
     except Exception as error:  # exporters and runtimes raise bare exceptions of many kinds
-        raise BackendRefused(f"it cannot be exported to ONNX ({type(error).__name__}: {error})") from error
+        first_line = str(error).strip().partition("\n")[0]
+        raise BackendRefused(f"it cannot be exported to ONNX ({type(error).__name__}: {first_line})") from error
     entry = session.get_inputs()[0].name
     return NetworkBackend(model, "onnxruntime", lambda windows: session.run(None, {entry: windows})[0])
 

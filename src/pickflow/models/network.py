@@ -107,7 +107,7 @@ class PickflowNet(WaveformModel):
         filtered = frames.transpose(1, 2).reshape(windows.shape)
         # The squared mean of roots stays close to the level of the noise even when an event fills half of the window.
         scale = filtered.abs().sqrt().mean(dim=-1, keepdim=True) ** 2
-        return torch.copysign(torch.log1p(filtered.abs() / _or_one(scale)), filtered)
+        return torch.sign(filtered) * torch.log1p(filtered.abs() / _or_one(scale))
 
     def forward(self, windows: Tensor, logits: bool = False) -> Tensor:
         """
