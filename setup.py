@@ -38,7 +38,7 @@ setup(
         Extension(
             "pickflow.kernels._network",
             sources=[str(KERNELS / name) for name in ("network.c", "dispatch.c")],
-            depends=[str(KERNELS / name) for name in ("network.h", "vector.h")],
+            depends=[str(KERNELS / name) for name in ("network.h", "vector.h", "windows.h", "integers.h")],
             optional=True,
         )
     ],

@@ -1,8 +1,8 @@
 """
 The same probabilities and picks as SeisBench? One JSON line for each model, weights and data set.
 
-SeisBench gets the record without its median (in float32 it loses small signals on large offsets, see docs/engine.md), and
-both cut the same windows. Data: a synthetic station for every fault; Ridgecrest 2019, ncedc154 and stead50 where
+SeisBench gets the record without its median (in float32 it loses small signals on large offsets, see docs/engine.md),
+and both cut the same windows. Data: a synthetic station for every fault; Ridgecrest 2019, ncedc154 and stead50 where
 PICKFLOW_SHARED has them.
 
 Examples

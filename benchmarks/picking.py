@@ -1,8 +1,8 @@
 """
 Picking a station-day: this engine against SeisBench's `classify`; prints one JSON line.
 
-Both run in processes of their own, one thread each, in turns; times are medians of CPU seconds of picking, from traces in
-memory to picks, without imports and without the loading of the model. Memory is the peak of the whole process.
+Both run in processes of their own, one thread each, in turns; times are medians of CPU seconds of picking, from traces
+in memory to picks, without imports and without the loading of the model. Memory is the peak of the whole process.
 
 Examples
 --------
@@ -27,6 +27,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from itertools import pairwise
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -53,7 +54,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--backend", default="auto", help="auto, kernels, onnxruntime, torch")
     parser.add_argument("--hours", type=float, default=24.0, help="length of the record of each station")
     parser.add_argument("--stations", type=int, default=1, help="records picked one after the other by each process")
-    parser.add_argument("--pieces", type=int, default=1, help="pieces of random length, with a gap of one sample between")
+    parser.add_argument(
+        "--pieces", type=int, default=1, help="pieces of random length, with a gap of one sample between"
+    )
     parser.add_argument("--bridge", type=float, default=0.0, help="bridge gaps up to so many seconds (ours only)")
     parser.add_argument("--processes", type=int, default=1, help="processes side by side; then station-days per hour")
     parser.add_argument("--repeat", type=int, default=3, help="runs of each, in turns")
@@ -104,7 +107,7 @@ def make_record(hours: float, seed: int, pieces: int):
         whole = obspy.Trace(samples.astype(np.int32), header | {"starttime": obspy.UTCDateTime(START)})
         cuts = np.random.default_rng(seed).choice(n_samples - 1, pieces - 1, replace=False) + 1
         edges = np.r_[0, np.sort(cuts), n_samples]
-        for begin, end in zip(edges[:-1], edges[1:], strict=True):
+        for begin, end in pairwise(edges):
             part = header | {"starttime": whole.stats.starttime + int(begin) / RATE_HZ}
             if end - begin > 1:
                 stream.append(obspy.Trace(whole.data[begin : end - (pieces > 1)], part))

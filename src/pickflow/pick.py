@@ -18,7 +18,7 @@ import obspy
 import pandas as pd
 
 from pickflow.annotate import Picker, PickerOptions, TimedPick
-from pickflow.annotate.segments import NS_PER_S, Segment
+from pickflow.annotate.segments import NS_PER_S, Samples, Segment
 from pickflow.artefacts import artefact_reasons
 from pickflow.codes import band_instrument, is_acceleration
 from pickflow.io.tables import conform, records
@@ -191,7 +191,7 @@ def measure(
     return best
 
 
-def _between(samples: np.ndarray, index: int, span_s: tuple[float, float], rate_hz: float) -> np.ndarray:
+def _between(samples: Samples, index: int, span_s: tuple[float, float], rate_hz: float) -> np.ndarray:
     first, last = (max(index + round(second * rate_hz), 0) for second in span_s)
     return np.asarray(samples[first:last], dtype=np.float64)
 
@@ -308,9 +308,7 @@ def _pick_or_explain(
         return nothing, {**code, "reason": "pick_failed", "detail": detail, **empty}
     counts = {f"n_{phase.lower()}": int((result.picks["phase"] == phase).sum()) for phase in PHASES}
     reason, detail = _reason(result, picker, card)
-    return result.picks, {
-        **code, "reason": reason, "detail": detail, **counts, "n_artefacts": result.artefacts.total()
-    }
+    return result.picks, {**code, "reason": reason, "detail": detail, **counts, "n_artefacts": result.artefacts.total()}
 
 
 def _reason(result: StationPicks, picker: Picker, card: Mapping[str, Any]) -> tuple[str, str]:

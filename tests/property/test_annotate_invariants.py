@@ -2,6 +2,7 @@
 
 from functools import lru_cache
 from importlib import resources
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -104,7 +105,7 @@ def test_one_file_or_many_in_any_order(cuts, seed):
     pieces = obspy.Stream()
     for trace in stream():
         edges = [0, *sorted(cuts), N_SAMPLES]
-        for first, last in zip(edges[:-1], edges[1:], strict=True):
+        for first, last in pairwise(edges):
             header = {**trace.stats, "starttime": trace.stats.starttime + first / 100}
             pieces.append(obspy.Trace(trace.data[first:last], {k: header[k] for k in KEPT}))
     np.random.default_rng(seed).shuffle(pieces.traces)

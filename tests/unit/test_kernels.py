@@ -1,5 +1,6 @@
 """The compiled kernels give the values of the models they were made from."""
 
+import json
 import os
 import warnings
 from pathlib import Path
@@ -10,7 +11,8 @@ import seisbench.models as sbm
 import torch
 
 from pickflow.kernels import Normalisation, UnsupportedNetwork, compile_network, is_available
-from pickflow.kernels.library import lane_choices
+from pickflow.kernels.fast import quantised
+from pickflow.kernels.library import QUANTUM_LIMIT, lane_choices
 from pickflow.models.network import PickflowNet
 
 SHARED = Path(os.environ.get("PICKFLOW_SHARED", Path(__file__).parents[3] / "shared"))
@@ -94,18 +96,42 @@ def test_pretrained_weights_give_the_models_values(model_name, weights):
         pytest.skip(f"no pretrained weights in {folder}; set PICKFLOW_SHARED")
     model = read_pretrained(getattr(sbm, model_name), folder, weights)
     windows = random_windows(model, 10)
-    found = compile_network(model).predict(windows)
-    assert np.abs(found - outputs_of(model, windows)).max() < TOLERANCE.get(model_name, 1e-5)
+    expected = outputs_of(model, windows)
+    assert np.abs(compile_network(model).predict(windows) - expected).max() < TOLERANCE.get(model_name, 1e-5)
+    assert np.abs(compile_network(model, "fast").predict(windows) - expected).max() < 0.05
 
 
 def read_pretrained(model_class, folder, weights):
     """As `from_pretrained`, which writes into the cache that it reads."""
-    import json
-
     metadata = json.loads(next(folder.glob(f"{weights}.json.*")).read_text())
     model = model_class(**metadata.get("model_args", {}))
     model.load_state_dict(torch.load(next(folder.glob(f"{weights}.pt.*")), weights_only=True))
     return model.eval()
+
+
+@pytest.mark.parametrize("lanes", lane_choices())
+@pytest.mark.parametrize("name", MODELS)
+def test_the_fast_mode_stays_close(name, lanes):
+    model = random_model(name)
+    windows = random_windows(model, lanes + 3)
+    found = compile_network(model, "fast", lanes=lanes).predict(windows)
+    difference = np.abs(found - outputs_of(model, windows))
+    assert 0 < difference.max() < 0.02
+    assert difference.mean() < 1e-3
+
+
+@pytest.mark.parametrize("positive", [False, True])
+def test_no_sum_of_integers_can_overflow(positive):
+    weights = np.random.default_rng(0).standard_normal((6, 128, 7)) * np.logspace(-6, 6, 6)[:, None, None]
+    weights[3] = np.abs(weights[3])
+    weights[4] = 0.0
+    integers, scales = quantised(weights, positive)
+    assert np.abs(integers).max() < 2**15
+    one_sign = np.maximum(np.maximum(integers, 0).sum(axis=(1, 2)), np.maximum(-integers, 0).sum(axis=(1, 2)))
+    worst = one_sign if positive else np.abs(integers).sum(axis=(1, 2))
+    assert worst.max() * QUANTUM_LIMIT < 2**31
+    rounding = np.abs(integers * scales[:, None, None] - weights).max(axis=(1, 2))
+    assert (rounding <= scales / 2 * (1 + 1e-9)).all()
 
 
 @pytest.mark.parametrize("name", ["PhaseNet", "EQTransformer"])
@@ -116,9 +142,10 @@ def test_a_window_does_not_depend_on_its_neighbours(name):
     assert np.array_equal(network.predict(windows), alone)
 
 
+@pytest.mark.parametrize("mode", ["exact", "fast"])
 @pytest.mark.parametrize("name", ["PhaseNet", "EQTransformer", "PickflowNet"])
-def test_nan_stays_in_its_window_and_leaves_nothing_behind(name):
-    network = compile_network(random_model(name))
+def test_nan_stays_in_its_window_and_leaves_nothing_behind(name, mode):
+    network = compile_network(random_model(name), mode)
     windows = random_windows(random_model(name), network.lanes)
     clean = network.predict(windows)
     poisoned = windows.copy()
@@ -147,6 +174,8 @@ def test_large_arguments_of_the_attention_take_the_slow_path():
 def test_unsupported_models_say_why():
     with pytest.raises(UnsupportedNetwork, match="class GPD"):
         compile_network(sbm.GPD().eval())
+    with pytest.raises(UnsupportedNetwork, match="mode sloppy"):
+        compile_network(sbm.PhaseNet().eval(), "sloppy")
     with pytest.raises(UnsupportedNetwork, match="training mode"):
         compile_network(sbm.PhaseNet().train())
     changed = sbm.PhaseNet().eval()

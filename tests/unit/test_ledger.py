@@ -24,7 +24,9 @@ def manifest(*rows, date=DAY):
 
 def pick_ledger(*rows, date=DAY):
     """Rows of (station, reason, number of P)."""
-    frame = pd.DataFrame(rows, columns=["station", "reason", "n_p"]).assign(network="SY", date=date, n_s=0, n_artefacts=0)
+    frame = pd.DataFrame(rows, columns=["station", "reason", "n_p"]).assign(
+        network="SY", date=date, n_s=0, n_artefacts=0
+    )
     return conform(frame.assign(detail=[f"why {reason}" for reason in frame.reason]), PICK_LEDGER)
 
 

@@ -9,7 +9,14 @@ import pytest
 
 SOURCE = Path(__file__).parents[2] / "src" / "pickflow"
 LIGHT = {"windows", "codes", "schemas", "versions", "config", "grid", "plan"}
-TIERS = [LIGHT, {"provenance", "travel_times"}, {"io"}, {"models", "uncertainty", "artefacts"}, {"kernels"}, {"annotate"}]
+TIERS = [
+    LIGHT,
+    {"provenance", "travel_times"},
+    {"io"},
+    {"models", "uncertainty", "artefacts"},
+    {"kernels"},
+    {"annotate"},
+]
 STAGES = {"synthesize", "train", "weights", "download", "denoise", "pick", "associate", "analyze"}
 
 

@@ -12,13 +12,13 @@ from typing import Any
 import obspy
 import pandas as pd
 
-from pickflow.annotate import Picker, PickerOptions
 from pickflow.analyze.gather import Annotate, Gather, GatherParams, choose_events, gather_for_event
 from pickflow.analyze.ledger import build_ledger
 from pickflow.analyze.reference import AnalyzeParams, load_reference
 from pickflow.analyze.report import CatalogContent, ReportContent
 from pickflow.analyze.summary import catalog_numbers, compare, summarize, unjudged_events
 from pickflow.analyze.tables import Findings, RunTables
+from pickflow.annotate import Picker, PickerOptions
 from pickflow.io.tables import conform
 from pickflow.io.waveforms import read_stream
 from pickflow.models.loading import load_model

@@ -50,7 +50,7 @@ class Backend(Protocol):
         """
 
 
-class BackendRefused(ValueError):
+class BackendRefusedError(ValueError):
     """A backend cannot compute a model; the message says why."""
 
 
@@ -99,9 +99,7 @@ class NetworkBackend:
         ``run(windows)``: normalised windows to probabilities, shapes as in `Backend`.
     """
 
-    def __init__(
-        self, model: seisbench.models.WaveformModel, name: str, run: Callable[[np.ndarray], np.ndarray]
-    ):
+    def __init__(self, model: seisbench.models.WaveformModel, name: str, run: Callable[[np.ndarray], np.ndarray]):
         self.name, self.batch_size = name, CPU_BATCH[name]
         self._model, self._run = model, run
 
@@ -110,7 +108,7 @@ class NetworkBackend:
         """See `Backend`."""
         ready = self._model.annotate_batch_pre(torch.from_numpy(windows), argdict=self._model.default_args)
         if isinstance(ready, tuple):
-            raise BackendRefused("the model hands data past its network")
+            raise BackendRefusedError("the model hands data past its network")
         return self._run(np.ascontiguousarray(ready.numpy()))
 
 
@@ -137,7 +135,7 @@ def choose_backend(
     ------
     ValueError
         If the name is unknown.
-    BackendRefused
+    BackendRefusedError
         If the backend that was named cannot compute the model.
     """
     if name not in BACKENDS or mode not in MODES:
@@ -147,7 +145,7 @@ def choose_backend(
     if name == "torch" or (name == "auto" and not on_cpu):
         return reference
     if not on_cpu:
-        raise BackendRefused(f"backend {name} computes on the CPU, the model is on a GPU; take torch or auto")
+        raise BackendRefusedError(f"backend {name} computes on the CPU, the model is on a GPU; take torch or auto")
     makers: dict[str, Callable[[], Backend]] = {
         "kernels": lambda: _kernels(model, mode),
         "onnxruntime": lambda: _onnxruntime(model, cache),
@@ -155,64 +153,72 @@ def choose_backend(
     for candidate in makers if name == "auto" else [name]:
         try:
             return _checked(makers[candidate](), reference, model, mode)
-        except BackendRefused as refused:
+        except BackendRefusedError as refused:
             if name != "auto":
                 raise
             logger.info("%s: not with %s: %s", model.name, candidate, refused)
     return reference
 
 
-def _checked(
-    backend: Backend, reference: Backend, model: seisbench.models.WaveformModel, mode: str
-) -> Backend:
+def _checked(backend: Backend, reference: Backend, model: seisbench.models.WaveformModel, mode: str) -> Backend:
     rng = np.random.default_rng(0)
     shape = (N_SELF_CHECK_WINDOWS, len(model.component_order), model.in_samples)
     windows = rng.normal(size=shape).astype(np.float32)
     windows[:, :, model.in_samples // 2 :] *= 10.0
     expected, found = reference.predict(windows), backend.predict(windows)
     if expected.shape != found.shape:
-        raise BackendRefused(f"it gives the shape {found.shape}, torch {expected.shape}")
+        raise BackendRefusedError(f"it gives the shape {found.shape}, torch {expected.shape}")
     difference = float(np.abs(expected - found).max())
     if not difference <= SELF_CHECK_TOLERANCE[mode if backend.name == "kernels" else "exact"]:
-        raise BackendRefused(f"its probabilities differ from torch's by {difference:.2g}")
+        raise BackendRefusedError(f"its probabilities differ from torch's by {difference:.2g}")
     return backend
 
 
 def _kernels(model: seisbench.models.WaveformModel, mode: str) -> Backend:
     if not is_available():
-        raise BackendRefused("the kernels were not built; install pickflow where there is a C compiler")
+        raise BackendRefusedError("the kernels were not built; install pickflow where there is a C compiler")
     try:
         network = compile_network(model, mode=mode)
     except UnsupportedNetwork as error:
-        raise BackendRefused(str(error)) from error
+        raise BackendRefusedError(str(error)) from error
     return NetworkBackend(model, "kernels", network.predict)
 
 
 def _onnxruntime(model: seisbench.models.WaveformModel, cache: Path | None) -> Backend:
+    path = cache / f"model.{network_digest(model)[:16]}.onnx" if cache else None
+    try:
+        session = _cached_session(path) or _session(_export_to(path, model))
+    except Exception as error:  # exporters and runtimes raise bare exceptions of many kinds
+        first_line = str(error).strip().partition("\n")[0]
+        raise BackendRefusedError(f"it cannot be exported to ONNX ({type(error).__name__}: {first_line})") from error
+    entry = session.get_inputs()[0].name
+    return NetworkBackend(model, "onnxruntime", lambda windows: session.run(None, {entry: windows})[0])
+
+
+def _session(content: bytes) -> Any:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     # One thread a process: stations run side by side.
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
+    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+
+
+def _cached_session(path: Path | None) -> Any:
+    """Session of an earlier export; None if there is none or it is damaged."""
+    if path is None or not path.exists():
+        return None
     try:
-        session = onnxruntime.InferenceSession(
-            _onnx(model, cache), options, providers=["CPUExecutionProvider"]
-        )
-    except Exception as error:  # exporters and runtimes raise bare exceptions of many kinds
-        first_line = str(error).strip().partition("\n")[0]
-        raise BackendRefused(f"it cannot be exported to ONNX ({type(error).__name__}: {first_line})") from error
-    entry = session.get_inputs()[0].name
-    return NetworkBackend(model, "onnxruntime", lambda windows: session.run(None, {entry: windows})[0])
+        return _session(path.read_bytes())
+    except Exception as error:  # made anew, and said
+        logger.warning("%s is damaged and is made anew (%s)", path, type(error).__name__)
+        return None
 
 
-def _onnx(model: seisbench.models.WaveformModel, cache: Path | None) -> bytes:
-    """The network as ONNX, from the cache if its tensors and code are the same."""
-    path = cache / f"model.{network_digest(model)[:16]}.onnx" if cache else None
-    if path and path.exists():
-        return path.read_bytes()
+def _export_to(path: Path | None, model: seisbench.models.WaveformModel) -> bytes:
     content = export_onnx(model)
-    if path:
+    if path is not None:
         write_bytes(path, content)
     return content
 
@@ -251,7 +257,7 @@ def export_onnx(model: seisbench.models.WaveformModel) -> bytes:
         torch.onnx.export(
             Labelled().eval(),
             (example,),
-            target,
+            target,  # type: ignore[arg-type]
             input_names=["windows"],
             output_names=["probabilities"],
             dynamic_axes={"windows": {0: "n"}, "probabilities": {0: "n"}},

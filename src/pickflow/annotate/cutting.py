@@ -24,8 +24,8 @@ def window_starts(segment: Segment, in_samples: int, step: int, grid: str) -> np
     step : int
         Distance of neighbouring windows.
     grid : {"absolute", "record"}
-        ``absolute``: windows begin at multiples of the step since 1970, and one more at each end of the segment, so that
-        the picks inside do not depend on where a record was cut (two files that overlap at midnight have the same
+        ``absolute``: windows begin at multiples of the step since 1970, and one more at each end of the segment, so
+        that the picks inside do not depend on where a record was cut (two files that overlap at midnight have the same
         windows there). ``record``: they are counted from the first sample of the segment, as SeisBench does.
 
     Returns

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -198,7 +198,8 @@ class Annotator:
 
     def _stack(
         self, batch: list[tuple[Segment, int, int]], stack: Stack | None
-    ) -> Iterator[tuple[Segment, int, np.ndarray, bool]]:
+    ) -> Generator[tuple[Segment, int, np.ndarray, bool], None, Stack | None]:
+        """Predict a batch and hand out what is finished; returns the stack of the segment that goes on."""
         found = self.backend.predict(cut_windows([(segment, start) for segment, start, _ in batch], self.in_samples))
         for (segment, start, following), window in zip(batch, found, strict=True):
             if stack is None:

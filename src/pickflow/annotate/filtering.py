@@ -87,25 +87,23 @@ class FilteredSamples:
         _, poles, _ = scipy.signal.sos2zpk(sections)
         radius = float(np.abs(poles).max())
         self._margin = int(np.ceil(np.log(DECAY) / np.log(radius))) if 0 < radius < 1 else samples.size
-        self._restart()
+        self._first = self._next = 0
+        self._kept = np.empty(0, dtype=np.float32)
+        self._state = np.zeros((len(sections), 2))
 
     def __len__(self) -> int:
         return self.size
 
     def __getitem__(self, key: slice) -> np.ndarray:
         begin, end, step = key.indices(self.size)
-        if begin < self._first:
-            self._restart()
+        if begin < self._first:  # read again from the beginning
+            self._first = self._next = 0
+            self._kept, self._state = self._kept[:0], np.zeros_like(self._state)
         while self._first + self._kept.size < end:
             known = max(begin - self._first, 0) if step == 1 else 0
             self._first += min(known, self._kept.size)
             self._kept = np.concatenate([self._kept[known:], self._next_block()])
         return self._kept[begin - self._first : end - self._first : step]
-
-    def _restart(self) -> None:
-        self._first = self._next = 0
-        self._kept = np.empty(0, dtype=np.float32)
-        self._state = np.zeros((len(self._sections), 2))
 
     def _next_block(self) -> np.ndarray:
         first, last = self._next, min(self._next + BLOCK_SAMPLES, self.size)

@@ -180,11 +180,9 @@ class Picker:
 
 
 def _timed(found: Pick) -> TimedPick:
-    segment = found.segment
-    times = (segment.time_ns(index) for index in (found.peak, found.on, found.off))
-    return TimedPick(found.phase, *times, found.probability)
+    peak_ns, on_ns, off_ns = (found.segment.time_ns(index) for index in (found.peak, found.on, found.off))
+    return TimedPick(found.phase, peak_ns, on_ns, off_ns, found.probability)
 
 
 def _order(pick: TimedPick) -> tuple[int, str, float]:
     return pick.time_ns, pick.phase, -pick.probability
-

@@ -172,9 +172,7 @@ def _union(spans: Sequence[tuple[int, int]], n_bridge: int) -> list[tuple[int, i
     return joined
 
 
-def _assemble(
-    channels: list[_Channel], ends: list[tuple[int, int]], rate_hz: float, n_bridge: int
-) -> list[Segment]:
+def _assemble(channels: list[_Channel], ends: list[tuple[int, int]], rate_hz: float, n_bridge: int) -> list[Segment]:
     cursors = [0] * len(channels)
     segments = []
     for first, end in _union(ends, n_bridge):

@@ -56,27 +56,26 @@ def compile_network(model: Any, mode: str = "exact", lanes: int | None = None) -
         raise UnsupportedNetwork(f"no kernels for a model of class {name}; there are for {', '.join(_BUILDERS)}")
     if model.training:
         raise UnsupportedNetwork(f"{name} is in training mode; call eval() on it first")
-    program = Program(reuse=mode == "exact")
+    program = Program()
     try:
-        windows, outputs = _build(program, model)
+        windows, outputs = _build(program, model, mode)
     except (AttributeError, TypeError) as error:
         raise UnsupportedNetwork(f"{name} is not built as its class usually is: {error!r}") from error
     lanes = lanes or library.lane_choices()[-1]
-    shapes = ((windows.n_channels, windows.n_samples), (outputs.n_channels, outputs.n_samples))
-    network = Network(program, lanes, *shapes, normalisation_of(model))
-    if mode == "exact":
-        return network
-    fast = with_integers(program, activation_ranges(network, program))
-    return Network(fast, lanes, *shapes, network.normalisation)
+    facts = (lanes, windows.buffer.shape, outputs.buffer.shape, normalisation_of(model))
+    if mode == "fast":
+        program = with_integers(program, activation_ranges(Network(program, *facts), program))
+    program.share_buffers()
+    return Network(program, *facts)
 
 
-def _build(program: Program, model: Any) -> tuple[View, View]:
+def _build(program: Program, model: Any, mode: str) -> tuple[View, View]:
     windows = program.buffer(getattr(model, "in_channels", 3), model.in_samples)
     program.add("pack", None, windows)
     outputs = _BUILDERS[type(model).__name__](program, windows, model)
     independent = hasattr(model, "decoder_d") or isinstance(getattr(model, "output_activation", None), torch.nn.Sigmoid)
     program.add("sigmoid" if independent else "softmax", None, outputs)
-    if not program.reuse:
+    if mode == "fast":
         # Integers know no NaN: windows that hold one get it back here.
         program.add("spread_nan", windows, outputs)
     program.add("unpack", outputs, None)

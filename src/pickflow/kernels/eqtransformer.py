@@ -40,7 +40,6 @@ def _pooled(program: Program, source: View, pool: Any, padding: int) -> View:
     require(plain, "pooling of neighbours without padding")
     target = program.buffer(source.n_channels, (source.n_samples + padding) // size)
     program.add("pool", source, target, stride=size, n_in=source.n_samples)
-    program.release(source)
     return target
 
 
@@ -51,14 +50,12 @@ def _residual_block(program: Program, x: View, block: Any) -> View:
     program.add("affine", x, normed, None, scale, shift, flag=1)
     hidden = conv_layer(program, normed, block.conv1, block.norm2, padding=padding)
     y = conv_layer(program, hidden, block.conv2, padding=padding, rectify=False, residual=x)
-    program.release(normed, hidden)
     return y
 
 
 def _recurrent_block(program: Program, x: View, block: Any) -> View:
     states = _recurrence(program, x, block.lstm)
     y = conv_layer(program, states, block.conv, block.norm, rectify=False)
-    program.release(states)
     return y
 
 
@@ -92,7 +89,6 @@ def _recurrence(program: Program, x: View, lstm: Any) -> View:
         target = states.channels(n_hidden * index, n_hidden)
         program.add("lstm", source, target, None, blocks, flag=_BACKWARD * index + _HARD * hard)
         program.multiply_adds += 4 * n_hidden**2 * x.n_samples
-    program.release(gates)
     return states
 
 
@@ -110,7 +106,6 @@ def _attention(program: Program, x: View, layer: Any) -> View:
     width = layer.attention_width or 0
     numbers = np.concatenate([out, [out.sum() + base, base]])
     program.add("attention", x, y, projected, numbers, taps=n_units, flag=width, epsilon=layer.eps, scratch=scratch)
-    program.release(projected, scratch)
     return y
 
 
@@ -123,7 +118,6 @@ def _transformer(program: Program, x: View, transformer: Any) -> View:
     fed = program.buffer(x.n_channels, x.n_samples)
     convolve(program, hidden, fed, array(second.weight)[:, :, None], array(second.bias), start=0)
     z = _normalised(program, y, fed, transformer.norm2)
-    program.release(attended, y, hidden, fed)
     return z
 
 
@@ -141,9 +135,6 @@ def _decode(program: Program, x: View, decoder: Any, last: Any, target: View) ->
             crop, lost = 0, int(level in decoder.crops)
         y = program.buffer(layer.out_channels, 2 * x.n_samples - lost)
         upsampled_layer(program, x, layer, y, crop=crop)
-        if level:
-            program.release(x)
         x = y
     weights, bias = folded(last)
     convolve(program, x, target, weights, bias, start=-last.padding[0], integers=True)
-    program.release(x)

@@ -27,7 +27,7 @@ def with_integers(program: Program, ranges: Ranges) -> Program:
     Parameters
     ----------
     program : Program
-        Without reuse of buffers.
+        Before its buffers are shared.
     ranges : dict
         Largest size of each channel of each buffer, headroom included: larger ones are cut.
 
@@ -58,7 +58,21 @@ class _Rounding:
         self._uneven = {view.buffer for view in views if view.first % 2 or view.n_channels % 2}
         rounded = [view.buffer for view in map(self.rounded_input, program.operations) if view]
         self.copies = {buffer: Buffer(buffer.n_channels // 2, buffer.n_samples) for buffer in dict.fromkeys(rounded)}
+        self._positive: set[Buffer] = set()
+        self._signed: set[Buffer] = set()
+        for row in program.operations:
+            self._note_signs(row)
         self._read_in_float = {view.buffer for row in program.operations for view in self._float_inputs(row) if view}
+
+    def _note_signs(self, row: dict[str, Any]) -> None:
+        """Keep track of buffers that hold nothing negative."""
+        source, target = row["views"]["input"], row["views"]["output"]
+        rectified = row["kind"] == KINDS.index("conv") and row["flag"] & RECTIFY and row["views"]["second"] is None
+        pooled = row["kind"] == KINDS.index("pool") and source.buffer in self._positive
+        if target and (rectified or pooled):
+            self._positive.add(target.buffer)
+        elif target:
+            self._signed.add(target.buffer)
 
     def rounded_input(self, row: dict[str, Any]) -> View | None:
         """Input of a convolution that is to work on integers."""
@@ -85,7 +99,8 @@ class _Rounding:
         if source is None:
             return row
         to_integers = self.makes_integers(row)
-        weights, scales = quantised(row["integers"] * self._steps_of(source)[None, :, None])
+        positive = source.buffer in self._positive - self._signed
+        weights, scales = quantised(row["integers"] * self._steps_of(source)[None, :, None], positive)
         shift = np.asarray(row["shift"])
         if to_integers:
             scales, shift = scales / self._steps_of(target), shift / self._steps_of(target)
@@ -112,7 +127,7 @@ class _Rounding:
         return View(self.copies[view.buffer], view.first // 2, view.n_channels // 2)
 
 
-def quantised(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def quantised(weights: np.ndarray, positive: bool) -> tuple[np.ndarray, np.ndarray]:
     """
     Weights as integers so small that no sum of products with activations overflows.
 
@@ -120,6 +135,8 @@ def quantised(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     ----------
     weights : ndarray, shape (n_out, n_in, n_taps)
         For activations counted in their steps.
+    positive : bool
+        Whether no activation is negative: then products of one sign alone make the largest sum.
 
     Returns
     -------
@@ -127,11 +144,13 @@ def quantised(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     scales : ndarray, shape (n_out,)
         What one unit of a sum stands for.
     """
-    sizes = np.abs(weights)
-    n_terms = weights[0].size
+    sizes, above = np.abs(weights), np.maximum(weights, 0).sum(axis=(1, 2))
+    totals = sizes.sum(axis=(1, 2))
+    if positive:
+        totals = np.maximum(above, totals - above)
     # Rounding adds at most a half to every weight.
-    largest_total = _LARGEST_SUM / QUANTUM_LIMIT - n_terms / 2
-    scales = np.maximum(sizes.max(axis=(1, 2), initial=0) / _LARGEST_WEIGHT, sizes.sum(axis=(1, 2)) / largest_total)
+    largest_total = _LARGEST_SUM / QUANTUM_LIMIT - weights[0].size / 2
+    scales = np.maximum(sizes.max(axis=(1, 2), initial=0) / _LARGEST_WEIGHT, totals / largest_total)
     scales = np.where(scales > 0, scales, 1.0)
     return np.rint(weights / scales[:, None, None]).astype(np.int64), scales
 

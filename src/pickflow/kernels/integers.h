@@ -1,5 +1,5 @@
 /* Convolutions of 16-bit integers, for processors that multiply and add pairs of them at once: x86. Two neighbouring
- * channels lie side by side in 32 bits, [channel pair][sample][lane][2]; weights are scaled so that no sum overflows. */
+ * channels lie side by side in 32 bits, [pair][sample][lane][2]; weights are scaled so that no sum overflows. */
 #ifndef PICKFLOW_INTEGERS_H
 #define PICKFLOW_INTEGERS_H
 
@@ -41,10 +41,11 @@ INLINE void store_float(const Op *op, const Place *place, int64_t channel, int64
 #define MULTIPLY_ADD_16(i) if (i < OB * TB) sum[i] += PAIRS(x[(i) % TB * stride], w[(i) / TB] - (ivec){0});
 #define STORE_FLOAT(i) if (i < OB * TB) store_float(op, place, (i) / TB, t + (i) % TB, sum[i]);
 #define STORE_PAIR(i)                                                                                       \
-    if (i + TB < OB * TB && (i) / TB % 2 == 0) store_pair(op, place, (i) / TB, t + (i) % TB, sum[i], sum[(i + TB) % 24]);
+    if (i + TB < OB * TB && (i) / TB % 2 == 0)                                                              \
+        store_pair(op, place, (i) / TB, t + (i) % TB, sum[i], sum[(i + TB) % 24]);
 
 /* As conv_block; weights are [input pair][tap][output channel], biases are followed by the scales of the sums. */
-INLINE void conv_16_block(const Op *op, const Place *place, int64_t t, const int OB, const int TB, const int64_t stride) {
+INLINE void conv_16_block(const Op *op, const Place *place, int64_t t, const int OB, const int TB, int64_t stride) {
     ivec sum[24];
     EACH_SUM(START_16)
     const int32_t *w = (const int32_t *)place->weights;
@@ -63,16 +64,11 @@ INLINE void conv_16_block(const Op *op, const Place *place, int64_t t, const int
     }
 }
 
-#ifndef T4
-#define T4 2
-#define T1 8
-#define T2 4
-#define T3 3
-#endif
-CONV_STRIDES(conv_16_1, conv_16_block, 1, T1)
-CONV_STRIDES(conv_16_2, conv_16_block, 2, T2)
-CONV_STRIDES(conv_16_3, conv_16_block, 3, T3)
-CONV_STRIDES(conv_16_4, conv_16_block, 4, T4)
+/* Eight sums, as twelve and their operands are one register too many; integer sums need no more in flight. */
+CONV_STRIDES(conv_16_1, conv_16_block, 1, 8)
+CONV_STRIDES(conv_16_2, conv_16_block, 2, 4)
+CONV_STRIDES(conv_16_3, conv_16_block, 3, 3)
+CONV_STRIDES(conv_16_4, conv_16_block, 4, 2)
 
 static void conv_16(const Op *op, vec *arena, const float *numbers) {
     static const Range ranges[] = {conv_16_1, conv_16_2, conv_16_3, conv_16_4};

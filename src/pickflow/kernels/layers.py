@@ -245,7 +245,7 @@ def upsampled_layer(program: Program, source: View, layer: Any, target: View, *,
     left = min(reach, n_samples) if crop % 2 else 0
     right = min(reach, n_samples - left) if (crop + n_samples) % 2 else 0
     single = [(t, 1) for t in (*range(left), *range(n_samples - right, n_samples))]
-    inner = n_samples - left - right
+    inner, done_before = n_samples - left - right, program.multiply_adds
     phases = [(left + phase, (inner + 1 - phase) // 2) for phase in range(2)]
     for first, count in phases + single:
         inside = count > 1
@@ -264,6 +264,7 @@ def upsampled_layer(program: Program, source: View, layer: Any, target: View, *,
                 out_stride=2,
                 n_samples=count,
             )
+    program.saved_multiply_adds += weights.size * n_samples - (program.multiply_adds - done_before)
 
 
 def _taps_on_copies(weights: np.ndarray, first: int, crop: int, n_samples: int, inside: bool) -> tuple[int, np.ndarray]:

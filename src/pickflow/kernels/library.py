@@ -24,7 +24,7 @@ _KINDS = """
 """
 KINDS = tuple(_KINDS.split())
 RECTIFY, TO_INTEGERS = 1, 2  # flags of convolutions
-QUANTUM_LIMIT = 8191  # largest 16-bit activation
+QUANTUM_LIMIT = 32767  # largest 16-bit activation
 SCALES = ("unscaled", "deviation", "common_deviation", "peak", "common_peak")
 SAMPLE_TYPES = (np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.int32))
 

@@ -37,7 +37,7 @@ INLINE void store(const Op *op, const Place *place, int64_t channel, int64_t t, 
     place->y[channel * op->output_pitch + t * op->out_stride] = value;
 }
 
-INLINE void conv_block(const Op *op, const Place *place, int64_t t, const int OB, const int TB, const int64_t stride) {
+INLINE void conv_block(const Op *op, const Place *place, int64_t t, const int OB, const int TB, int64_t stride) {
     vec sum[24];
     EACH_SUM(START)
     const float *w = place->weights;
@@ -53,20 +53,20 @@ INLINE void conv_block(const Op *op, const Place *place, int64_t t, const int OB
 }
 
 /* A range of samples: as many as fit into registers at a time, the rest one by one. */
-#define CONV_RANGE(BLOCK, OB, TB, STRIDE)                                                                       \
+#define CONV_RANGE(BLOCK, OB, TB, STRIDE)                                                                   \
     {                                                                                                       \
         for (; t + TB <= end; t += TB) BLOCK(op, place, t, OB, TB, STRIDE);                                 \
         for (; t < end; t++) BLOCK(op, place, t, OB, 1, STRIDE);                                            \
     }
 
-#define CONV_STRIDES(NAME, BLOCK, OB, TB)                                                                     \
+#define CONV_STRIDES(NAME, BLOCK, OB, TB)                                                                   \
     static void NAME(const Op *op, const Place *place, int64_t t, int64_t end) {                            \
         if (op->stride == 1)                                                                                \
-            CONV_RANGE(BLOCK, OB, TB, 1)                                                                        \
+            CONV_RANGE(BLOCK, OB, TB, 1)                                                                    \
         else if (op->stride == 4)                                                                           \
-            CONV_RANGE(BLOCK, OB, TB, 4)                                                                        \
+            CONV_RANGE(BLOCK, OB, TB, 4)                                                                    \
         else                                                                                                \
-            CONV_RANGE(BLOCK, OB, TB, op->stride)                                                               \
+            CONV_RANGE(BLOCK, OB, TB, op->stride)                                                           \
     }
 CONV_STRIDES(conv_1, conv_block, 1, ACCUMULATORS / 1)
 CONV_STRIDES(conv_2, conv_block, 2, ACCUMULATORS / 2)
@@ -295,7 +295,11 @@ static void softmax(const Op *op, vec *arena) {
         vec *x = arena + op->output + t;
         vec top = x[0], sum = {0};
         for (int64_t c = 1; c < op->n_out; c++) top = larger(top, x[c * op->output_pitch]);
-        for (int64_t c = 0; c < op->n_out; c++) sum += x[c * op->output_pitch] = exponential(x[c * op->output_pitch] - top);
+        for (int64_t c = 0; c < op->n_out; c++) {
+            vec *value = x + c * op->output_pitch;
+            *value = exponential(*value - top);
+            sum += *value;
+        }
         vec scale = 1.0f / sum;
         for (int64_t c = 0; c < op->n_out; c++) x[c * op->output_pitch] *= scale;
     }

@@ -29,8 +29,8 @@ enum { UNSCALED, DEVIATION, COMMON_DEVIATION, PEAK, COMMON_PEAK };
 /* Flags of convolutions. */
 enum { RECTIFY = 1, TO_INTEGERS = 2 };
 
-/* Largest 16-bit activation: the lower it is, the more bits are left to the weights. */
-#define QUANTUM_LIMIT 8191.0f
+/* Largest 16-bit activation. */
+#define QUANTUM_LIMIT 32767.0f
 
 /* Offsets of buffers count vectors from the arena's start to (channel 0, sample 0); offsets of numbers count floats. */
 typedef struct {
@@ -45,7 +45,7 @@ typedef struct {
     int64_t out_start, out_stride; /* where outputs go */
     int64_t weights, bias;
     int64_t scratch; /* ATTENTION: a buffer for queries, keys and a row */
-    int64_t flag; /* CONV: RECTIFY, TO_INTEGERS; AFFINE: rectifier; LSTM: 1 backward, 2 hard sigmoid; ATTENTION: width, 0 for all */
+    int64_t flag; /* CONV, AFFINE: RECTIFY, TO_INTEGERS; LSTM: 1 backward, 2 hard sigmoid; ATTENTION: width, 0 all */
     double epsilon;
 } Op;
 

@@ -34,6 +34,8 @@ class Network:
     ----------
     flops_per_window : int
         Two per multiply-add of the convolutions and recurrences.
+    model_flops_per_window : int
+        The same for the model as it is written; the kernels do less where it repeats samples before a convolution.
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class Network:
     ):
         self.lanes = lanes
         self.flops_per_window = 2 * program.multiply_adds
+        self.model_flops_per_window = self.flops_per_window + 2 * program.saved_multiply_adds
         self.window_shape, self.output_shape = window_shape, output_shape
         self.normalisation = normalisation
         self._operations, self._numbers, arena_size = program.assemble(lanes)

@@ -33,7 +33,6 @@ def _unet(
         # The way down fills the first half of a buffer, the way up the second: the concatenation.
         merged.append(program.buffer(2 * same.out_channels, x.n_samples))
         skip = conv_layer(program, x, same, norm, target=merged[-1].channels(0, same.out_channels))
-        program.release(x)
         x = conv_layer(program, skip, down, down_norm, padding=paddings.get(level))
     for up, norm, same, same_norm in model.up_branch:
         both = merged.pop()

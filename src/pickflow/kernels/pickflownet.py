@@ -21,7 +21,6 @@ def pickflownet(program: Program, windows: View, model: Any) -> View:
         hidden = program.buffer(x.n_channels, x.n_samples)
         depthwise_layer(program, x, separable.depthwise, separable.norm, hidden)
         x = _block(program, hidden, separable.pointwise, residual=x)
-        program.release(hidden)
     for up, residual, skip in zip(model.up, model.up_residual, reversed(skips), strict=True):
         y = program.buffer(up.convolution.out_channels, skip.n_samples)
         transposed_layer(program, x, up.convolution, up.norm, y, residual=skip)

@@ -33,6 +33,11 @@ class Buffer:
     offset: int = 0
     pitch: int = 0
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Channels and samples."""
+        return self.n_channels, self.n_samples
+
 
 @dataclass(frozen=True)
 class View:
@@ -47,6 +52,10 @@ class View:
         """Samples of each channel."""
         return self.buffer.n_samples
 
+    def moved(self, buffer: Buffer) -> View:
+        """The same channels of another buffer."""
+        return View(buffer, self.first, self.n_channels)
+
     def channels(self, first: int, n_channels: int) -> View:
         """Channels of this view, counted within it."""
         assert first + n_channels <= self.n_channels
@@ -60,36 +69,26 @@ class Program:
 
     Attributes
     ----------
-    reuse : bool
-        Whether buffers that were released hold something else later.
     multiply_adds : int
         Of all convolutions and recurrences, per window.
+    saved_multiply_adds : int
+        What the model does beyond them, as it repeats samples before it convolves.
     operations : list of dict
         Fields of `OPERATION`, with ``views`` for the operands; ``integers`` marks convolutions that bear rounding.
     buffers : list of Buffer
     """
 
-    reuse: bool = True
     multiply_adds: int = 0
+    saved_multiply_adds: int = 0
     operations: list[dict[str, Any]] = field(default_factory=list)
     buffers: list[Buffer] = field(default_factory=list)
-    _free: list[Buffer] = field(default_factory=list)
     _numbers: list[np.ndarray] = field(default_factory=list)
     _n_numbers: int = 0
 
     def buffer(self, n_channels: int, n_samples: int) -> View:
-        """A buffer whose content is not needed any more, or else a new one."""
-        for free in self._free:
-            if free.n_samples == n_samples and free.n_channels == n_channels:
-                self._free.remove(free)
-                return View(free, 0, n_channels)
+        """All of a new buffer."""
         self.buffers.append(Buffer(n_channels, n_samples))
         return View(self.buffers[-1], 0, n_channels)
-
-    def release(self, *views: View) -> None:
-        """Let later operations overwrite buffers; of the same length only, as their margins must stay zero."""
-        if self.reuse:
-            self._free += [view.buffer for view in views]
 
     def add(
         self,
@@ -138,7 +137,8 @@ class Program:
     def successor(self) -> Program:
         """A program without operations, for the same buffers and numbers."""
         numbers = list(self._numbers)
-        return Program(False, self.multiply_adds, buffers=self.buffers, _numbers=numbers, _n_numbers=self._n_numbers)
+        counts = (self.multiply_adds, self.saved_multiply_adds)
+        return Program(*counts, buffers=self.buffers, _numbers=numbers, _n_numbers=self._n_numbers)
 
     def keep(self, numbers: np.ndarray | None) -> int:
         """Offset of numbers, each array at the start of a cache line; integers of 32 bits stay what they are."""
@@ -152,6 +152,25 @@ class Program:
         self._numbers.append(padded)
         self._n_numbers += padded.size
         return offset
+
+    def share_buffers(self) -> None:
+        """Put what is not needed at the same time into one buffer, so that more of it stays in the caches."""
+        touched = [{view.buffer for view in row["views"].values() if view} for row in self.operations]
+        last = {buffer: index for index, buffers in enumerate(touched) for buffer in buffers}
+        # Filling the margin of a buffer with anything but zeros spoils it for others.
+        own = {row["views"]["output"].buffer for row in self.operations if row["kind"] == KINDS.index("unit_peak")}
+        taken: dict[Buffer, Buffer] = {}
+        free: list[Buffer] = []
+        for index, row in enumerate(self.operations):
+            for buffer in dict.fromkeys(view.buffer for view in row["views"].values() if view):
+                if buffer not in taken:
+                    place = next((x for x in free if x.shape == buffer.shape and buffer not in own), buffer)
+                    free = [x for x in free if x is not place]
+                    place.left, place.right = max(place.left, buffer.left), max(place.right, buffer.right)
+                    taken[buffer] = place
+            free += [taken[x] for x in taken if last[x] == index and x not in own]
+            row["views"] = {name: view and view.moved(taken[view.buffer]) for name, view in row["views"].items()}
+        self.buffers = list(dict.fromkeys(taken.values()))
 
     def assemble(self, lanes: int) -> tuple[np.ndarray, np.ndarray, int]:
         """
