@@ -21,7 +21,7 @@ Flags = NDArray[np.bool_]
 # The first that holds is named; a pick is "dead" where no component has two different samples.
 REASONS = ("dead", "padding", "gap_edge", "step", "spike")
 
-EARLY_S, LATE_S = 0.4, 0.2  # so long before and after the edge pickers put artefacts (measured: 0.37 and 0.02)
+EARLY_S, LATE_S = 0.4, 0.2  # from so long before the edge to so long after it pickers put artefacts
 REACH_S = 0.5  # the onset is looked for so far from the pick
 CONTEXT_SAMPLES = 25  # an impossible difference: so many on either side of it ...
 GUARD_SAMPLES = 4  # ... but for those of the glitch itself, which is one to three samples wide ...

@@ -23,7 +23,7 @@ def test_every_default_is_valid_and_described(schema):
 
     check(schema, "config")
     completed = complete(MINIMAL, schema)
-    assert completed["pick"]["batch_size"] == 32
+    assert completed["pick"]["backend"] == "auto"
     assert completed["denoise"]["methods"] == ["none"]
 
 
