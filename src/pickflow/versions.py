@@ -7,7 +7,7 @@ STAGE_VERSIONS = {
     "inventory": 1,
     "download": 1,
     "denoise": 1,
-    "pick": 1,
+    "pick": 2,
     "associate": 1,
-    "analyze": 1,
+    "analyze": 2,
 }
