@@ -164,9 +164,9 @@ class Clock:
         self.seconds, self._predict = 0.0, backend.predict
         backend.predict = self
 
-    def __call__(self, windows):
+    def __call__(self, cuts):
         started = time.process_time()
-        found = self._predict(windows)
+        found = self._predict(cuts)
         self.seconds += time.process_time() - started
         return found
 

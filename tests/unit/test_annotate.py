@@ -1,4 +1,5 @@
 import logging
+from types import SimpleNamespace
 
 import numpy as np
 import obspy
@@ -10,13 +11,12 @@ from obspy.signal.trigger import trigger_onset
 from pickflow.annotate import Annotator, Picker, PickerOptions, resolve_settings
 from pickflow.annotate.backends import (
     BackendRefusedError,
-    NetworkBackend,
     TorchBackend,
     _checked,
     choose_backend,
     network_digest,
 )
-from pickflow.annotate.cutting import cut_windows, window_starts
+from pickflow.annotate.cutting import centre, cut, window_starts
 from pickflow.annotate.engine import refusal
 from pickflow.annotate.filtering import make_filter
 from pickflow.annotate.segments import make_segments
@@ -138,7 +138,7 @@ def test_a_segment_shorter_than_a_window_has_none():
 def test_windows_are_centred_and_of_the_order_of_one(scale):
     samples = scale * (noise(3001).astype(np.float64) + 1e6)
     (segment,), _ = make_segments([trace(samples)], "ZNE", 100.0)
-    window = cut_windows([(segment, 0)], 3001)[0]
+    window = centre([cut(segment, 0, 3001)], 3001)[0]
     assert abs(window[0].mean(dtype=np.float64)) < 1e-6
     assert 0.5 <= np.abs(window).max() <= 1.0
     assert not window[1:].any()
@@ -227,7 +227,7 @@ def test_an_unknown_backend_is_named(phasenet):
 
 
 def test_a_backend_that_computes_something_else_is_refused(phasenet):
-    wrong = NetworkBackend(phasenet, "onnxruntime", lambda windows: np.zeros_like(windows))
+    wrong = SimpleNamespace(name="onnxruntime", predict=lambda cuts: np.zeros((len(cuts), 3, 3001)))
     with pytest.raises(BackendRefusedError, match="differ from torch's"):
         _checked(wrong, TorchBackend(phasenet), phasenet, "exact")
 

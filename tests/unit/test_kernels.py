@@ -213,7 +213,11 @@ def test_a_record_is_normalised_as_the_model_does(name, dtype):
         ready = model.annotate_batch_pre(torch.from_numpy(windows), argdict={})
     network = compile_network(model)
     expected = network.predict(np.ascontiguousarray(ready.numpy()))
-    assert np.abs(network.predict_record(samples, starts) - expected).max() < 2e-5
+    assert np.abs(network.predict_cuts(cut(samples, starts, model.in_samples)) - expected).max() < 2e-5
+
+
+def cut(samples, starts, in_samples=3001):
+    return [[None if x is None else x[start : start + in_samples] for x in samples] for start in starts]
 
 
 def test_a_missing_component_is_zeros_and_the_unit_does_not_matter():
@@ -221,26 +225,24 @@ def test_a_missing_component_is_zeros_and_the_unit_does_not_matter():
     samples = np.random.default_rng(4).standard_normal(4000)
     zeros = np.zeros(4000)
     starts = np.array([0, 999])
-    expected = network.predict_record([samples, zeros, samples], starts)
-    assert np.array_equal(network.predict_record([samples, None, samples], starts), expected)
+    expected = network.predict_cuts(cut([samples, zeros, samples], starts))
+    assert np.array_equal(network.predict_cuts(cut([samples, None, samples], starts)), expected)
     tiny = samples * 2.0**-60
-    assert np.array_equal(network.predict_record([tiny, None, tiny], starts), expected)
+    assert np.array_equal(network.predict_cuts(cut([tiny, None, tiny], starts)), expected)
 
 
 def test_records_that_do_not_fit_are_refused():
     network = compile_network(random_model("PhaseNet"))
     record = [np.zeros(4000, dtype=np.float32)] * 3
-    with pytest.raises(ValueError, match="0 to 999"):
-        network.predict_record(record, np.array([0, 1000]))
+    with pytest.raises(ValueError, match="4000.* samples; the model needs 3 and 3001"):
+        network.predict_cuts([record])
     with pytest.raises(ValueError, match="components"):
-        network.predict_record(record[:2], np.array([0]))
-    with pytest.raises(ValueError, match="components"):
-        network.predict_record([None, None, None], np.array([0]))
+        network.predict_cuts(cut(record[:2], [0]))
 
 
 def test_a_normalisation_can_be_chosen():
     network = compile_network(random_model("PhaseNet"))
     samples = [np.random.default_rng(part).standard_normal(3001) for part in range(3)]
-    usual = network.predict_record(samples, np.array([0]))
-    peak = network.predict_record(samples, np.array([0]), Normalisation(scale="peak"))
+    usual = network.predict_cuts(cut(samples, [0]))
+    peak = network.predict_cuts(cut(samples, [0]), Normalisation(scale="peak"))
     assert not np.allclose(usual, peak)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,8 +13,9 @@ import numpy as np
 import seisbench.models
 import torch
 
+from pickflow.annotate.cutting import Cut, centre
 from pickflow.io.atomic import write_bytes
-from pickflow.kernels import UnsupportedNetwork, compile_network, is_available
+from pickflow.kernels import Network, UnsupportedNetwork, compile_network, is_available
 from pickflow.provenance import sha256_of_bytes
 
 logger = logging.getLogger(__name__)
@@ -35,14 +36,14 @@ class Backend(Protocol):
     name: str
     batch_size: int
 
-    def predict(self, windows: np.ndarray) -> np.ndarray:
+    def predict(self, cuts: Sequence[Cut]) -> np.ndarray:
         """
         Probabilities of windows.
 
         Parameters
         ----------
-        windows : ndarray of float32, shape (n_windows, n_components, in_samples)
-            As `cut_windows` gives them.
+        cuts : sequence of Cut
+            Samples as they were recorded.
 
         Returns
         -------
@@ -74,9 +75,9 @@ class TorchBackend:
         self._arguments = {**model.default_args, "blinding": (0, 0)}
 
     @torch.inference_mode()
-    def predict(self, windows: np.ndarray) -> np.ndarray:
+    def predict(self, cuts: Sequence[Cut]) -> np.ndarray:
         """See `Backend`."""
-        batch = torch.from_numpy(windows)
+        batch = torch.from_numpy(centre(cuts, self._model.in_samples))
         if self._device.type != "cpu":
             batch = batch.pin_memory().to(self._device, non_blocking=True)
         ready = self._model.annotate_batch_pre(batch, argdict=self._arguments)
@@ -85,31 +86,54 @@ class TorchBackend:
         return found.transpose(-1, -2).cpu().numpy()
 
 
-class NetworkBackend:
+class OnnxBackend:
     """
-    A compiled network behind the model's own normalisation.
+    A network in ONNX Runtime behind the model's own `annotate_batch_pre`.
 
     Parameters
     ----------
     model : WaveformModel
-        Whose `annotate_batch_pre` normalises.
-    name : str
-        Of the backend.
-    run : callable
-        ``run(windows)``: normalised windows to probabilities, shapes as in `Backend`.
+        In evaluation mode.
+    session : onnxruntime.InferenceSession
+        Of its export.
     """
 
-    def __init__(self, model: seisbench.models.WaveformModel, name: str, run: Callable[[np.ndarray], np.ndarray]):
-        self.name, self.batch_size = name, CPU_BATCH[name]
-        self._model, self._run = model, run
+    name = "onnxruntime"
+
+    def __init__(self, model: seisbench.models.WaveformModel, session: Any):
+        self.batch_size = CPU_BATCH[self.name]
+        self._model, self._session = model, session
+        self._entry = session.get_inputs()[0].name
 
     @torch.inference_mode()
-    def predict(self, windows: np.ndarray) -> np.ndarray:
+    def predict(self, cuts: Sequence[Cut]) -> np.ndarray:
         """See `Backend`."""
-        ready = self._model.annotate_batch_pre(torch.from_numpy(windows), argdict=self._model.default_args)
+        windows = torch.from_numpy(centre(cuts, self._model.in_samples))
+        ready = self._model.annotate_batch_pre(windows, argdict=self._model.default_args)
         if isinstance(ready, tuple):
             raise BackendRefusedError("the model hands data past its network")
-        return self._run(np.ascontiguousarray(ready.numpy()))
+        return self._session.run(None, {self._entry: ready.numpy()})[0]
+
+
+class KernelBackend:
+    """
+    A network as pickflow's own kernels, which also centre and normalise.
+
+    Parameters
+    ----------
+    network : Network
+        Compiled.
+    """
+
+    name = "kernels"
+
+    def __init__(self, network: Network):
+        self.batch_size = CPU_BATCH[self.name]
+        self._network = network
+
+    def predict(self, cuts: Sequence[Cut]) -> np.ndarray:
+        """See `Backend`."""
+        return self._network.predict_cuts(cuts)
 
 
 def choose_backend(
@@ -163,9 +187,10 @@ def choose_backend(
 def _checked(backend: Backend, reference: Backend, model: seisbench.models.WaveformModel, mode: str) -> Backend:
     rng = np.random.default_rng(0)
     shape = (N_SELF_CHECK_WINDOWS, len(model.component_order), model.in_samples)
-    windows = rng.normal(size=shape).astype(np.float32)
+    windows = rng.normal(size=shape)
     windows[:, :, model.in_samples // 2 :] *= 10.0
-    expected, found = reference.predict(windows), backend.predict(windows)
+    cuts = [tuple(window) for window in windows]
+    expected, found = reference.predict(cuts), backend.predict(cuts)
     if expected.shape != found.shape:
         raise BackendRefusedError(f"it gives the shape {found.shape}, torch {expected.shape}")
     difference = float(np.abs(expected - found).max())
@@ -178,10 +203,9 @@ def _kernels(model: seisbench.models.WaveformModel, mode: str) -> Backend:
     if not is_available():
         raise BackendRefusedError("the kernels were not built; install pickflow where there is a C compiler")
     try:
-        network = compile_network(model, mode=mode)
+        return KernelBackend(compile_network(model, mode=mode))
     except UnsupportedNetwork as error:
         raise BackendRefusedError(str(error)) from error
-    return NetworkBackend(model, "kernels", network.predict)
 
 
 def _onnxruntime(model: seisbench.models.WaveformModel, cache: Path | None) -> Backend:
@@ -191,8 +215,7 @@ def _onnxruntime(model: seisbench.models.WaveformModel, cache: Path | None) -> B
     except Exception as error:  # exporters and runtimes raise bare exceptions of many kinds
         first_line = str(error).strip().partition("\n")[0]
         raise BackendRefusedError(f"it cannot be exported to ONNX ({type(error).__name__}: {first_line})") from error
-    entry = session.get_inputs()[0].name
-    return NetworkBackend(model, "onnxruntime", lambda windows: session.run(None, {entry: windows})[0])
+    return OnnxBackend(model, session)
 
 
 def _session(content: bytes) -> Any:

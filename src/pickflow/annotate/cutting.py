@@ -41,7 +41,15 @@ def window_starts(segment: Segment, in_samples: int, step: int, grid: str) -> np
     return np.unique(np.r_[0, starts, last]).astype(np.int64)
 
 
-def cut_windows(windows: Sequence[tuple[Segment, int]], in_samples: int) -> np.ndarray:
+Cut = tuple[np.ndarray | None, ...]  # samples of each component of a window; None where the record lacks it
+
+
+def cut(segment: Segment, start: int, in_samples: int) -> Cut:
+    """Samples of a window as they were recorded; whole components are not copied."""
+    return tuple(None if samples is None else samples[start : start + in_samples] for samples in segment.components)
+
+
+def centre(cuts: Sequence[Cut], in_samples: int) -> np.ndarray:
     """
     Samples of windows, centred and scaled, as float32.
 
@@ -50,8 +58,8 @@ def cut_windows(windows: Sequence[tuple[Segment, int]], in_samples: int) -> np.n
 
     Parameters
     ----------
-    windows : sequence of (Segment, int)
-        Segments and the first samples of the windows in them.
+    cuts : sequence of Cut
+        Samples of the windows.
     in_samples : int
         Length of a window.
 
@@ -60,13 +68,12 @@ def cut_windows(windows: Sequence[tuple[Segment, int]], in_samples: int) -> np.n
     ndarray of float32, shape (n_windows, n_components, in_samples)
         A component that is missing is zero.
     """
-    n_components = len(windows[0][0].components)
-    cut = np.zeros((len(windows), n_components, in_samples), dtype=np.float64)
-    for index, (segment, start) in enumerate(windows):
-        for component, samples in enumerate(segment.components):
+    windows = np.zeros((len(cuts), len(cuts[0]), in_samples), dtype=np.float64)
+    for window, components in zip(windows, cuts, strict=True):
+        for row, samples in zip(window, components, strict=True):
             if samples is not None:
-                cut[index, component] = samples[start : start + in_samples]
-    cut -= cut.mean(axis=-1, keepdims=True)
-    peaks = np.maximum(cut.max(axis=(1, 2)), -cut.min(axis=(1, 2)))
+                row[:] = samples
+    windows -= windows.mean(axis=-1, keepdims=True)
+    peaks = np.maximum(windows.max(axis=(1, 2)), -windows.min(axis=(1, 2)))
     _, exponents = np.frexp(peaks)
-    return np.ldexp(cut, -exponents[:, None, None]).astype(np.float32)
+    return np.ldexp(windows, -exponents[:, None, None]).astype(np.float32)

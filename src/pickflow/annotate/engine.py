@@ -12,7 +12,7 @@ import seisbench.models
 from seisbench.models.base import WaveformModel
 
 from pickflow.annotate.backends import Backend
-from pickflow.annotate.cutting import GRIDS, cut_windows, window_starts
+from pickflow.annotate.cutting import GRIDS, cut, window_starts
 from pickflow.annotate.filtering import make_filter
 from pickflow.annotate.segments import Segment, make_segments
 from pickflow.annotate.stacking import Stack
@@ -200,7 +200,7 @@ class Annotator:
         self, batch: list[tuple[Segment, int, int]], stack: Stack | None
     ) -> Generator[tuple[Segment, int, np.ndarray, bool], None, Stack | None]:
         """Predict a batch and hand out what is finished; returns the stack of the segment that goes on."""
-        found = self.backend.predict(cut_windows([(segment, start) for segment, start, _ in batch], self.in_samples))
+        found = self.backend.predict([cut(segment, start, self.in_samples) for segment, start, _ in batch])
         for (segment, start, following), window in zip(batch, found, strict=True):
             if stack is None:
                 settings = self.settings

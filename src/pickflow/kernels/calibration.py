@@ -31,11 +31,10 @@ def activation_ranges(network: Network, program: Program) -> dict[Buffer, np.nda
     dict of Buffer to ndarray, shape (n_channels,)
     """
     n_components, n_samples = network.window_shape
-    records = synthetic_windows(n_components, n_samples).reshape(n_components, -1)
+    windows = synthetic_windows(n_components, n_samples)
     ranges = {buffer: np.zeros(buffer.n_channels) for buffer in program.buffers}
-    starts = np.arange(N_WINDOWS) * n_samples
     for first in range(0, N_WINDOWS, network.lanes):
-        network.predict_record(list(records), starts[first : first + network.lanes])
+        network.predict_cuts([list(windows[:, index]) for index in range(first, min(first + network.lanes, N_WINDOWS))])
         for buffer, largest in ranges.items():
             np.maximum(largest, np.abs(network.activations(buffer)).max(axis=(1, 2)), out=largest)
     return {buffer: HEADROOM * np.maximum(x, max(_LEAST_SHARE * x.max(), 1e-12)) for buffer, x in ranges.items()}

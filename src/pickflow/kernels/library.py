@@ -35,7 +35,6 @@ class Job(ctypes.Structure):
     _fields_ = (
         ("windows", _POINTER),
         ("samples", _POINTER),
-        ("starts", _POINTER),
         ("type", _INT64),
         ("n_windows", _INT64),
         ("scale", _INT64),

@@ -52,8 +52,7 @@ typedef struct {
 /* Where a block's windows come from: an array of windows, or pieces of records. */
 typedef struct {
     const float *windows;       /* (n_windows, n_components, n_samples), or NULL */
-    const void *const *samples; /* one array per component, NULL for zeros */
-    const int64_t *starts;      /* first sample of each window in them */
+    const void *const *samples; /* (n_windows, n_components): first samples of each window, NULL for zeros */
     int64_t type;               /* of the samples: 0 float32, 1 float64, 2 int32 */
     int64_t n_windows;
     int64_t scale;      /* UNSCALED to COMMON_PEAK */

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import threading
 from collections.abc import Sequence
 
@@ -80,22 +79,20 @@ class Network:
             raise ValueError(f"windows of shape {windows.shape}, the model needs (n, {self.window_shape})")
         return self._run(library.Job(windows=windows.ctypes.data, n_windows=len(windows)))
 
-    def predict_record(
-        self, samples: Sequence[np.ndarray | None], starts: np.ndarray, normalisation: Normalisation | None = None
+    def predict_cuts(
+        self, cuts: Sequence[Sequence[np.ndarray | None]], normalisation: Normalisation | None = None
     ) -> np.ndarray:
         """
-        Outputs of the model for windows of a record, cut and normalised on the way.
+        Outputs of the model for pieces of records, normalised on the way.
 
         Each component of a window loses its mean, and the window is divided by a power of two near its peak, so that
         the small constants in a normalisation are small in any unit.
 
         Parameters
         ----------
-        samples : sequence of ndarray or None
-            Record of each component in the model's order, all of one length and of one type (float32, float64 or int32;
-            others are copied as float64); None where the component is missing: zeros.
-        starts : ndarray of int64, shape (n_windows,)
-            First sample of each window.
+        cuts : sequence of sequences of (ndarray, shape (in_samples,)) or None
+            For each window the samples of each component in the model's order. Those of one type (float32, float64 or
+            int32) are read where they are, others are copied as float64; None where a component is missing: zeros.
         normalisation : Normalisation or None
             The model's own unless given.
 
@@ -106,36 +103,31 @@ class Network:
         Raises
         ------
         ValueError
-            If components and starts do not fit the model and one another.
+            If components or lengths are not the model's.
         """
-        starts = np.ascontiguousarray(starts, dtype=np.int64)
-        records = _as_one_type(samples)
-        self._check_record(records, starts)
+        samples = [component for cut in cuts for component in cut]
+        n_components, in_samples = self.window_shape
+        lengths = {component.size for component in samples if component is not None}
+        if any(len(cut) != n_components for cut in cuts) or not lengths <= {in_samples}:
+            raise ValueError(
+                f"windows of {sorted({len(cut) for cut in cuts})} components and {sorted(lengths)} samples; the model"
+                f" needs {n_components} and {in_samples}"
+            )
+        readable, kind = _as_one_type(samples)
         chosen = normalisation or self.normalisation
         taper = chosen.taper()
-        pointers = (ctypes.c_void_p * len(records))(*(x.ctypes.data if x is not None else None for x in records))
+        addresses = [0 if x is None else x.__array_interface__["data"][0] for x in readable]
+        pointers = np.array(addresses, dtype=np.uintp)
         job = library.Job(
-            samples=ctypes.addressof(pointers),
-            starts=starts.ctypes.data,
-            type=library.SAMPLE_TYPES.index(next(x.dtype for x in records if x is not None)),
-            n_windows=len(starts),
+            samples=pointers.ctypes.data,
+            type=kind,
+            n_windows=len(cuts),
             scale=library.SCALES.index(chosen.scale),
             detrend=int(chosen.detrend),
             taper=taper.ctypes.data,
             n_taper=len(taper),
         )
         return self._run(job)
-
-    def _check_record(self, records: list[np.ndarray | None], starts: np.ndarray) -> None:
-        n_components, in_samples = self.window_shape
-        lengths = {x.size for x in records if x is not None}
-        if len(records) != n_components or len(lengths) != 1:
-            raise ValueError(
-                f"{len(records)} components of {sorted(lengths)} samples; the model needs {n_components} of one length"
-            )
-        last = min(lengths) - in_samples
-        if starts.size and not 0 <= starts.min() <= starts.max() <= last:
-            raise ValueError(f"windows start at {starts.min()} to {starts.max()}; the record allows 0 to {last}")
 
     def activations(self, buffer: Buffer) -> np.ndarray:
         """
@@ -157,12 +149,13 @@ class Network:
         return outputs
 
 
-def _as_one_type(samples: Sequence[np.ndarray | None]) -> list[np.ndarray | None]:
-    """Contiguous records of a type that the kernels read; float64 if they differ."""
-    types = {np.asarray(x).dtype for x in samples if x is not None}
+def _as_one_type(samples: Sequence[np.ndarray | None]) -> tuple[list[np.ndarray | None], int]:
+    """Contiguous samples of a type that the kernels read, float64 if they differ; and the number of the type."""
+    types = {x.dtype for x in samples if x is not None}
     common = types.pop() if len(types) == 1 else np.dtype(np.float64)
     chosen = common if common in library.SAMPLE_TYPES else np.dtype(np.float64)
-    return [None if x is None else np.ascontiguousarray(x, dtype=chosen) for x in samples]
+    readable = [None if x is None else np.ascontiguousarray(x, dtype=chosen) for x in samples]
+    return readable, library.SAMPLE_TYPES.index(chosen)
 
 
 def _aligned(numbers: np.ndarray) -> np.ndarray:

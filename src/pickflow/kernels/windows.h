@@ -74,7 +74,6 @@ FOR_TYPE(int32, int32_t)
 
 static void (*const measures[])(Component *, int64_t, int) = {measure_float32, measure_float64, measure_int32};
 static void (*const copies[])(Component *, int64_t, double, float *) = {copy_float32, copy_float64, copy_int32};
-static const int64_t sample_sizes[] = {4, 8, 4};
 
 /* The power of two that brings a window's largest sample to [1/2, 1): SeisBench divides by a scale plus 1e-10, which
  * must be small whatever the unit is. */
@@ -112,11 +111,10 @@ static void divisors(const Component *components, const Op *op, const Job *job, 
 static void gather(const Op *op, vec *arena, const Job *job, int64_t window, int64_t lane, vec *scales) {
     Component components[MAX_COMPONENTS] = {0};
     const int64_t n = op->n_samples;
-    for (int64_t c = 0; c < op->n_out && window < job->n_windows; c++)
-        if (job->samples[c]) {
-            components[c].samples = (const char *)job->samples[c] + job->starts[window] * sample_sizes[job->type];
-            measures[job->type](&components[c], n, job->detrend);
-        }
+    for (int64_t c = 0; c < op->n_out && window < job->n_windows; c++) {
+        components[c].samples = job->samples[window * op->n_out + c];
+        if (components[c].samples) measures[job->type](&components[c], n, job->detrend);
+    }
     const double factor = unit_factor(components, op->n_out);
     for (int64_t c = 0; c < op->n_out; c++) {
         float *y = (float *)(arena + op->output + c * op->output_pitch) + lane;
