@@ -110,16 +110,22 @@ def compare(model, streams, options) -> dict:
     from pickflow.models.preparation import prepare
 
     picker = Picker(model, PickerOptions(backend=options.backend, mode=options.mode, grid="record"))
+    filters = model.filter_args, model.filter_kwargs
     totals = {"n_ours": 0, "n_seisbench": 0, "same": 0, "near": 0}
     difference = 0.0
     for stream in streams:
-        ready, _, _ = prepare(stream, model.sampling_rate)
+        # SeisBench filters before it resamples, and resamples by FFT; here both sides resample in the same way.
+        ready, _, _ = prepare(stream, None)
+        model._filter_stream(ready)
+        ready, _, _ = prepare(ready, model.sampling_rate)
+        model.filter_args = model.filter_kwargs = None
         annotations = model.annotate(ready.copy(), batch_size=16)
         theirs = {
             (pick.phase, round(pick.peak_time.ns * RATE_HZ / 1e9))
             for pick in model.classify(ready, batch_size=16).picks
             if pick.phase in ("P", "S")
         }
+        model.filter_args, model.filter_kwargs = filters
         found, _, _ = picker.pick(stream)
         ours = {(pick.phase, round(pick.time_ns * RATE_HZ / 1e9)) for pick in found}
         near = {(phase, sample + shift) for phase, sample in theirs for shift in (-1, 0, 1)}

@@ -17,11 +17,11 @@ from pickflow.grid import Candidate
 # planning, good to a factor of two. Every run measures picking again: results/<run>/logs/pick/*.timing.json.
 DOWNLOAD_CPU_S = 3.0
 DENOISE_CPU_S = {"none": 0.0, "bandpass": 1.0, "deepdenoiser": 60.0}
-PICK_CPU_S = {"PickflowNet": 8.0, "PhaseNet": 9.0, "PhaseNetLight": 6.0, "EQTransformer": 20.0}
+PICK_CPU_S = {"PickflowNet": 4.0, "PhaseNet": 4.5, "PhaseNetLight": 2.0, "EQTransformer": 9.0}
 OTHER_MODEL_CPU_S = 20.0
 ASSOCIATE_CPU_S = {"pyocto": 0.5, "gamma": 5.0}
 # ASSUME a data-centre GPU is this many times faster than a core; the waveforms are decoded by the CPU meanwhile.
-GPU_SPEED = 30.0
+GPU_SPEED = 10.0
 
 
 class Plan(NamedTuple):

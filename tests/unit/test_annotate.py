@@ -232,6 +232,18 @@ def test_a_backend_that_computes_something_else_is_refused(phasenet):
         _checked(wrong, TorchBackend(phasenet), phasenet, "exact")
 
 
+def test_a_backend_that_cannot_is_named_with_the_way_out():
+    model = seisbench.models.LFEDetect().eval()
+    with pytest.raises(BackendRefusedError, match=r"pick.backend kernels cannot compute LFEDetect: .*; take auto"):
+        choose_backend(model, "kernels")
+
+
+def test_without_kernels_the_next_best_is_taken_and_the_fast_mode_is_not_promised(phasenet, monkeypatch, caplog):
+    monkeypatch.setattr("pickflow.annotate.backends.is_available", lambda: False)
+    assert choose_backend(phasenet, mode="fast").name == "onnxruntime"
+    assert "only the kernels have the mode fast" in caplog.text
+
+
 def test_exports_are_cached_by_what_they_depend_on(tmp_path, phasenet):
     choose_backend(phasenet, "onnxruntime", cache=tmp_path)
     (path,) = tmp_path.glob("*.onnx")

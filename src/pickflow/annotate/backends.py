@@ -167,9 +167,19 @@ def choose_backend(
     reference = TorchBackend(model)
     on_cpu = next(model.parameters()).device.type == "cpu"
     if name == "torch" or (name == "auto" and not on_cpu):
-        return reference
-    if not on_cpu:
-        raise BackendRefusedError(f"backend {name} computes on the CPU, the model is on a GPU; take torch or auto")
+        chosen: Backend = reference
+    elif not on_cpu:
+        raise BackendRefusedError(f"pick.backend {name} computes on the CPU, and the job has a GPU; take torch or auto")
+    else:
+        chosen = _first_that_can(model, name, mode, cache, reference)
+    if mode == "fast" and chosen.name != "kernels":
+        logger.warning("%s: only the kernels have the mode fast; %s computes exactly", model.name, chosen.name)
+    return chosen
+
+
+def _first_that_can(
+    model: seisbench.models.WaveformModel, name: str, mode: str, cache: Path | None, reference: Backend
+) -> Backend:
     makers: dict[str, Callable[[], Backend]] = {
         "kernels": lambda: _kernels(model, mode),
         "onnxruntime": lambda: _onnxruntime(model, cache),
@@ -179,7 +189,9 @@ def choose_backend(
             return _checked(makers[candidate](), reference, model, mode)
         except BackendRefusedError as refused:
             if name != "auto":
-                raise
+                raise BackendRefusedError(
+                    f"pick.backend {name} cannot compute {model.name}: {refused}; take auto"
+                ) from refused
             logger.info("%s: not with %s: %s", model.name, candidate, refused)
     return reference
 
@@ -194,6 +206,7 @@ def _checked(backend: Backend, reference: Backend, model: seisbench.models.Wavef
     if expected.shape != found.shape:
         raise BackendRefusedError(f"it gives the shape {found.shape}, torch {expected.shape}")
     difference = float(np.abs(expected - found).max())
+    logger.info("%s with %s, %s: probabilities within %.2g of torch's", model.name, backend.name, mode, difference)
     if not difference <= SELF_CHECK_TOLERANCE[mode if backend.name == "kernels" else "exact"]:
         raise BackendRefusedError(f"its probabilities differ from torch's by {difference:.2g}")
     return backend
