@@ -19,7 +19,6 @@ import os
 import shutil
 import sys
 import tempfile
-from dataclasses import asdict, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -45,8 +44,7 @@ def synthetic_days(folder: Path, minutes: int):
     from pickflow.config import build, complete, load_schema
     from pickflow.download import DownloadParams, asked_stations, download_day, fetch_inventory
     from pickflow.io.waveforms import read_stream
-    from pickflow.synthesize import SynthesizeParams, write_archive
-    from pickflow.synthesize.params import FAULTS, Fault
+    from pickflow.synthesize import SynthesizeParams, with_every_fault, write_archive
     from pickflow.windows import parse_time
 
     start = parse_time("2026-01-15T12:00:00Z")
@@ -54,23 +52,7 @@ def synthetic_days(folder: Path, minutes: int):
     schema = load_schema(ROOT / "workflow" / "schemas")
     config = complete({"run": "parity", "starttime": str(start), "endtime": str(end)}, schema)
     default = build(SynthesizeParams, config["synthesize"])
-    sites = tuple(
-        replace(default.stations[index % len(default.stations)], station=f"S{index:02d}", bands=("HH",))
-        for index in range(len(FAULTS) + 1)
-    )
-    faults = tuple(
-        Fault(fault=fault, station=f"{site.network}.{site.station}", starttime=None, duration_s=None, size=None)
-        for fault, site in zip(FAULTS, sites, strict=False)
-    )
-    seismicity = asdict(replace(default.seismicity, n_events=12, pinned=())) | {"min_spacing_s": 40.0}
-    params = replace(
-        default,
-        starttime=start,
-        endtime=end,
-        stations=sites,
-        faults=faults,
-        seismicity=type(default.seismicity)(**seismicity),
-    )
+    params = with_every_fault(default, start, end, n_well=1, n_events=12, min_spacing_s=40.0)
     write_archive(params, folder)
     section = config["download"] | {
         "path": str(folder / "sds"),

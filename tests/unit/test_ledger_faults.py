@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,8 +10,8 @@ import pytest
 from pickflow.config import build, load_schema
 from pickflow.config import complete as complete_config
 from pickflow.download import DownloadParams, asked_stations, download_day, fetch_inventory
-from pickflow.synthesize import SynthesizeParams, write_archive
-from pickflow.synthesize.params import FAULTS, Fault
+from pickflow.synthesize import SynthesizeParams, with_every_fault, write_archive
+from pickflow.synthesize.params import FAULTS
 from pickflow.windows import parse_time
 
 SCHEMAS = Path(__file__).parents[2] / "workflow" / "schemas"
@@ -29,23 +28,7 @@ def manifest(tmp_path_factory):
     config = complete_config({"run": "faults", "starttime": str(START), "endtime": str(END)}, load_schema(SCHEMAS))
     default = build(SynthesizeParams, config["synthesize"])
     names = [*FAULTS, "well1", "well2"]
-    sites = tuple(
-        replace(default.stations[index % len(default.stations)], station=f"S{index:02d}", bands=("HH",))
-        for index in range(len(names))
-    )
-    faults = tuple(
-        Fault(fault=fault, station=f"{site.network}.{site.station}", starttime=None, duration_s=None, size=None)
-        for fault, site in zip(FAULTS, sites, strict=False)
-    )
-    seismicity = asdict(replace(default.seismicity, n_events=4, pinned=())) | {"min_spacing_s": 60.0}
-    params = replace(
-        default,
-        starttime=START,
-        endtime=END,
-        stations=sites,
-        faults=faults,
-        seismicity=type(default.seismicity)(**seismicity),
-    )
+    params = with_every_fault(default, START, END, n_well=2, n_events=4, min_spacing_s=60.0)
     write_archive(params, folder)
     section = config["download"] | {
         "path": str(folder / "sds"),

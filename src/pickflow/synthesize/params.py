@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any
 
@@ -245,6 +245,35 @@ class SynthesizeParams:
     def velocity_model(self) -> VelocityModel:
         """Velocities of the layers."""
         return velocity_model(self.layers)
+
+
+def with_every_fault(
+    params: SynthesizeParams, starttime: datetime, endtime: datetime, n_well: int, n_events: int, min_spacing_s: float
+) -> SynthesizeParams:
+    """
+    A network for tests: the stations S00, S01 and so on have one fault each, in the order of `FAULTS`.
+
+    Parameters
+    ----------
+    params : SynthesizeParams
+        Of which the rest is kept.
+    starttime, endtime : datetime
+        Of the archive.
+    n_well : int
+        Further stations, which have none.
+    n_events, min_spacing_s : int, float
+        Events in that time, and the least time between them.
+    """
+    sites = tuple(
+        replace(params.stations[index % len(params.stations)], station=f"S{index:02d}", bands=("HH",))
+        for index in range(len(FAULTS) + n_well)
+    )
+    faults = tuple(
+        Fault(fault=fault, station=f"{site.network}.{site.station}", starttime=None, duration_s=None, size=None)
+        for fault, site in zip(FAULTS, sites, strict=False)
+    )
+    seismicity = replace(params.seismicity, n_events=n_events, pinned=(), min_spacing_s=min_spacing_s)
+    return replace(params, starttime=starttime, endtime=endtime, stations=sites, faults=faults, seismicity=seismicity)
 
 
 def velocity_model(layers: tuple[Layer, ...]) -> VelocityModel:
