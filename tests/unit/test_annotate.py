@@ -151,7 +151,7 @@ def test_windows_are_centred_and_of_the_order_of_one(scale):
 def test_filters_are_those_of_obspy_in_whatever_slices_they_are_read(zerophase):
     samples = noise(300_000) + 5000
     keywords = {"freqmin": 1.0, "freqmax": 45.0, "corners": 2, "zerophase": zerophase}
-    expected = trace(samples - float(np.median(samples[::97]))).filter("bandpass", **keywords).data
+    expected = trace(samples - float(np.median(samples[:: samples.size // 10_000]))).filter("bandpass", **keywords).data
     filtered = make_filter(["bandpass"], keywords)(samples, 100.0)
     for first in (0, 1000, 140_000, 299_000, 5):
         np.testing.assert_allclose(filtered[first : first + 6000], expected[first : first + 6000], atol=1e-3)
@@ -160,7 +160,7 @@ def test_filters_are_those_of_obspy_in_whatever_slices_they_are_read(zerophase):
 def test_other_filters_are_obspys_own():
     samples = noise(2000)
     filtered = make_filter(["bandstop"], {"freqmin": 5.0, "freqmax": 6.0})(samples, 100.0)
-    expected = trace(samples - float(np.median(samples[::97]))).filter("bandstop", freqmin=5.0, freqmax=6.0).data
+    expected = trace(samples - float(np.median(samples))).filter("bandstop", freqmin=5.0, freqmax=6.0).data
     np.testing.assert_allclose(filtered, expected, rtol=1e-6, atol=1e-3)
 
 

@@ -14,8 +14,7 @@ Filter = Callable[[np.ndarray, float], "np.ndarray | FilteredSamples"]
 BLOCK_SAMPLES = 2**17
 # The backward pass of a block begins where what it does not know has decayed to this.
 DECAY = 1e-14
-# A level needs no more than every 97th sample; a prime, so that no periodic signal is in step with it.
-LEVEL_STRIDE = 97
+N_LEVEL_SAMPLES = 10_000
 
 
 def make_filter(arguments: Sequence[Any] | None, keywords: Mapping[str, Any] | None) -> Filter | None:
@@ -40,7 +39,7 @@ def make_filter(arguments: Sequence[Any] | None, keywords: Mapping[str, Any] | N
     given, named = tuple(arguments or ()), dict(keywords or {})
 
     def filtered(samples: np.ndarray, rate_hz: float) -> np.ndarray | FilteredSamples:
-        level = float(np.median(samples[::LEVEL_STRIDE]))
+        level = level_of([samples])
         sections = _butterworth(given, named, rate_hz)
         if sections is None:
             trace = obspy.Trace(samples - level, {"sampling_rate": rate_hz})
@@ -48,6 +47,12 @@ def make_filter(arguments: Sequence[Any] | None, keywords: Mapping[str, Any] | N
         return FilteredSamples(sections, samples, level, bool(named.get("zerophase")))
 
     return filtered
+
+
+def level_of(pieces: Sequence[np.ndarray | FilteredSamples]) -> float:
+    """Median of a channel: of all samples of a short one, of some 10,000 at equal distances of a long one."""
+    stride = max(1, sum(piece.size for piece in pieces) // N_LEVEL_SAMPLES)
+    return float(np.median(np.concatenate([piece[::stride] for piece in pieces])))
 
 
 def _butterworth(given: tuple[Any, ...], named: Mapping[str, Any], rate_hz: float) -> np.ndarray | None:

@@ -11,7 +11,7 @@ from itertools import pairwise
 import numpy as np
 import obspy
 
-from pickflow.annotate.filtering import LEVEL_STRIDE, Filter, FilteredSamples
+from pickflow.annotate.filtering import Filter, FilteredSamples, level_of
 from pickflow.models.preparation import component_letters, resample
 
 NS_PER_S = 1_000_000_000
@@ -71,7 +71,7 @@ class _Channel:
     @cached_property
     def level(self) -> float:
         """Median, to fill gaps with."""
-        return float(np.median(np.concatenate([piece.samples[::LEVEL_STRIDE] for piece in self.pieces])))
+        return level_of([piece.samples for piece in self.pieces])
 
 
 def make_segments(
