@@ -42,7 +42,7 @@ def test_every_fault_gives_the_same_picks():
 @pytest.mark.slow
 @pytest.mark.skipif(not (SHARED / "seisbench_cache").is_dir(), reason=f"no weights in {SHARED}; set PICKFLOW_SHARED")
 def test_all_weights_give_the_same_picks_on_real_records():
-    rows = parity("--only", *REAL, "--minutes", "4", "--records", "4")
+    rows = parity("--only", *REAL, "--minutes", "12", "--records", "3")
     assert {f"{row['model']}/{row['weights']}" for row in rows} == set(REAL)
     for row in rows:
         assert_equal(row)
