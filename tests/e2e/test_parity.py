@@ -10,8 +10,9 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 SHARED = Path(os.environ.get("PICKFLOW_SHARED", ROOT.parent / "shared"))
-# Reordered float32 sums, and SeisBench's own normalisation in float32: torch differs from itself by as much.
-TOLERANCE = {"PhaseNet": 2e-5, "PhaseNetLight": 2e-5, "EQTransformer": 2e-4, "PickflowNet": 2e-4}
+# Rounding in float32, SeisBench's above all: in the window that differs most (PhaseNet/stead, CI.DTP) torch is 4.3e-5 from
+# the same network in float64, and the kernels 6e-6.
+TOLERANCE = {"PhaseNet": 5e-5, "PhaseNetLight": 5e-5, "EQTransformer": 2e-4, "PickflowNet": 2e-4}
 REAL = ["PhaseNet/original_converted", "PhaseNet/stead", "PhaseNet/volpick", "EQTransformer/original_converted"]
 REAL += ["EQTransformer/volpick", "PhaseNetLight/ethz"]
 
