@@ -10,8 +10,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 SHARED = Path(os.environ.get("PICKFLOW_SHARED", ROOT.parent / "shared"))
-# Rounding in float32, SeisBench's above all: in the window that differs most (PhaseNet/stead, CI.DTP) torch is 4.3e-5 from
-# the same network in float64, and the kernels 6e-6.
+# Rounding in float32, SeisBench's above all: in the window that differs most (PhaseNet/stead, CI.DTP) torch is 4.3e-5
+# from the same network in float64, and the kernels 6e-6.
 TOLERANCE = {"PhaseNet": 5e-5, "PhaseNetLight": 5e-5, "EQTransformer": 2e-4, "PickflowNet": 2e-4}
 REAL = ["PhaseNet/original_converted", "PhaseNet/stead", "PhaseNet/volpick", "EQTransformer/original_converted"]
 REAL += ["EQTransformer/volpick", "PhaseNetLight/ethz"]
