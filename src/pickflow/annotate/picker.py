@@ -117,7 +117,8 @@ class Picker:
 
     def segments(self, stream: obspy.Stream) -> tuple[list[Segment], list[str]]:
         """The record as it was recorded, at the model's rate, and what was resampled; see `pick`."""
-        return make_segments(stream, self.component_order, self._model.sampling_rate)
+        bridge_s = self._options.bridge_gaps_s if self._annotator else 0.0
+        return make_segments(stream, self.component_order, self._model.sampling_rate, bridge_s)
 
     def pick_many(self, streams: Iterable[obspy.Stream]) -> Iterator[tuple[int, TimedPick]]:
         """
