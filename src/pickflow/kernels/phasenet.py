@@ -26,19 +26,20 @@ def _unet(
 ) -> View:
     x = conv_layer(program, windows, model.inc, model.in_bn)
     merged = []
+    widths = [up.out_channels for up, *_ in reversed(model.up_branch)]
     for level, (same, norm, down, down_norm) in enumerate(model.down_branch):
         if down is None:
             x = conv_layer(program, x, same, norm)
             continue
-        # The way down fills the first half of a buffer, the way up the second: the concatenation.
-        merged.append(program.buffer(2 * same.out_channels, x.n_samples))
+        # The way down fills the first part of a buffer, the way up the second: the concatenation.
+        merged.append(program.buffer(same.out_channels + widths[level], x.n_samples))
         skip = conv_layer(program, x, same, norm, target=merged[-1].channels(0, same.out_channels))
         x = conv_layer(program, skip, down, down_norm, padding=paddings.get(level))
     for up, norm, same, same_norm in model.up_branch:
         both = merged.pop()
         made = (x.n_samples - 1) * up.stride[0] + up.kernel_size[0] - sum(crop)
         offset = (made - both.n_samples) // 2
-        target = both.channels(up.out_channels, up.out_channels)
+        target = both.channels(both.n_channels - up.out_channels, up.out_channels)
         transposed_layer(program, x, up, norm, target, crop=crop[0] + offset)
         x = conv_layer(program, both, same, same_norm)
     return conv_layer(program, x, model.out, rectify=False)

@@ -1,0 +1,190 @@
+"""What a network costs: multiply-adds, parameters, bytes, milliseconds and memory."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from pickflow.compress.channels import Wiring, n_outputs
+from pickflow.compress.rows import n_inputs
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerCost:
+    """Multiply-adds and parameters of a layer, and the channel sets that it reads and writes."""
+
+    name: str
+    macs: int
+    parameters: int
+    reads: tuple[str, ...]
+    writes: str | None
+    n_read: int  # input channels
+    n_written: int
+    is_carrier: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Costs:
+    """
+    Costs of a teacher's layers, from which those of every student follow without building it.
+
+    Parameters
+    ----------
+    layers : tuple of LayerCost
+        All layers with parameters or multiply-adds.
+    widths : dict of str to int
+        Channels of each set.
+    """
+
+    layers: tuple[LayerCost, ...]
+    widths: dict[str, int]
+
+    def total(self, widths: Mapping[str, int], measure: str) -> float:
+        """Multiply-adds or parameters of a student with these widths."""
+        return sum(self._of(layer, self.widths | dict(widths), measure) for layer in self.layers)
+
+    def share(self, widths: Mapping[str, int], measure: str) -> float:
+        """The same as a share of the teacher's."""
+        return self.total(widths, measure) / self.total({}, measure)
+
+    def dearest(self, widths: Mapping[str, int], measure: str) -> str:
+        """Layer that costs a student most."""
+        return max(self.layers, key=lambda layer: self._of(layer, self.widths | dict(widths), measure)).name
+
+    def _of(self, layer: LayerCost, widths: Mapping[str, int], measure: str) -> float:
+        full = layer.macs if measure == "macs" else layer.parameters
+        read = sum(widths[name] for name in layer.reads) / layer.n_read if layer.reads else 1.0
+        written = widths[layer.writes] / layer.n_written if layer.writes else 1.0
+        return full * written * (1.0 if layer.is_carrier else read)
+
+
+def costs_of(model: Any, wiring: Wiring) -> Costs:
+    """
+    Count a teacher.
+
+    Parameters
+    ----------
+    model : WaveformModel
+        In evaluation mode.
+    wiring : Wiring
+        Of it.
+    """
+    macs = multiply_adds_by_layer(model)
+    writes = {name: one.name for one in wiring.sets for name in (*one.writers, *one.carriers)}
+    carriers = {name for one in wiring.sets for name in one.carriers}
+    reads: dict[str, list[str]] = {}
+    for one in wiring.sets:
+        for reader, _ in one.readers:
+            reads.setdefault(reader, []).append(one.name)
+    widths = {one.name: one.n_channels for one in wiring.sets}
+    layers = []
+    for name, module in model.named_modules():
+        own = sum(parameter.numel() for parameter in module.parameters(recurse=hasattr(module, "cell_f")))
+        if not own and not macs.get(name):
+            continue
+        if ".cell_" in name:
+            continue  # counted with the recurrent layer
+        layers.append(
+            LayerCost(
+                name=name,
+                macs=macs.get(name, 0),
+                parameters=own,
+                reads=tuple(reads.get(name, ())),
+                writes=writes.get(name),
+                n_read=n_inputs(module) if name in reads else 1,
+                n_written=widths[writes[name]] if name in writes else 1,
+                is_carrier=name in carriers,
+            )
+        )
+    return Costs(layers=tuple(layers), widths=widths)
+
+
+@torch.inference_mode()
+def multiply_adds_by_layer(model: Any) -> dict[str, int]:
+    """
+    Multiply-adds of one window, layer by layer; additions, normalisations and activations are not counted.
+
+    Parameters
+    ----------
+    model : WaveformModel
+        In evaluation mode.
+    """
+    found: dict[str, int] = {}
+
+    def counting(name: str) -> Callable[..., None]:
+        def hook(module: nn.Module, given: tuple[Tensor, ...], made: Tensor | tuple[Tensor, ...]) -> None:
+            found[name] = found.get(name, 0) + _multiply_adds(module, given[0], made)
+
+        return hook
+
+    handles = [module.register_forward_hook(counting(name)) for name, module in model.named_modules()]
+    try:
+        model(torch.zeros(1, len(model.component_order), model.in_samples))
+    finally:
+        for handle in handles:
+            handle.remove()
+    return {name: number for name, number in found.items() if number}
+
+
+def _multiply_adds(module: nn.Module, given: Tensor, made: Tensor | tuple[Tensor, ...]) -> int:
+    if isinstance(module, nn.Conv1d):
+        return int(made.shape[-1] * module.weight.numel())  # type: ignore[union-attr]
+    if isinstance(module, nn.ConvTranspose1d):
+        return int(given.shape[-1] * module.weight.numel())
+    if isinstance(module, nn.Linear):
+        return int(given.numel() // given.shape[-1] * module.weight.numel())
+    if isinstance(module, nn.LSTM) or hasattr(module, "cell_f"):
+        weights = [p.numel() for name, p in module.named_parameters() if "weight" in name]
+        return int(given.shape[0] * sum(weights))
+    if hasattr(module, "Wx"):  # additive attention: projections, energies, mixture
+        n_samples, units = given.shape[-1], module.Wx.numel()
+        reach = min(module.attention_width or n_samples, n_samples)  # type: ignore[type-var, arg-type]
+        return int(2 * n_samples * units + n_samples * reach * (module.Wa.numel() + given.shape[1]))  # type: ignore[operator]
+    return 0
+
+
+def multiply_adds(model: Any) -> int:
+    """Multiply-adds of one window."""
+    return sum(multiply_adds_by_layer(model).values())
+
+
+def n_parameters(model: nn.Module) -> tuple[int, int]:
+    """Trainable parameters, and how many of them are not zero."""
+    parameters = list(model.parameters())
+    return sum(p.numel() for p in parameters), int(sum(torch.count_nonzero(p).item() for p in parameters))
+
+
+def milliseconds(predict: Callable[[np.ndarray], Any], windows: np.ndarray, repeats: int = 15) -> float:
+    """
+    Median time of a call divided by the number of windows, after a warm-up.
+
+    Parameters
+    ----------
+    predict : callable
+        Takes windows, shape (n, n_components, in_samples).
+    windows : ndarray
+        What to give it.
+    repeats : int
+        Calls.
+    """
+    predict(windows)
+    times_s = []
+    for _ in range(repeats):
+        begin_s = time.perf_counter()
+        predict(windows)
+        times_s.append(time.perf_counter() - begin_s)
+    return float(np.median(times_s)) / len(windows) * 1e3
+
+
+def n_layer_outputs(layer: nn.Module) -> int:
+    """Rows of a layer: output channels, or gates of a recurrent one."""
+    if isinstance(layer, nn.Conv1d | nn.ConvTranspose1d | nn.Linear):
+        return n_outputs(layer)
+    weights = [p for name, p in layer.named_parameters() if "weight_ih" in name]
+    return sum(p.shape[0] for p in weights)

@@ -1,0 +1,51 @@
+"""The baseline: channels with small weights go, as Li et al. (2017) do it, and nothing else changes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from torch import nn
+
+from pickflow.compress.channels import Wiring
+from pickflow.compress.costs import Costs
+
+
+def weight_sizes(model: nn.Module, wiring: Wiring) -> dict[str, np.ndarray]:
+    """Mean absolute weight of the filters that write each channel, by the name of the set."""
+    sizes = {}
+    for one in wiring.sets:
+        own = []
+        for name in one.writers:
+            layer = model.get_submodule(name)
+            axis = 1 if isinstance(layer, nn.ConvTranspose1d) else 0
+            own.append(layer.weight.detach().abs().movedim(axis, 0).flatten(1).mean(dim=1).double().numpy())  # type: ignore[operator, union-attr]
+        sizes[one.name] = np.mean([size / (size.mean() or 1.0) for size in own], axis=0)
+    return sizes
+
+
+def by_magnitude(
+    wiring: Wiring, norms: Mapping[str, np.ndarray], costs: Costs, measure: str, share: float
+) -> dict[str, np.ndarray]:
+    """
+    The baseline: channels with the smallest weights go (Li et al. 2017), by one threshold for all layers.
+
+    Parameters
+    ----------
+    wiring : Wiring
+        Of the teacher.
+    norms : mapping of str to ndarray
+        Size of each channel's weights, by the name of the set; they are compared after division by the layer's mean.
+    costs, measure, share
+        See `choose`.
+    """
+    sizes = {one.name: norms[one.name] / (norms[one.name].mean() or 1.0) for one in wiring.sets}
+    best = {name: np.array([int(np.argmax(size))]) for name, size in sizes.items()}
+    for threshold in np.unique(np.concatenate(list(sizes.values())))[::-1]:
+        kept = {
+            name: np.flatnonzero(size >= min(threshold, size.max())) for name, size in sizes.items()
+        }
+        if costs.share({name: own.size for name, own in kept.items()}, measure) > share:
+            break
+        best = kept
+    return best

@@ -1,0 +1,238 @@
+"""Running a picker over calibration windows and keeping what its layers saw: the states of state-driven training."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from pickflow.compress.rows import Rows, features, positions_of, targets
+from pickflow.safe import Gram, GramAccumulator
+
+logger = logging.getLogger(__name__)
+
+BATCH = 16
+# Positions of a window that a layer learns from: neighbours are alike, and the large layers would take all the time.
+POSITIONS_PER_WINDOW = 512
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calibration:
+    """
+    Windows that a student is fitted on.
+
+    Parameters
+    ----------
+    windows : Tensor, shape (n, n_components, in_samples)
+        Normalised as the network wants them.
+    near_arrival : ndarray of bool, shape (n, in_samples)
+        Whether a sample is near an arrival.
+    names : tuple of str
+        Station and time of each window, for messages.
+    arrival_weight : float
+        Weight of the samples near arrivals; the others weigh 1.
+    """
+
+    windows: Tensor
+    near_arrival: np.ndarray
+    names: tuple[str, ...]
+    arrival_weight: float
+
+
+class _Reached(Exception):
+    """The layer asked for has its input; the rest of the network need not be computed."""
+
+
+@contextmanager
+def captured(model: nn.Module, names: Sequence[str], stop: bool = False) -> Iterator[dict[str, tuple[Tensor, Tensor]]]:
+    """
+    Inputs and outputs of layers, by name, filled whenever the model runs.
+
+    Parameters
+    ----------
+    model : Module
+        The network.
+    names : sequence of str
+        Of layers.
+    stop : bool
+        Stop the network when the layer (only one) has its inputs, which count as its outputs too.
+    """
+    found: dict[str, tuple[Tensor, Tensor]] = {}
+
+    def after(name: str) -> Callable[..., None]:
+        def hook(_: nn.Module, given: tuple[Tensor, ...], made: Tensor | tuple[Tensor, ...]) -> None:
+            found[name] = (given[0], made[0] if isinstance(made, tuple) else made)
+
+        return hook
+
+    def before(_: nn.Module, given: tuple[Tensor, ...]) -> None:
+        found[names[0]] = (given[0], given[0])
+        raise _Reached
+
+    if stop:
+        handles = [model.get_submodule(names[0]).register_forward_pre_hook(before)]
+    else:
+        handles = [model.get_submodule(name).register_forward_hook(after(name)) for name in names]
+    try:
+        yield found
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def n_positions(layer: nn.Module, inputs: Tensor, outputs: Tensor) -> int:
+    """Positions in time at which a layer has an output."""
+    if isinstance(layer, nn.Conv1d | nn.ConvTranspose1d):
+        return outputs.shape[-1]
+    return inputs.shape[1] if isinstance(layer, nn.Linear) else inputs.shape[0]
+
+
+def thinned(rows: Rows, n_outputs: int, salt: int) -> np.ndarray:
+    """Some of the positions of the rows, the same whenever they are asked for."""
+    positions = positions_of(rows, n_outputs)
+    wanted = max(1, POSITIONS_PER_WINDOW * positions.size // n_outputs)
+    if positions.size <= wanted:
+        return positions
+    rng = np.random.default_rng([salt, rows.phase, n_outputs])
+    return np.sort(rng.choice(positions, wanted, replace=False))
+
+
+def sample_weights(calibration: Calibration, first: int, n: int, positions: np.ndarray, n_outputs: int) -> np.ndarray:
+    """Weights of the samples of some windows, shape (n * n_positions,)."""
+    in_samples = calibration.near_arrival.shape[1]
+    times = np.minimum((positions + 0.5) * in_samples / n_outputs, in_samples - 1).astype(int)
+    near = calibration.near_arrival[first : first + n][:, times]
+    return np.where(near, calibration.arrival_weight, 1.0).ravel()
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerStatistics:
+    """What a layer needs to be fitted: the teacher's Gram matrices, and its targets for another pass."""
+
+    rows: list[Rows]
+    grams: list[Gram]
+    n_outputs: int
+    targets: list[np.ndarray]  # float32, (n_samples, n_rows), at the thinned positions
+
+
+@torch.inference_mode()
+def collect(
+    model: nn.Module,
+    layers: dict[str, list[Rows]],
+    calibration: Calibration,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> dict[str, LayerStatistics]:
+    """
+    Statistics of all layers from one pass over the calibration windows.
+
+    Parameters
+    ----------
+    model : Module
+        The teacher.
+    layers : dict of str to list of Rows
+        See `pickflow.compress.rows.rows_of`.
+    calibration : Calibration
+        The windows.
+    progress : callable
+        Called as ``progress(windows done, windows in all)``.
+
+    Raises
+    ------
+    ValueError
+        If a state is not finite, naming layer and window, or a layer has fewer samples than features.
+    """
+    total = len(calibration.windows)
+    sums = {name: [GramAccumulator() for _ in rows] for name, rows in layers.items()}
+    kept: dict[str, list[list[Tensor]]] = {name: [[] for _ in rows] for name, rows in layers.items()}
+    lengths: dict[str, int] = {}
+    with captured(model, list(layers)) as found:
+        for first in range(0, total, BATCH):
+            model(calibration.windows[first : first + BATCH])
+            for salt, (name, rows) in enumerate(layers.items()):
+                given, made = found[name]
+                _check_finite(name, made, rows[0].layer, calibration.names[first : first + BATCH])
+                lengths[name] = n_positions(rows[0].layer, given, made)
+                for index, own in enumerate(rows):
+                    positions = thinned(own, lengths[name], salt)
+                    wanted = targets(own, given, made, positions)
+                    n = min(BATCH, total - first)
+                    weights = sample_weights(calibration, first, n, positions, lengths[name])
+                    sums[name][index].add(features(own, given, positions).numpy(), wanted.numpy(), weights)
+                    kept[name][index].append(wanted.clone())
+            progress(min(first + BATCH, total), total)
+    statistics = {}
+    for name, rows in layers.items():
+        grams = [one.result() for one in sums[name]]
+        for gram in grams:
+            _check_enough(name, gram, total)
+        joined = [torch.cat(parts).numpy() for parts in kept[name]]
+        statistics[name] = LayerStatistics(rows=rows, grams=grams, n_outputs=lengths[name], targets=joined)
+    return statistics
+
+
+@torch.inference_mode()
+def student_grams(
+    student: nn.Module, rows: list[Rows], teacher: LayerStatistics, keep: np.ndarray, calibration: Calibration, salt: int
+) -> list[Gram]:
+    """
+    Statistics of a layer with the student's own inputs and the teacher's pre-activations.
+
+    Parameters
+    ----------
+    student : Module
+        Corrected up to this layer.
+    rows : list of Rows
+        Of the layer in the student.
+    teacher : LayerStatistics
+        Of the layer in the teacher.
+    keep : ndarray of int
+        Rows of the teacher's layer that the student's has.
+    calibration : Calibration
+        The same windows as the teacher's.
+    salt : int
+        Number of the layer among all, as in `collect`.
+    """
+    sums = [GramAccumulator() for _ in rows]
+    at = [0] * len(rows)
+    name = rows[0].name
+    with captured(student, [name], stop=True) as found:
+        for first in range(0, len(calibration.windows), BATCH):
+            windows = calibration.windows[first : first + BATCH]
+            try:
+                student(windows)
+            except _Reached:
+                pass
+            for index, own in enumerate(rows):
+                positions = thinned(own, teacher.n_outputs, salt)
+                design = features(own, found[name][0], positions).numpy()
+                wanted = teacher.targets[index][at[index] : at[index] + len(design)][:, keep]
+                weights = sample_weights(calibration, first, len(windows), positions, teacher.n_outputs)
+                sums[index].add(design, wanted, weights)
+                at[index] += len(design)
+    return [one.result() for one in sums]
+
+
+def _check_finite(name: str, states: Tensor, layer: nn.Module, windows: Sequence[str]) -> None:
+    if torch.isfinite(states).all():
+        return
+    axis = 0 if isinstance(layer, nn.Conv1d | nn.ConvTranspose1d | nn.Linear) else 1
+    bad = (~torch.isfinite(states)).movedim(axis, 0).flatten(1).any(dim=1)
+    which = windows[int(torch.nonzero(bad)[0])]
+    raise ValueError(f"compress: states of layer {name} are not finite in window {which}; look at its waveform")
+
+
+def _check_enough(name: str, gram: Gram, n_windows: int) -> None:
+    n_features = gram.gram.shape[0]
+    if gram.n_samples >= n_features:
+        return
+    per_window = gram.n_samples / n_windows
+    needed = int(np.ceil(n_features / per_window))
+    raise ValueError(
+        f"compress: layer {name} has {n_features} coefficients a row and {gram.n_samples} samples from {n_windows}"
+        f" calibration windows; it needs at least {needed}: raise compress.n_windows, or lower pick thresholds"
+    )

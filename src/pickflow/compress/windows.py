@@ -1,0 +1,291 @@
+"""Windows of a run's own waveforms, around its picks and from noise: what students learn from, and what they are judged by."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import obspy
+import pandas as pd
+import torch
+
+from pickflow.annotate.cutting import centre, cut
+from pickflow.annotate.filtering import make_filter
+from pickflow.annotate.segments import NS_PER_S, Segment, make_segments
+from pickflow.compress.states import Calibration
+from pickflow.io.tables import read_table, records
+from pickflow.io.waveforms import read_stream
+from pickflow.schemas import MANIFEST, PICKS
+
+logger = logging.getLogger(__name__)
+
+# Every fourth block of time is kept from the fit, to judge students by; blocks are longer than any window.
+BLOCK_S = 300
+N_BLOCKS = 4
+# A year of a network holds far more than a fit can use: so many station-days, and so much of each, stay in memory.
+MOST_STATION_DAYS = 60
+SPAN_S = 7200
+ARRIVAL_S = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """
+    A station-day as a picker sees it.
+
+    Parameters
+    ----------
+    name : str
+        Station and day.
+    stream : Stream
+        As it was recorded.
+    segments : tuple of Segment
+        Filtered as the weights ask for, at the model's rate.
+    pick_times_ns : ndarray of int64
+        The teacher's picks, sorted.
+    """
+
+    name: str
+    stream: obspy.Stream
+    segments: tuple[Segment, ...]
+    pick_times_ns: np.ndarray
+
+
+def read_records(days: Sequence[tuple[Path, Path]], model: Any, bridge_s: float, seed: int) -> list[Record]:
+    """
+    Read station-days of a run, a random choice of them if there are many.
+
+    Parameters
+    ----------
+    days : sequence of (Path, Path)
+        Folder of waveforms with its manifest, and the teacher's picks, of each day.
+    model : WaveformModel
+        The teacher.
+    bridge_s : float
+        Gaps up to this length are bridged, as in picking.
+    seed : int
+        Of the choice.
+
+    Raises
+    ------
+    ValueError
+        If no station-day is usable.
+    """
+    found = []
+    for waveforms, picks in days:
+        table = read_table(picks, PICKS)
+        for row in records(read_table(waveforms / "manifest.parquet", MANIFEST)):
+            if row["usable"]:
+                found.append((waveforms, f"{row['network']}.{row['station']}", table))
+    if not found:
+        raise ValueError(f"compress: none of the {len(days)} days has a usable station; the ledger says why")
+    rng = np.random.default_rng([seed, 0])
+    chosen = np.sort(rng.permutation(len(found))[:MOST_STATION_DAYS])
+    filtered = make_filter(model.filter_args, model.filter_kwargs)
+    read = []
+    for waveforms, station, table in (found[index] for index in chosen):
+        try:
+            stream = read_stream(waveforms / f"{station}.mseed")
+        except ValueError as error:
+            logger.warning("%s is left out: %s", station, error)
+            continue
+        mine = table[(table.network + "." + table.station) == station]
+        times = np.sort(mine.time.to_numpy("M8[ns]").astype(np.int64))
+        stream = _span(stream, times, rng)
+        segments, _ = make_segments(stream, model.component_order, model.sampling_rate, bridge_s, filtered)
+        whole = tuple(_in_memory(segment) for segment in segments)
+        read.append(Record(name=f"{station} {waveforms.name}", stream=stream, segments=whole, pick_times_ns=times))
+    return read
+
+
+def _span(stream: obspy.Stream, pick_times_ns: np.ndarray, rng: np.random.Generator) -> obspy.Stream:
+    """Part of a record around a random pick, or anywhere if there is none."""
+    start, end = (min(t.stats.starttime for t in stream), max(t.stats.endtime for t in stream))
+    if end - start <= SPAN_S:
+        return stream
+    middle_ns = int(rng.choice(pick_times_ns)) if pick_times_ns.size else int(rng.integers(start.ns, end.ns))
+    first = min(max(obspy.UTCDateTime(ns=middle_ns) - SPAN_S / 2, start), end - SPAN_S)
+    return stream.slice(first, first + SPAN_S)
+
+
+def _in_memory(segment: Segment) -> Segment:
+    """A segment whose filtered samples are computed once; windows are drawn from it many times."""
+    samples = tuple(None if own is None else np.asarray(own[:]) for own in segment.components)
+    return replace(segment, components=samples)
+
+
+def is_test(time_ns: int) -> bool:
+    """Whether a moment lies in a block that is kept from the fit."""
+    return time_ns // (BLOCK_S * NS_PER_S) % N_BLOCKS == N_BLOCKS - 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """Windows that may be drawn from records, without those that touch a test block."""
+
+    records: tuple[Record, ...]
+    in_samples: int
+    rate_hz: float
+    arrivals: tuple[tuple[int, int, int], ...]  # record, segment, sample of each pick that may be drawn
+    places: np.ndarray  # (n, 3): record, segment, first sample of windows side by side
+
+    def around_arrival(self, rng: np.random.Generator) -> tuple[int, int, int]:
+        """A window with a random pick somewhere inside."""
+        for _ in range(20):
+            record, segment, at = self.arrivals[rng.integers(len(self.arrivals))]
+            start = at - int(rng.uniform(0.1, 0.9) * self.in_samples)
+            start = int(np.clip(start, 0, self.records[record].segments[segment].n_samples - self.in_samples))
+            if self.may_be_drawn(record, segment, start):
+                return record, segment, start
+        return self.anywhere(rng)
+
+    def anywhere(self, rng: np.random.Generator) -> tuple[int, int, int]:
+        """A window of any place."""
+        record, segment, start = (int(value) for value in self.places[rng.integers(len(self.places))])
+        last = self.records[record].segments[segment].n_samples - self.in_samples
+        moved = int(np.clip(start + rng.integers(-self.in_samples // 2, self.in_samples // 2), 0, last))
+        return record, segment, moved if self.may_be_drawn(record, segment, moved) else start
+
+    def may_be_drawn(self, record: int, segment: int, start: int) -> bool:
+        """Whether a window touches no test block."""
+        own = self.records[record].segments[segment]
+        return not (is_test(own.time_ns(start)) or is_test(own.time_ns(start + self.in_samples)))
+
+    def samples(self, places: Sequence[tuple[int, int, int]]) -> np.ndarray:
+        """Raw windows, float32, shape (n, n_components, in_samples)."""
+        cuts = [cut(self.records[r].segments[s], start, self.in_samples) for r, s, start in places]
+        return centre(cuts, self.in_samples)
+
+    def arrivals_in(self, place: tuple[int, int, int]) -> np.ndarray:
+        """Samples of the picks in a window."""
+        record, segment, start = place
+        own = self.records[record]
+        times = own.pick_times_ns - own.segments[segment].time_ns(start)
+        at = np.round(times * self.rate_hz / NS_PER_S).astype(int)
+        return at[(at >= 0) & (at < self.in_samples)]
+
+    def name(self, place: tuple[int, int, int]) -> str:
+        """Station and time of a window."""
+        record, segment, start = place
+        own = self.records[record]
+        moment = pd.Timestamp(own.segments[segment].time_ns(start), tz="UTC")
+        return f"{own.name.split()[0]} {moment:%Y-%m-%dT%H:%M:%S.%f}"
+
+
+def make_source(found: Sequence[Record], model: Any) -> Source:
+    """
+    What windows may be drawn from some records.
+
+    Raises
+    ------
+    ValueError
+        If the records have no window or no pick outside of the test blocks.
+    """
+    in_samples, rate_hz = int(model.in_samples), float(model.sampling_rate)
+    arrivals, places = [], []
+    empty = Source(
+        records=tuple(found), in_samples=in_samples, rate_hz=rate_hz, arrivals=(), places=np.empty((0, 3), int)
+    )
+    for r, record in enumerate(found):
+        for s, segment in enumerate(record.segments):
+            starts = range(0, segment.n_samples - in_samples + 1, in_samples)
+            places += [(r, s, start) for start in starts if empty.may_be_drawn(r, s, start)]
+            if segment.n_samples < in_samples:
+                continue
+            at = np.round((record.pick_times_ns - segment.start_ns) * rate_hz / NS_PER_S).astype(int)
+            inside = at[(at >= 0) & (at < segment.n_samples)]
+            arrivals += [(r, s, int(one)) for one in inside if not is_test(segment.time_ns(int(one)))]
+    if not places:
+        raise ValueError(f"compress: no record holds a window of {in_samples / rate_hz:g} s outside of the test blocks")
+    if not arrivals:
+        raise ValueError(
+            "compress: the teacher has no pick in the records (outside of the test blocks); compress where it picks"
+        )
+    return Source(
+        records=empty.records, in_samples=in_samples, rate_hz=rate_hz, arrivals=tuple(arrivals), places=np.array(places)
+    )
+
+
+def calibrate(
+    source: Source, model: Any, n_windows: int, pick_share: float, arrival_weight: float, seed: int
+) -> Calibration:
+    """
+    Draw calibration windows around picks and from noise.
+
+    Parameters
+    ----------
+    source : Source
+        Where from.
+    model : WaveformModel
+        Normalises them.
+    n_windows : int
+        How many.
+    pick_share : float
+        Share of them around a pick; the others are anywhere, mostly noise.
+    arrival_weight : float
+        See `Calibration`.
+    seed : int
+        Of the choice.
+    """
+    rng = np.random.default_rng([seed, 1])
+    n_around = round(pick_share * n_windows)
+    places = [source.around_arrival(rng) for _ in range(n_around)]
+    places += [source.anywhere(rng) for _ in range(n_windows - n_around)]
+    # Batches of alike windows would make a poor first look at the states.
+    places = [places[index] for index in rng.permutation(len(places))]
+    near = np.zeros((n_windows, source.in_samples), dtype=bool)
+    reach = round(ARRIVAL_S * source.rate_hz)
+    for row, place in zip(near, places, strict=True):
+        for at in source.arrivals_in(place):
+            row[max(at - reach, 0) : at + reach + 1] = True
+    return Calibration(
+        windows=normalised(model, source.samples(places)),
+        near_arrival=near,
+        names=tuple(source.name(place) for place in places),
+        arrival_weight=arrival_weight,
+    )
+
+
+@torch.inference_mode()
+def normalised(model: Any, windows: np.ndarray) -> torch.Tensor:
+    """Windows as a network wants them."""
+    ready = model.annotate_batch_pre(torch.from_numpy(windows), argdict=model.default_args)
+    return (ready[0] if isinstance(ready, tuple) else ready).clone()
+
+
+def draw_varied(source: Source, rng: np.random.Generator, n: int) -> np.ndarray:
+    """
+    Windows for tuning: turned, scaled, laid over one another, with missing components.
+
+    A teacher is asked about each of them, so that changes may be large; what matters is that they are waveforms.
+
+    Parameters
+    ----------
+    source : Source
+        Where from.
+    rng : Generator
+        Source of randomness.
+    n : int
+        How many.
+
+    Returns
+    -------
+    ndarray of float32, shape (n, n_components, in_samples)
+    """
+    places = [source.around_arrival(rng) if rng.random() < 0.6 else source.anywhere(rng) for _ in range(n)]
+    others = [source.anywhere(rng) if rng.random() < 0.5 else source.around_arrival(rng) for _ in range(n)]
+    windows, second = source.samples(places), source.samples(others)
+    for window, other in zip(windows, second, strict=True):
+        if rng.random() < 0.4:
+            ratio = np.abs(window).mean() / max(float(np.abs(other).mean()), 1e-12)
+            window += other * np.float32(ratio * 10 ** rng.uniform(-2, 1))
+        if rng.random() < 0.5:
+            window *= -1
+        window *= rng.lognormal(0, 0.3, (len(window), 1)).astype(np.float32)
+        if rng.random() < 0.1:
+            window[rng.integers(len(window))] = 0
+    return windows
