@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -176,7 +177,7 @@ def _eqtransformer(model: nn.Module) -> Described:
     branches = [("decoder_d", "conv_d"), *((f"pick_decoders.{i}", f"pick_convs.{i}") for i in range(n_phases))]
     for decoder, last in branches:
         layers = [*(f"{decoder}.convs.{level}" for level in range(n_convs)), last]
-        for layer, following in zip(layers[:-1], layers[1:], strict=True):
+        for layer, following in pairwise(layers):
             yield _set(model, [(layer, None)], [(following, 0)])
 
 

@@ -1,18 +1,17 @@
-"""From the channels that stay to a student: narrow layers, fitted one after the other to the teacher's pre-activations."""
+"""From the channels that stay to a student: narrow layers, fitted one by one to the teacher's pre-activations."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from pickflow.compress.channels import Wiring, narrowed_state
-from pickflow.compress.costs import n_layer_outputs
-from pickflow.compress.rows import rows_of, set_weights
+from pickflow.compress.channels import Wiring, input_axes, narrowed_state
+from pickflow.compress.rows import Rows, rows_of, set_weights
 from pickflow.compress.states import Calibration, LayerStatistics, student_grams
 from pickflow.models.narrowing import resize_to
 from pickflow.safe import Gram, debias
@@ -33,13 +32,13 @@ def correct(
     kept: Mapping[str, np.ndarray],
     statistics: Mapping[str, LayerStatistics],
     calibration: Calibration,
-    progress: Callable[[int, int], None] = lambda done, total: None,
-) -> None:
+    supports: Mapping[str, list[np.ndarray]] | None = None,
+) -> dict[str, Tensor]:
     """
     Fit every layer of a student to the teacher's pre-activations, in place (sequential correction, debiasing).
 
-    A layer's inputs are the student's own, so that it also makes up for what the layers before it lost. Coefficients are
-    the least squares with a small ridge on the channels that stay, w = (G + δI)⁻¹c, and an intercept.
+    A layer's inputs are the student's own, so that it also makes up for what the layers before it lost. Coefficients
+    are the least squares with a small ridge on the channels that stay, w = (G + δI)⁻¹c, and an intercept.
 
     Parameters
     ----------
@@ -53,9 +52,15 @@ def correct(
         Of the teacher, on the same windows.
     calibration : Calibration
         The windows.
-    progress : callable
-        Called as ``progress(layers done, layers in all)``.
+    supports : mapping of str to list of ndarray of bool, or None
+        Weights of the teacher that may be used, by layer; None for all.
+
+    Returns
+    -------
+    dict of str to Tensor
+        0 where a weight must stay zero, by the name of the parameter; empty without supports.
     """
+    masks: dict[str, Tensor] = {}
     set_of = {name: one.name for one in wiring.sets for name in one.writers}
     narrowed_layers = {reader for one in wiring.sets if _lost(one, kept) for reader, _ in one.readers}
     order = list(statistics)
@@ -69,12 +74,39 @@ def correct(
         keep = kept.get(set_of.get(name, ""), np.arange(n_rows))
         rows = rows_of(name, layer)
         grams = student_grams(student, rows, statistics[name], keep, calibration, salt)
-        matrices = [debias(gram, np.ones(gram.gram.shape[0], bool), RIDGE) for gram in grams]
+        allowed = [np.ones(gram.cross.shape, bool) for gram in grams]
+        if supports and name in supports:
+            channels = kept_inputs(wiring, kept, name)
+            for number, own in enumerate(statistics[name].rows):
+                features = np.isin(own.channel_of_feature, channels)
+                allowed[number] = supports[name][number][features][:, keep]
+            masks |= _masks(student, rows, allowed)
+        matrices = [debias(gram, mask, RIDGE) for gram, mask in zip(grams, allowed, strict=True)]
         rest = set_weights(rows, matrices, _common_intercept(grams, matrices))
         if rest.any():
             _shift(student.get_submodule(wiring.norms[name]), rest)
-        assert n_layer_outputs(layer) == len(keep)
-        progress(salt + 1, len(order))
+    return masks
+
+
+def kept_inputs(wiring: Wiring, kept: Mapping[str, np.ndarray], reader: str) -> np.ndarray:
+    """Input channels of a teacher's layer that stay, sorted."""
+    parts = [
+        first + kept.get(one.name, np.arange(one.n_channels))
+        for one in wiring.sets
+        for name, first in one.readers
+        if name == reader
+    ]
+    return np.sort(np.concatenate(parts))
+
+
+def _masks(student: nn.Module, rows: list[Rows], allowed: list[np.ndarray]) -> dict[str, Tensor]:
+    """Masks of a layer's parameters: its weights, with what is allowed written in their place."""
+    name, layer = rows[0].name, rows[0].layer
+    before = copy.deepcopy(layer.state_dict())
+    set_weights(rows, [mask.astype(float) for mask in allowed], np.zeros(allowed[0].shape[1]))
+    masks = {f"{name}.{key}": layer.state_dict()[key].clone() for key, _ in input_axes(layer)}
+    layer.load_state_dict(before)
+    return masks
 
 
 def _lost(one: Any, kept: Mapping[str, np.ndarray]) -> bool:
@@ -101,3 +133,53 @@ def row_scales(model: nn.Module, wiring: Wiring) -> dict[str, np.ndarray]:
         deviation = torch.sqrt(norm.running_var + norm.eps)  # type: ignore[operator]
         scales[name] = (norm.weight.detach().abs() / deviation).double().numpy()  # type: ignore[operator]
     return scales
+
+
+@torch.inference_mode()
+def sensitivity(
+    model: Any,
+    wiring: Wiring,
+    kept: Mapping[str, np.ndarray],
+    statistics: Mapping[str, LayerStatistics],
+    windows: Tensor,
+) -> float:
+    """
+    What the loss of some channels does to a network's probabilities, while all other layers are whole.
+
+    Parameters
+    ----------
+    model : WaveformModel
+        The teacher.
+    wiring : Wiring
+        Of it.
+    kept : mapping of str to ndarray of int
+        Channels that stay in the sets that lose some.
+    statistics : mapping of str to LayerStatistics
+        Of the teacher.
+    windows : Tensor, shape (n, n_components, in_samples)
+        Normalised.
+
+    Returns
+    -------
+    float
+        Mean squared difference of the probabilities.
+    """
+    student = narrowed(model, wiring, kept)
+    set_of = {name: one.name for one in wiring.sets for name in one.writers}
+    for reader in {reader for one in wiring.sets if one.name in kept for reader, _ in one.readers}:
+        channels = kept_inputs(wiring, kept, reader)
+        rows = rows_of(reader, student.get_submodule(reader))
+        grams, matrices = [], []
+        for own, gram in zip(statistics[reader].rows, statistics[reader].grams, strict=True):
+            features = np.flatnonzero(np.isin(own.channel_of_feature, channels))
+            rows_kept = kept.get(set_of.get(reader, ""), np.arange(gram.n_targets))
+            grams.append(gram.select(features, rows_kept))
+            matrices.append(debias(grams[-1], np.ones(features.size, bool), RIDGE))
+        rest = set_weights(rows, matrices, _common_intercept(grams, matrices))
+        if rest.any():
+            _shift(student.get_submodule(wiring.norms[reader]), rest)
+    return float(((_stacked(model(windows)) - _stacked(student(windows))) ** 2).mean())
+
+
+def _stacked(outputs: Tensor | tuple[Tensor, ...]) -> Tensor:
+    return torch.stack(outputs, dim=1) if isinstance(outputs, tuple) else outputs

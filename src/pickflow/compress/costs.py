@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pickflow.compress.channels import Wiring, n_outputs
+from pickflow.compress.channels import Wiring
 from pickflow.compress.rows import n_inputs
 
 
@@ -27,6 +28,13 @@ class LayerCost:
     n_read: int  # input channels
     n_written: int
     is_carrier: bool
+
+    def with_widths(self, widths: Mapping[str, int], measure: str) -> float:
+        """Multiply-adds or parameters (the bias scales with the weights) when the sets have these widths."""
+        full = self.macs if measure == "macs" else self.parameters
+        read = sum(widths[name] for name in self.reads) / self.n_read if self.reads else 1.0
+        written = widths[self.writes] / self.n_written if self.writes else 1.0
+        return full * written * (1.0 if self.is_carrier else read)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,21 +55,28 @@ class Costs:
 
     def total(self, widths: Mapping[str, int], measure: str) -> float:
         """Multiply-adds or parameters of a student with these widths."""
-        return sum(self._of(layer, self.widths | dict(widths), measure) for layer in self.layers)
+        complete = self.widths | dict(widths)
+        return sum(layer.with_widths(complete, measure) for layer in self.layers)
 
     def share(self, widths: Mapping[str, int], measure: str) -> float:
         """The same as a share of the teacher's."""
-        return self.total(widths, measure) / self.total({}, measure)
+        return self.total(widths, measure) / self._whole[measure]
+
+    def touching(self, names: Container[str]) -> Costs:
+        """The layers alone that read or write some sets, as shares of the whole; others do not change with these."""
+        some = tuple(one for one in self.layers if one.writes in names or any(name in names for name in one.reads))
+        part = Costs(layers=some, widths=self.widths)
+        part.__dict__["_whole"] = self._whole
+        return part
+
+    @cached_property
+    def _whole(self) -> dict[str, float]:
+        return {measure: self.total({}, measure) for measure in ("macs", "parameters")}
 
     def dearest(self, widths: Mapping[str, int], measure: str) -> str:
         """Layer that costs a student most."""
-        return max(self.layers, key=lambda layer: self._of(layer, self.widths | dict(widths), measure)).name
-
-    def _of(self, layer: LayerCost, widths: Mapping[str, int], measure: str) -> float:
-        full = layer.macs if measure == "macs" else layer.parameters
-        read = sum(widths[name] for name in layer.reads) / layer.n_read if layer.reads else 1.0
-        written = widths[layer.writes] / layer.n_written if layer.writes else 1.0
-        return full * written * (1.0 if layer.is_carrier else read)
+        complete = self.widths | dict(widths)
+        return max(self.layers, key=lambda layer: layer.with_widths(complete, measure)).name
 
 
 def costs_of(model: Any, wiring: Wiring) -> Costs:
@@ -180,11 +195,3 @@ def milliseconds(predict: Callable[[np.ndarray], Any], windows: np.ndarray, repe
         predict(windows)
         times_s.append(time.perf_counter() - begin_s)
     return float(np.median(times_s)) / len(windows) * 1e3
-
-
-def n_layer_outputs(layer: nn.Module) -> int:
-    """Rows of a layer: output channels, or gates of a recurrent one."""
-    if isinstance(layer, nn.Conv1d | nn.ConvTranspose1d | nn.Linear):
-        return n_outputs(layer)
-    weights = [p for name, p in layer.named_parameters() if "weight_ih" in name]
-    return sum(p.shape[0] for p in weights)

@@ -25,7 +25,7 @@ def weight_sizes(model: nn.Module, wiring: Wiring) -> dict[str, np.ndarray]:
 
 
 def by_magnitude(
-    wiring: Wiring, norms: Mapping[str, np.ndarray], costs: Costs, measure: str, share: float
+    wiring: Wiring, norms: Mapping[str, np.ndarray], costs: Costs, budget: Mapping[str, float]
 ) -> dict[str, np.ndarray]:
     """
     The baseline: channels with the smallest weights go (Li et al. 2017), by one threshold for all layers.
@@ -36,16 +36,15 @@ def by_magnitude(
         Of the teacher.
     norms : mapping of str to ndarray
         Size of each channel's weights, by the name of the set; they are compared after division by the layer's mean.
-    costs, measure, share
-        See `choose`.
+    costs, budget
+        See `pickflow.compress.selection.choose`.
     """
     sizes = {one.name: norms[one.name] / (norms[one.name].mean() or 1.0) for one in wiring.sets}
     best = {name: np.array([int(np.argmax(size))]) for name, size in sizes.items()}
     for threshold in np.unique(np.concatenate(list(sizes.values())))[::-1]:
-        kept = {
-            name: np.flatnonzero(size >= min(threshold, size.max())) for name, size in sizes.items()
-        }
-        if costs.share({name: own.size for name, own in kept.items()}, measure) > share:
+        kept = {name: np.flatnonzero(size >= min(threshold, size.max())) for name, size in sizes.items()}
+        widths = {name: own.size for name, own in kept.items()}
+        if any(costs.share(widths, measure) > share for measure, share in budget.items()):
             break
         best = kept
     return best

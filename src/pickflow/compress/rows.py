@@ -1,8 +1,8 @@
 """
 The rows of a layer as regressions on its inputs: features, targets and weights.
 
-A layer's weights are shared by all positions, so the rows of the implicit model that belong to one output channel are one
-lasso: its features are the inputs under the kernel (im2col), its samples are the positions of all windows.
+A layer's weights are shared by all positions, so the rows of the implicit model that belong to one output channel are
+one lasso: its features are the inputs under the kernel (im2col), its samples are the positions of all windows.
 """
 
 from __future__ import annotations

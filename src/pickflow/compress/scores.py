@@ -44,7 +44,9 @@ def pick_blocks(picker: Picker, blocks: Sequence[obspy.Stream]) -> list[BlockPic
     found = []
     for block in blocks:
         picks, _, _ = picker.pick(block)
-        times = {phase: np.array([p.time_ns for p in picks if p.phase == phase], dtype=np.int64) for phase in ("P", "S")}
+        times = {
+            phase: np.array([p.time_ns for p in picks if p.phase == phase], dtype=np.int64) for phase in ("P", "S")
+        }
         found.append(BlockPicks(times))
     return found
 

@@ -4,16 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from pickflow.compress.channels import ChannelSet
 from pickflow.compress.costs import Costs
 from pickflow.compress.states import LayerStatistics
-from pickflow.safe import Gram, GroupDesign, check_certificate, debias, group_path, relative_residual
+from pickflow.safe import (
+    Gram,
+    GroupDesign,
+    GroupSolution,
+    LassoSolution,
+    check_certificate,
+    debias,
+    group_penalty_max,
+    lasso_penalty_max,
+    relative_residual,
+    solve_group_lasso,
+    solve_lasso,
+)
 
-# The path ends at this share of the penalty that empties a layer.
-LEAST_RATIO = 1e-3
+# The path ends at this share of the penalty that empties a layer, or where refitting loses less than the error.
+LEAST_RATIO = 3e-3
+LEAST_ERROR = 1e-4
+# Duality gap as a share of the targets' variance; the rules allow for it, so that it costs no certainty.
+TOLERANCE = 1e-7
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,10 +74,14 @@ class Point:
         Penalty over the one that empties the layer.
     active : ndarray of bool, shape (n_groups,)
         Channels that stay.
+    supports : tuple of ndarray of bool, each of shape (n_features, n_rows), or None
+        Weights that stay, of each design, where the lasso is of single weights.
     error : float
         Share of the targets' variance that is lost after refitting (debiasing), mean over the readers.
+    n_features : int
+        Channels, or weights, of the problem.
     screened : dict of str to int
-        Channels that each rule excluded with proof.
+        How many of them each rule excluded with proof.
     duality_gap : float
         Of the lasso, relative to the targets' variance.
     n_false : int or None
@@ -72,7 +92,9 @@ class Point:
 
     ratio: float
     active: np.ndarray
+    supports: tuple[np.ndarray, ...] | None
     error: float
+    n_features: int
     screened: dict[str, int]
     duality_gap: float
     n_false: int | None
@@ -84,6 +106,7 @@ class Path:
     """A problem's solutions, from few channels to many."""
 
     sets: tuple[tuple[str, int], ...]
+    readers: tuple[str, ...]
     points: tuple[Point, ...]
 
     @property
@@ -123,9 +146,7 @@ def make_problem(
         first_group += one.n_channels
     readers, designs = [], []
     for reader, groups in group_of.items():
-        grams = [
-            gram.scaled(row_scale[reader]) if reader in row_scale else gram for gram in statistics[reader].grams
-        ]
+        grams = [gram.scaled(row_scale[reader]) if reader in row_scale else gram for gram in statistics[reader].grams]
         total = sum(float(gram.square.sum()) for gram in grams) or 1.0
         for rows, gram in zip(statistics[reader].rows, grams, strict=True):
             channels = rows.channel_of_feature
@@ -147,64 +168,114 @@ def _with_features_scaled(gram: Gram, scale: np.ndarray) -> Gram:
     )
 
 
-def solve_path(problem: Problem, n_points: int, check: bool = False) -> Path:
+def solve_path(problem: Problem, penalty: str, n_points: int, check: bool = False) -> Path:
     """
-    Solve a problem along a path of penalties, from the largest down, with warm starts.
+    Solve a problem along a path of penalties, from the largest down, with warm starts, until nothing is lost any more.
 
     Parameters
     ----------
     problem : Problem
         See `make_problem`.
+    penalty : {"group", "element"}
+        Whether the lasso eliminates whole channels or single weights.
     n_points : int
-        Penalties, equally spaced on a logarithmic axis.
+        Penalties at most, equally spaced on a logarithmic axis.
     check : bool
         Solve each also without screening, to count false eliminations.
     """
-    ratios = np.geomspace(1.0, LEAST_RATIO, n_points + 1)[1:]
-    points = []
-    for ratio, solution in zip(ratios, group_path(problem.designs, ratios), strict=True):
-        checked = check_certificate(problem.designs, solution) if check else None
-        points.append(
-            Point(
-                ratio=float(ratio),
-                active=solution.active,
-                error=refitted_error(problem, solution.active),
-                screened={rule: int(mask.sum()) for rule, mask in solution.screened.items()},
-                duality_gap=float(solution.duality_gap),
-                n_false=checked.n_false if checked else None,
-                largest_difference=checked.largest_difference if checked else None,
-            )
-        )
-    return Path(sets=problem.sets, points=tuple(points))
+    solve = _solve_groups if penalty == "group" else _solve_elements
+    points: list[Point] = []
+    before: Any = None
+    for ratio in np.geomspace(1.0, LEAST_RATIO, n_points + 1)[1:]:
+        point, before = solve(problem, float(ratio), before, check)
+        points.append(point)
+        if point.error < LEAST_ERROR:
+            break
+    return Path(sets=problem.sets, readers=problem.readers, points=tuple(points))
 
 
-def refitted_error(problem: Problem, active: np.ndarray) -> float:
-    """Share of the targets' variance that is lost with some of the channels, mean over the readers."""
+def _solve_groups(
+    problem: Problem, ratio: float, before: GroupSolution | None, check: bool
+) -> tuple[Point, GroupSolution]:
+    """One lasso over all designs, whose groups are the channels."""
+    largest = group_penalty_max(problem.designs) or 1.0
+    start = before.coefficients if before else None
+    solution = solve_group_lasso(problem.designs, ratio * largest, start=start, tolerance=TOLERANCE)
+    checked = check_certificate(problem.designs, solution, tolerance=TOLERANCE) if check else None
+    point = Point(
+        ratio=ratio,
+        active=solution.active,
+        supports=None,
+        error=refitted_error(problem, [solution.active[design.groups] for design in problem.designs]),
+        n_features=problem.n_groups,
+        screened={rule: int(mask.sum()) for rule, mask in solution.screened.items()},
+        duality_gap=float(solution.duality_gap),
+        n_false=checked.n_false_eliminations if checked else None,
+        largest_difference=checked.largest_difference if checked else None,
+    )
+    return point, solution
+
+
+def _solve_elements(
+    problem: Problem, ratio: float, before: list[LassoSolution] | None, check: bool
+) -> tuple[Point, list[LassoSolution]]:
+    """One lasso for every row of every design; a channel is dead when no row uses it."""
+    solutions = []
+    for number, design in enumerate(problem.designs):
+        largest = lasso_penalty_max(design.gram)
+        start = before[number].coefficients if before else None
+        penalty = ratio * np.where(largest > 0, largest, 1.0)
+        solutions.append(solve_lasso(design.gram, penalty, start=start, tolerance=TOLERANCE))
+    supports = [solution.coefficients != 0 for solution in solutions]
+    active = np.zeros(problem.n_groups, dtype=bool)
+    for design, support in zip(problem.designs, supports, strict=True):
+        active[design.groups[support.any(axis=1)]] = True
+    checked = [
+        check_certificate(design.gram, solution, tolerance=TOLERANCE)
+        for design, solution in zip(problem.designs, solutions, strict=True)
+        if check
+    ]
+    point = Point(
+        ratio=ratio,
+        active=active,
+        supports=tuple(supports),
+        error=refitted_error(problem, supports),
+        n_features=sum(support.size for support in supports),
+        screened={rule: sum(int(one.screened[rule].sum()) for one in solutions) for rule in solutions[0].screened},
+        duality_gap=max(float(one.duality_gap.max(initial=0.0)) for one in solutions),
+        n_false=sum(one.n_false_eliminations for one in checked) if check else None,
+        largest_difference=max(one.largest_difference for one in checked) if check else None,
+    )
+    return point, solutions
+
+
+def refitted_error(problem: Problem, supports: Sequence[np.ndarray]) -> float:
+    """Share of the targets' variance that is lost with some of the features of each design, mean over the readers."""
     lost: dict[str, float] = {}
-    for reader, design in zip(problem.readers, problem.designs, strict=True):
-        support = active[design.groups]
+    for reader, design, support in zip(problem.readers, problem.designs, supports, strict=True):
         residual = relative_residual(design.gram, debias(design.gram, support)) if support.any() else 1.0
         lost[reader] = lost.get(reader, 0.0) + residual * float(design.gram.square.sum())
     return float(np.mean(list(lost.values())))
 
 
-def choose(paths: Sequence[Path], costs: Costs, measure: str, share: float) -> list[int]:
+def choose(paths: Sequence[Path], sensitivity: Sequence[float], costs: Costs, budget: Mapping[str, float]) -> list[int]:
     """
-    Point of each path so that the model costs at most a share of the teacher and least is lost.
+    Point of each path so that the model keeps a budget and least is lost.
 
-    The sum of the errors is minimised for a price of the cost, which is raised until the budget is kept: a layer whose
-    channels repeat one another gives more of them up than one in which each says something of its own.
+    The sum of the errors, each times its sensitivity, is minimised for a price of the cost, which is raised until the
+    budget is kept: a layer whose channels repeat one another gives more of them up than one in which each says
+    something of its own.
 
     Parameters
     ----------
     paths : sequence of Path
         Of all components.
+    sensitivity : sequence of float
+        What an error of each path does to the probabilities; see `pickflow.compress.correction.sensitivity`.
     costs : Costs
         Of the teacher.
-    measure : {"macs", "parameters"}
-        What is counted.
-    share : float
-        Of the teacher's, 0 to 1.
+    budget : mapping of str to float
+        Largest share of the teacher's, 0 to 1, of ``macs``, of ``parameters``, or of both.
 
     Returns
     -------
@@ -216,23 +287,24 @@ def choose(paths: Sequence[Path], costs: Costs, measure: str, share: float) -> l
     ValueError
         If not even one channel everywhere keeps the budget, naming the layer that costs most.
     """
-    usable = [[i for i, point in enumerate(path.points) if _fills(path, i)] for path in paths]
+    usable = [[i for i, _ in enumerate(path.points) if _fills(path, i)] for path in paths]
     for path, indices in zip(paths, usable, strict=True):
         if not indices:
             raise ValueError(f"compress: every penalty of the path empties layer {path.name}; raise compress.n_path")
-    least = [indices[0] for indices in usable]
-    if _cost(paths, least, costs, measure) > share:
-        raise ValueError(
-            f"compress.target {measure} {share:g}: a smaller penalty would be needed than the one that empties layer"
-            f" {_dearest(paths, least, costs, measure)}; {_cost(paths, least, costs, measure):.3g} is the least possible"
-        )
-    low, high, best = 0.0, 1.0, least
-    while _cost(paths, _cheapest(paths, usable, costs, measure, high), costs, measure) > share and high < 1e9:
-        low, high = high, high * 4
+    best = [indices[0] for indices in usable]
+    for measure, share in budget.items():
+        least = costs.share(_widths(paths, best), measure)
+        if least > share:
+            raise ValueError(
+                f"compress.target {measure} {share:g}: the largest penalties that empty no layer leave {least:.3g};"
+                f" a larger one would empty layer {costs.dearest(_widths(paths, best), measure)} (or its neighbours);"
+                " ask for more, or raise compress.n_path"
+            )
+    low, high = 1e-9, 1e3
     for _ in range(30):
-        price = (low * high) ** 0.5 if low > 0 else high / 16
-        chosen = _cheapest(paths, usable, costs, measure, price)
-        if _cost(paths, chosen, costs, measure) <= share:
+        price = float(np.sqrt(low * high))
+        chosen = _cheapest(paths, usable, sensitivity, costs, budget, price)
+        if all(costs.share(_widths(paths, chosen), measure) <= share for measure, share in budget.items()):
             high, best = price, chosen
         else:
             low = price
@@ -251,28 +323,39 @@ def kept_of(paths: Sequence[Path], chosen: Sequence[int]) -> dict[str, np.ndarra
     return found
 
 
-def _cost(paths: Sequence[Path], chosen: Sequence[int], costs: Costs, measure: str) -> float:
-    widths = {name: kept.size for name, kept in kept_of(paths, chosen).items()}
-    return costs.share(widths, measure)
+def supports_of(paths: Sequence[Path], chosen: Sequence[int]) -> dict[str, list[np.ndarray]]:
+    """Weights that stay, of each design of a reader by its name; empty where whole channels were eliminated."""
+    found: dict[str, list[np.ndarray]] = {}
+    for path, index in zip(paths, chosen, strict=True):
+        for reader, support in zip(path.readers, path.points[index].supports or (), strict=False):
+            found.setdefault(reader, []).append(support)
+    return found
 
 
-def _dearest(paths: Sequence[Path], chosen: Sequence[int], costs: Costs, measure: str) -> str:
-    return costs.dearest({name: kept.size for name, kept in kept_of(paths, chosen).items()}, measure)
+def _widths(paths: Sequence[Path], chosen: Sequence[int]) -> dict[str, int]:
+    return {name: kept.size for name, kept in kept_of(paths, chosen).items()}
 
 
 def _cheapest(
-    paths: Sequence[Path], usable: Sequence[Sequence[int]], costs: Costs, measure: str, price: float
+    paths: Sequence[Path],
+    usable: Sequence[Sequence[int]],
+    sensitivity: Sequence[float],
+    costs: Costs,
+    budget: Mapping[str, float],
+    price: float,
 ) -> list[int]:
-    """Coordinate descent on the errors plus the price of what the model costs."""
+    """Coordinate descent on the errors plus the price of what the model costs, from the most channels down."""
     chosen = [indices[-1] for indices in usable]
-    widths = {name: kept.size for name, kept in kept_of(paths, chosen).items()}
+    widths = _widths(paths, chosen)
+    own = [costs.touching([name for name, _ in path.sets]) for path in paths]
     for _ in range(10):
         before = list(chosen)
         for number, (path, indices) in enumerate(zip(paths, usable, strict=True)):
             totals = []
             for index in indices:
                 trial = widths | {name: kept.size for name, kept in path.kept(index).items()}
-                totals.append(path.points[index].error + price * costs.share(trial, measure))
+                cost = sum(own[number].share(trial, measure) / share for measure, share in budget.items())
+                totals.append(sensitivity[number] * path.points[index].error + price * cost)
             chosen[number] = indices[int(np.argmin(totals))]
             widths |= {name: kept.size for name, kept in path.kept(chosen[number]).items()}
         if chosen == before:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,7 +44,7 @@ class Calibration:
     arrival_weight: float
 
 
-class _Reached(Exception):
+class _ReachedError(Exception):
     """The layer asked for has its input; the rest of the network need not be computed."""
 
 
@@ -72,7 +72,7 @@ def captured(model: nn.Module, names: Sequence[str], stop: bool = False) -> Iter
 
     def before(_: nn.Module, given: tuple[Tensor, ...]) -> None:
         found[names[0]] = (given[0], given[0])
-        raise _Reached
+        raise _ReachedError
 
     if stop:
         handles = [model.get_submodule(names[0]).register_forward_pre_hook(before)]
@@ -177,7 +177,12 @@ def collect(
 
 @torch.inference_mode()
 def student_grams(
-    student: nn.Module, rows: list[Rows], teacher: LayerStatistics, keep: np.ndarray, calibration: Calibration, salt: int
+    student: nn.Module,
+    rows: list[Rows],
+    teacher: LayerStatistics,
+    keep: np.ndarray,
+    calibration: Calibration,
+    salt: int,
 ) -> list[Gram]:
     """
     Statistics of a layer with the student's own inputs and the teacher's pre-activations.
@@ -203,10 +208,8 @@ def student_grams(
     with captured(student, [name], stop=True) as found:
         for first in range(0, len(calibration.windows), BATCH):
             windows = calibration.windows[first : first + BATCH]
-            try:
+            with suppress(_ReachedError):
                 student(windows)
-            except _Reached:
-                pass
             for index, own in enumerate(rows):
                 positions = thinned(own, teacher.n_outputs, salt)
                 design = features(own, found[name][0], positions).numpy()

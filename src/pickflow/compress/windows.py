@@ -1,4 +1,4 @@
-"""Windows of a run's own waveforms, around its picks and from noise: what students learn from, and what they are judged by."""
+"""Windows of a run's waveforms, around picks and from noise: what students learn from and are judged by."""
 
 from __future__ import annotations
 
@@ -78,9 +78,9 @@ def read_records(days: Sequence[tuple[Path, Path]], model: Any, bridge_s: float,
     found = []
     for waveforms, picks in days:
         table = read_table(picks, PICKS)
-        for row in records(read_table(waveforms / "manifest.parquet", MANIFEST)):
-            if row["usable"]:
-                found.append((waveforms, f"{row['network']}.{row['station']}", table))
+        manifest = records(read_table(waveforms / "manifest.parquet", MANIFEST))
+        usable = [f"{row['network']}.{row['station']}" for row in manifest if row["usable"]]
+        found += [(waveforms, station, table) for station in usable]
     if not found:
         raise ValueError(f"compress: none of the {len(days)} days has a usable station; the ledger says why")
     rng = np.random.default_rng([seed, 0])
@@ -250,11 +250,11 @@ def calibrate(
     )
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def normalised(model: Any, windows: np.ndarray) -> torch.Tensor:
     """Windows as a network wants them."""
     ready = model.annotate_batch_pre(torch.from_numpy(windows), argdict=model.default_args)
-    return (ready[0] if isinstance(ready, tuple) else ready).clone()
+    return ready[0] if isinstance(ready, tuple) else ready
 
 
 def draw_varied(source: Source, rng: np.random.Generator, n: int) -> np.ndarray:

@@ -1,0 +1,100 @@
+"""Students for other runtimes: ONNX in float32, and ONNX whose convolutions compute in 8-bit integers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import torch
+
+from pickflow.annotate.backends import export_onnx, onnx_session
+from pickflow.io.atomic import write_bytes
+
+ONNX_FILE = "model.onnx"
+# Of one window each; more of them only take longer.
+N_QUANTISATION_WINDOWS = 64
+# Recurrences, attention and softmax lose everything in 8 bits, the convolutions next to nothing.
+QUANTISED_OPERATORS = ["Conv", "ConvTranspose"]
+
+
+def write_onnx(model: Any, folder: Path, windows: torch.Tensor | None) -> float | None:
+    """
+    Export a picker and hold it against torch.
+
+    Parameters
+    ----------
+    model : WaveformModel
+        In evaluation mode.
+    folder : Path
+        Gets ``model.onnx``.
+    windows : Tensor, shape (n, n_components, in_samples), or None
+        Normalised, to compare on; None for no comparison.
+
+    Returns
+    -------
+    float or None
+        Largest difference of a probability.
+    """
+    content = export_onnx(model)
+    write_bytes(folder / ONNX_FILE, content)
+    return None if windows is None else largest_difference(model, content, windows)
+
+
+def quantised(content: bytes, windows: torch.Tensor) -> bytes:
+    """
+    A network of ONNX with static 8-bit convolutions: activations unsigned, weights signed and scaled by channel.
+
+    Parameters
+    ----------
+    content : bytes
+        The network in float32.
+    windows : Tensor, shape (n, n_components, in_samples)
+        Normalised; they give the ranges of the activations.
+
+    Returns
+    -------
+    bytes
+    """
+    from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    class Windows(CalibrationDataReader):  # type: ignore[misc]
+        def __init__(self) -> None:
+            self._left: Iterator[torch.Tensor] = iter(windows[:N_QUANTISATION_WINDOWS])
+
+        def get_next(self) -> dict[str, np.ndarray] | None:
+            window = next(self._left, None)
+            return None if window is None else {"windows": window[None].numpy()}
+
+    with TemporaryDirectory() as scratch:
+        plain, ready, small = (Path(scratch) / name for name in ("plain.onnx", "ready.onnx", "small.onnx"))
+        plain.write_bytes(content)
+        quant_pre_process(str(plain), str(ready), skip_symbolic_shape=True)
+        quantize_static(
+            str(ready),
+            str(small),
+            Windows(),
+            quant_format=QuantFormat.QDQ,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+            per_channel=True,
+            op_types_to_quantize=QUANTISED_OPERATORS,
+        )
+        return small.read_bytes()
+
+
+@torch.inference_mode()
+def largest_difference(model: Any, content: bytes, windows: torch.Tensor) -> float:
+    """Largest difference of a probability between a network of ONNX and the model that it comes from."""
+    session = onnx_session(content)
+    worst = 0.0
+    for first in range(0, len(windows), 16):
+        part = windows[first : first + 16]
+        expected = model(part)
+        expected = torch.stack(expected, dim=1) if isinstance(expected, tuple) else expected
+        found = session.run(None, {"windows": part.numpy()})[0]
+        worst = max(worst, float(np.abs(found - expected.numpy()).max()))
+    return worst

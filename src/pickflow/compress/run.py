@@ -1,0 +1,201 @@
+"""From a teacher and a run's waveforms to students, their certificates and the trade-off curve."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
+
+from pickflow.compress.costs import multiply_adds, n_parameters
+from pickflow.compress.exporting import ONNX_FILE, write_onnx
+from pickflow.compress.latency import latency
+from pickflow.compress.params import CompressParams
+from pickflow.compress.scores import agreement, pick_blocks
+from pickflow.compress.teacher import StationMap, Student, Teacher, picker_of, study
+from pickflow.compress.tuning import tune
+from pickflow.compress.writing import INT8_FILE, certificate, write_student
+from pickflow.models.cards import TENSORS_FILE, read_card
+from pickflow.models.loading import load_model
+from pickflow.students import Student as Name
+from pickflow.students import read_student
+
+logger = logging.getLogger(__name__)
+
+# Shares of the teacher's multiply-adds at which the trade-off is looked at, and searched for a loss of F1.
+CURVE_MACS = (0.7, 0.5, 0.35, 0.25, 0.18, 0.12, 0.07)
+REFERENCE = "the teacher's own picks in the blocks of time that no student was fitted on"
+Progress = Callable[[str, int, int], None]
+
+
+class Made(NamedTuple):
+    """A finished student in memory, and its scores."""
+
+    student: Student
+    scores: dict[str, Any]
+
+
+def _silent(what: str, done: int, total: int) -> None:
+    """Report nothing."""
+
+
+def compress_run(
+    teacher: Path,
+    days: Sequence[tuple[Path, Path]],
+    students: Mapping[str, Path],
+    params: CompressParams,
+    station_map: StationMap,
+    progress: Progress = _silent,
+) -> dict[str, Any]:
+    """
+    Make the students of a teacher from the waveforms and picks of a run.
+
+    Parameters
+    ----------
+    teacher : Path
+        Folder with card and tensors.
+    days : sequence of (Path, Path)
+        Folder of waveforms with its manifest, and the teacher's picks, of each day.
+    students : mapping of str to Path
+        What each is to be (`pickflow.students`, such as ``safe-s93``) and the folder that it is written to.
+    params : CompressParams
+        See there.
+    station_map : callable
+        ``station_map(function, items)``, in order.
+    progress : callable
+        Called as ``progress(what, done, total)``.
+
+    Returns
+    -------
+    dict
+        ``compression``, the same for the same input, and ``latency``, which was measured.
+
+    Raises
+    ------
+    ValueError
+        If a student cannot be made, saying why.
+    """
+    known = study(teacher, days, params, station_map)
+    card = read_card(teacher)
+    rows = [_row(known, known.model, card["weights"], teacher / TENSORS_FILE) | {"method": "teacher", "level": None}]
+    times = {card["weights"]: _latency_of_teacher(known.model)}
+    curve: list[dict[str, Any]] = []
+    made: dict[Name, Made] = {}
+    for number, (name, folder) in enumerate(students.items()):
+        asked = read_student(name)
+        plain = asked._replace(int8=False)
+        if plain not in made:
+            made[plain] = _make(known, asked, params, progress)
+        proof = certificate(known, made[plain].student)
+        write_student(known, made[plain].student.model, card, f"{card['weights']}-{name}", asked, folder, params, proof)
+        model, network = load_model(folder), folder / (INT8_FILE if asked.int8 else ONNX_FILE)
+        row = _row(known, model, f"{card['weights']}-{name}", network if asked.int8 else folder / TENSORS_FILE)
+        rows.append(row | {"method": asked.method, "level": asked.level, "int8": asked.int8} | proof["totals"])
+        times[row["name"]] = latency(model, network)
+        if not asked.int8:
+            curve.append(_point(rows[-1], asked.method, "tuned" if params.tune.steps else "corrected"))
+        progress("students", number + 1, len(students))
+    for method in dict.fromkeys(read_student(name).method for name in students):
+        curve += _curve(known, method, progress)
+    compression = {
+        "teacher": {"model": card["model"], "weights": card["weights"]},
+        "reference": REFERENCE,
+        "n_calibration_windows": len(known.calibration.windows),
+        "n_test_windows": len(known.blocks),
+        "models": rows,
+        "curve": curve,
+    }
+    return {"compression": compression, "latency": times}
+
+
+def _row(known: Teacher, model: Any, name: str, file: Path) -> dict[str, Any]:
+    total, nonzero = n_parameters(model)
+    return {
+        "name": name,
+        "int8": False,
+        "n_parameters": total,
+        "n_nonzero": nonzero,
+        "macs": multiply_adds(model),
+        "bytes": file.stat().st_size,
+        "n_screened": {},
+        "n_groups": 0,
+        "n_false_eliminations": None,
+        "not_expressed": list(known.not_expressed),
+    } | _scores(known, model)
+
+
+def _scores(known: Teacher, model: Any) -> dict[str, Any]:
+    return agreement(pick_blocks(picker_of(model), known.blocks), known.picks)
+
+
+def _latency_of_teacher(model: Any) -> dict[str, Any]:
+    with TemporaryDirectory() as folder:
+        write_onnx(model, Path(folder), None)
+        return latency(model, Path(folder) / ONNX_FILE)
+
+
+def _make(known: Teacher, asked: Name, params: CompressParams, progress: Progress) -> Made:
+    if asked.target == "max_f1_loss":
+        return _search(known, asked, params, progress)
+    return _finished(known, asked.method, {asked.target: asked.value}, params, progress)
+
+
+def _finished(
+    known: Teacher, method: str, budget: Mapping[str, float], params: CompressParams, progress: Progress
+) -> Made:
+    student = known.student(method, budget)
+    if params.tune.steps:
+        tune(
+            student.model,
+            known.model,
+            known.source,
+            params.tune,
+            params.seed,
+            lambda done, total: progress("tuning", done, total),
+            student.masks,
+        )
+    return Made(student, _scores(known, student.model))
+
+
+def _search(known: Teacher, asked: Name, params: CompressParams, progress: Progress) -> Made:
+    """Smallest student of the curve that loses no more; fewer channels never pick better, so the search is halved."""
+    low, high, best = 0, len(CURVE_MACS) - 1, None
+    while low <= high:
+        middle = (low + high) // 2
+        made = _finished(known, asked.method, {"macs": CURVE_MACS[middle]}, params, progress)
+        loss = 1 - min(made.scores["p_f1"]["0.3s"], made.scores["s_f1"]["0.3s"])
+        logger.info("%s with %g of the multiply-adds loses %.4f of F1", asked.method, CURVE_MACS[middle], loss)
+        best, low, high = (made, middle + 1, high) if loss <= asked.value else (best, low, middle - 1)
+    if best is None:
+        raise ValueError(
+            f"compress.target max_f1_loss {asked.value:g}: {CURVE_MACS[0]:.0%} of the multiply-adds already lose more;"
+            " allow more, or raise compress.tune.steps"
+        )
+    return best
+
+
+def _curve(known: Teacher, method: str, progress: Progress) -> list[dict[str, Any]]:
+    """Students without tuning along the budget."""
+    points = []
+    for number, share in enumerate(CURVE_MACS):
+        try:
+            model = known.student(method, {"macs": share}).model
+        except ValueError as error:
+            logger.info("the curve ends: %s", error)
+            break
+        row = {"macs": multiply_adds(model), "n_parameters": n_parameters(model)[0]} | _scores(known, model)
+        points.append(_point(row, method, "corrected"))
+        progress(f"curve {method}", number + 1, len(CURVE_MACS))
+    return points
+
+
+def _point(row: Mapping[str, Any], method: str, stage: str) -> dict[str, Any]:
+    return {
+        "method": method,
+        "macs": row["macs"],
+        "n_parameters": row["n_parameters"],
+        "p_f1_0.3s": row["p_f1"]["0.3s"],
+        "s_f1_0.3s": row["s_f1"]["0.3s"],
+        "stage": stage,
+    }

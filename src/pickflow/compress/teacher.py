@@ -1,0 +1,216 @@
+"""Everything that students of one teacher have in common: its windows, its statistics, its paths and its picks."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import obspy
+import torch
+
+from pickflow.annotate import Picker, PickerOptions
+from pickflow.compress.channels import Wiring, wiring_of
+from pickflow.compress.correction import correct, narrowed, row_scales, sensitivity
+from pickflow.compress.costs import Costs, costs_of, multiply_adds_by_layer
+from pickflow.compress.magnitude import by_magnitude, weight_sizes
+from pickflow.compress.params import CompressParams
+from pickflow.compress.rows import InexpressibleLayerError, Rows, rows_of
+from pickflow.compress.scores import BlockPicks, pick_blocks, test_blocks
+from pickflow.compress.selection import Path as PenaltyPath
+from pickflow.compress.selection import choose, kept_of, make_problem, solve_path, supports_of
+from pickflow.compress.states import Calibration, LayerStatistics, collect
+from pickflow.compress.windows import Source, calibrate, make_source, read_records
+from pickflow.models.loading import load_model
+
+logger = logging.getLogger(__name__)
+
+# Gaps are bridged as in picking, with its default.
+BRIDGE_GAPS_S = 0.5
+# Sensitivities are measured where a layer loses about so much, on so many windows.
+PROBED_ERROR = 0.1
+N_PROBE_WINDOWS = 32
+StationMap = Callable[[Callable[..., Any], Iterable[Any]], Iterable[Any]]
+
+
+class Student(NamedTuple):
+    """
+    A narrower copy of a teacher.
+
+    Parameters
+    ----------
+    model : WaveformModel
+        In evaluation mode.
+    kept : dict of str to ndarray of int
+        Channels that stay, by the name of the set.
+    chosen : list of int or None
+        Point of each path; None for the baseline.
+    masks : dict of str to Tensor
+        Where single weights were eliminated: 0 by the name of the parameter.
+    """
+
+    model: Any
+    kept: dict[str, np.ndarray]
+    chosen: list[int] | None
+    masks: dict[str, torch.Tensor]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Teacher:
+    """
+    A picker that is ready to be compressed.
+
+    Parameters
+    ----------
+    model : WaveformModel
+        In evaluation mode.
+    wiring : Wiring
+        Its channels.
+    costs : Costs
+        Of its layers.
+    source : Source
+        Windows of the run.
+    calibration : Calibration
+        Those that students are fitted on.
+    statistics : dict of str to LayerStatistics
+        Of its layers, in the order of computation.
+    paths : tuple of Path
+        Solutions of the group lasso for each component of the wiring.
+    sensitivities : tuple of float
+        Of each path.
+    blocks : tuple of Stream
+        What students are judged on.
+    picks : tuple of BlockPicks
+        The teacher's there.
+    not_expressed : tuple of str
+        Layers that stay as they are.
+    """
+
+    model: Any
+    wiring: Wiring
+    costs: Costs
+    source: Source
+    calibration: Calibration
+    statistics: dict[str, LayerStatistics]
+    paths: tuple[PenaltyPath, ...]
+    sensitivities: tuple[float, ...]
+    blocks: tuple[obspy.Stream, ...]
+    picks: tuple[BlockPicks, ...]
+    not_expressed: tuple[str, ...]
+
+    def student(self, method: str, budget: Mapping[str, float]) -> Student:
+        """
+        Student that keeps a budget, not yet tuned.
+
+        Parameters
+        ----------
+        method : {"safe", "magnitude"}
+            Features eliminated by the lasso and all layers corrected; or the smallest filters cut out.
+        budget : mapping of str to float
+            See `pickflow.compress.selection.choose`.
+        """
+        if method == "magnitude":
+            kept = by_magnitude(self.wiring, weight_sizes(self.model, self.wiring), self.costs, budget)
+            return Student(narrowed(self.model, self.wiring, kept), kept, None, {})
+        chosen = choose(self.paths, self.sensitivities, self.costs, budget)
+        kept = kept_of(self.paths, chosen)
+        model = narrowed(self.model, self.wiring, kept)
+        supports = supports_of(self.paths, chosen)
+        masks = correct(model, self.wiring, kept, self.statistics, self.calibration, supports)
+        return Student(model, kept, chosen, masks)
+
+
+def study(folder: Path, days: Sequence[tuple[Path, Path]], params: CompressParams, station_map: StationMap) -> Teacher:
+    """
+    Read waveforms and picks of a run, and solve the paths of the teacher.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the teacher.
+    days : sequence of (Path, Path)
+        Folder of waveforms and table of picks of each day.
+    params : CompressParams
+        How many windows, where from, and how long the paths are.
+    station_map : callable
+        ``station_map(function, items)``, in order: the components are solved side by side.
+
+    Raises
+    ------
+    ValueError
+        If waveforms, picks or windows do not suffice, or a state is not finite.
+    """
+    model = load_model(folder)
+    wiring = wiring_of(model)
+    records = read_records(days, model, BRIDGE_GAPS_S, params.seed)
+    source = make_source(records, model)
+    calibration = calibrate(source, model, params.n_windows, params.pick_share, params.arrival_weight, params.seed)
+    layers, unreadable = layers_of(model, wiring)
+    logger.info("%d records, %d picks, %d layers", len(records), len(source.arrivals), len(layers))
+    statistics = collect(model, layers, calibration)
+    scales = row_scales(model, wiring)
+    components = [
+        sets for sets in wiring.components() if not {n for one in sets for n, _ in one.readers} & set(unreadable)
+    ]
+    problems = [make_problem(sets, statistics, scales) for sets in components]
+    solve = partial(solve_path, penalty=params.penalty, n_points=params.n_path, check=params.check_certificate)
+    paths = tuple(station_map(solve, problems))
+    probes = calibration.windows[:N_PROBE_WINDOWS]
+    blocks = test_blocks(records)
+    return Teacher(
+        model=model,
+        wiring=wiring,
+        costs=costs_of(model, wiring),
+        source=source,
+        calibration=calibration,
+        statistics=statistics,
+        paths=paths,
+        sensitivities=tuple(probe(path, model, wiring, statistics, probes) for path in paths),
+        blocks=tuple(blocks),
+        picks=tuple(pick_blocks(picker_of(model), blocks)),
+        not_expressed=(*unreadable, *unread_layers(model, wiring)),
+    )
+
+
+def picker_of(model: Any) -> Picker:
+    """The model as the stage `pick` uses it by default."""
+    return Picker(model, PickerOptions(bridge_gaps_s=BRIDGE_GAPS_S))
+
+
+def layers_of(model: Any, wiring: Wiring) -> tuple[dict[str, list[Rows]], list[str]]:
+    """Readers of channels as regressions, in the order of computation, and those that cannot be written so."""
+    order = list(multiply_adds_by_layer(model))
+    layers, unreadable = {}, []
+    for name in sorted(wiring.readers(), key=order.index):
+        try:
+            layers[name] = rows_of(name, model.get_submodule(name))
+        except InexpressibleLayerError as error:
+            logger.warning("%s; it is left as it is", error)
+            unreadable.append(name)
+    return layers, unreadable
+
+
+def unread_layers(model: Any, wiring: Wiring) -> list[str]:
+    """Layers with weights that read no set of channels and so stay as wide as they are: recurrences, attention."""
+    known = {*wiring.readers(), *(name for one in wiring.sets for name in (*one.writers, *one.carriers))}
+    return [name for name in multiply_adds_by_layer(model) if name not in known]
+
+
+def probe(
+    path: PenaltyPath, model: Any, wiring: Wiring, statistics: dict[str, LayerStatistics], windows: torch.Tensor
+) -> float:
+    """What an error of a path does to the probabilities, per unit of the error."""
+    points = [
+        (abs(np.log(max(point.error, 1e-12) / PROBED_ERROR)), index)
+        for index, point in enumerate(path.points)
+        if all(kept.size for kept in path.kept(index).values())
+    ]
+    if not points:
+        raise ValueError(f"compress: every penalty of the path empties layer {path.name}; raise compress.n_path")
+    _, index = min(points)
+    lost = sensitivity(model, wiring, path.kept(index), statistics, windows)
+    return lost / max(path.points[index].error, 1e-12)

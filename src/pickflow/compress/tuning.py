@@ -1,0 +1,69 @@
+"""Distillation fine-tuning: a student learns its teacher's probabilities on the run's waveforms."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from pickflow.compress.params import Tune
+from pickflow.compress.windows import Source, draw_varied
+from pickflow.distillation import DistillParams, distill, teacher_of
+
+Draw = Callable[[np.random.Generator, int], np.ndarray]
+
+
+def tune(
+    student: Any,
+    teacher: Any,
+    source: Source,
+    params: Tune,
+    seed: int,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+    masks: Mapping[str, Tensor] | None = None,
+    extra: Draw | None = None,
+) -> None:
+    """
+    Tune a student, in place.
+
+    Parameters
+    ----------
+    student, teacher : WaveformModel
+        The student gets the teacher's probabilities as soft labels.
+    source : Source
+        Windows of the run, filtered as the teacher wants them.
+    params : Tune
+        How long.
+    seed : int
+        Of the windows.
+    progress : callable
+        Called as ``progress(steps done, steps in all)``.
+    masks : mapping of str to Tensor, or None
+        Parameters that stay zero where their mask is.
+    extra : callable or None
+        Half of the windows come from it instead, as ``extra(generator, number)``.
+    """
+
+    def draw(rng: np.random.Generator, n: int) -> np.ndarray:
+        n_extra = n // 2 if extra else 0
+        windows = draw_varied(source, rng, n - n_extra)
+        return np.concatenate([windows, extra(rng, n_extra)]) if extra else windows
+
+    distill(
+        student,
+        teacher_of(teacher),
+        draw,
+        DistillParams(
+            steps=params.steps,
+            batch_size=params.batch_size,
+            learning_rate=params.learning_rate,
+            weight_decay=0.0,
+            seed=seed,
+        ),
+        checkpoint=None,
+        fingerprint="",
+        progress=lambda done, total, loss: progress(done, total),
+        masks=masks,
+    )
