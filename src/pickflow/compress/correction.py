@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from pickflow.compress.channels import Wiring, input_axes, narrowed_state
 from pickflow.compress.rows import Rows, rows_of, set_weights
 from pickflow.compress.states import Calibration, LayerStatistics, student_grams
+from pickflow.distillation import LABEL_WEIGHTS, probabilities_of
 from pickflow.models.narrowing import resize_to
 from pickflow.safe import Gram, debias
 
@@ -162,7 +163,8 @@ def sensitivity(
     Returns
     -------
     float
-        Mean squared difference of the probabilities.
+        Mean squared difference of the probabilities of each label as a share of its mean square, weighted as in
+        distillation: picks are few samples, and the noise many.
     """
     student = narrowed(model, wiring, kept)
     set_of = {name: one.name for one in wiring.sets for name in one.writers}
@@ -178,8 +180,7 @@ def sensitivity(
         rest = set_weights(rows, matrices, _common_intercept(grams, matrices))
         if rest.any():
             _shift(student.get_submodule(wiring.norms[reader]), rest)
-    return float(((_stacked(model(windows)) - _stacked(student(windows))) ** 2).mean())
-
-
-def _stacked(outputs: Tensor | tuple[Tensor, ...]) -> Tensor:
-    return torch.stack(outputs, dim=1) if isinstance(outputs, tuple) else outputs
+    expected, found = probabilities_of(model, windows), probabilities_of(student, windows)
+    lost = ((expected - found) ** 2).mean(dim=(0, 2)) / (expected**2).mean(dim=(0, 2)).clamp_min(1e-12)
+    share = torch.tensor([0.0 if label == "N" else LABEL_WEIGHTS.get(label, 1.0) for label in model.labels])
+    return float(lost @ share)

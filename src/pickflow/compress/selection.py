@@ -308,7 +308,37 @@ def choose(paths: Sequence[Path], sensitivity: Sequence[float], costs: Costs, bu
             high, best = price, chosen
         else:
             low = price
-    return best
+    return _filled(paths, usable, sensitivity, costs, budget, best)
+
+
+def _filled(
+    paths: Sequence[Path],
+    usable: Sequence[Sequence[int]],
+    sensitivity: Sequence[float],
+    costs: Costs,
+    budget: Mapping[str, float],
+    chosen: list[int],
+) -> list[int]:
+    """Spend what is left of a budget where it saves most error for its cost."""
+
+    def spent(indices: Sequence[int]) -> float:
+        return max(costs.share(_widths(paths, indices), measure) / share for measure, share in budget.items())
+
+    while True:
+        now, best, most = spent(chosen), None, 0.0
+        for number, (path, indices) in enumerate(zip(paths, usable, strict=True)):
+            for index in (i for i in indices if i > chosen[number]):
+                trial = [*chosen[:number], index, *chosen[number + 1 :]]
+                cost = spent(trial)
+                saved = sensitivity[number] * (path.points[chosen[number]].error - path.points[index].error)
+                worth = saved / max(cost - now, 1e-9)
+                if cost <= 1 and worth > most:
+                    best, most = trial, worth
+                if cost > 1:
+                    break
+        if best is None:
+            return chosen
+        chosen = best
 
 
 def _fills(path: Path, index: int) -> bool:

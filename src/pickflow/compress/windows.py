@@ -259,9 +259,10 @@ def normalised(model: Any, windows: np.ndarray) -> torch.Tensor:
 
 def draw_varied(source: Source, rng: np.random.Generator, n: int) -> np.ndarray:
     """
-    Windows for tuning: turned, scaled, laid over one another, with missing components.
+    Windows for tuning: turned, scaled, slowed down, laid over one another, with missing components and gaps.
 
-    A teacher is asked about each of them, so that changes may be large; what matters is that they are waveforms.
+    A teacher is asked about each of them, so that changes may be large; what matters is that they are waveforms, and of
+    more kinds than one network records in one run.
 
     Parameters
     ----------
@@ -278,14 +279,30 @@ def draw_varied(source: Source, rng: np.random.Generator, n: int) -> np.ndarray:
     """
     places = [source.around_arrival(rng) if rng.random() < 0.6 else source.anywhere(rng) for _ in range(n)]
     others = [source.anywhere(rng) if rng.random() < 0.5 else source.around_arrival(rng) for _ in range(n)]
-    windows, second = source.samples(places), source.samples(others)
-    for window, other in zip(windows, second, strict=True):
-        if rng.random() < 0.4:
-            ratio = np.abs(window).mean() / max(float(np.abs(other).mean()), 1e-12)
-            window += other * np.float32(ratio * 10 ** rng.uniform(-2, 1))
-        if rng.random() < 0.5:
-            window *= -1
-        window *= rng.lognormal(0, 0.3, (len(window), 1)).astype(np.float32)
-        if rng.random() < 0.1:
-            window[rng.integers(len(window))] = 0
-    return windows
+    return np.stack([_varied(*pair, rng) for pair in zip(source.samples(places), source.samples(others), strict=True)])
+
+
+def _varied(window: np.ndarray, other: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    if rng.random() < 0.3:
+        window = _slowed(window, rng.uniform(0.4, 1.0))
+    if rng.random() < 0.4:
+        ratio = np.abs(window).mean() / max(float(np.abs(other).mean()), 1e-12)
+        window = window + other * np.float32(ratio * 10 ** rng.uniform(-2, 1))
+    if rng.random() < 0.5:
+        window = -window
+    window = window * rng.lognormal(0, 0.3, (len(window), 1)).astype(np.float32)
+    if rng.random() < 0.15:
+        kept = rng.random(len(window)) < 0.5
+        kept[rng.integers(len(window))] = True
+        window = window * kept[:, None]
+    if rng.random() < 0.1:
+        first = rng.integers(window.shape[1])
+        window[:, first : first + rng.integers(100, window.shape[1] // 2)] = 0
+    return window.astype(np.float32)
+
+
+def _slowed(window: np.ndarray, share: float) -> np.ndarray:
+    """A part of a window, stretched to all of it: lower frequencies and a later S, as from farther away."""
+    n_samples = window.shape[1]
+    times = np.arange(n_samples) * share
+    return np.stack([np.interp(times, np.arange(n_samples), row) for row in window]).astype(np.float32)
