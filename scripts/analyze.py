@@ -18,7 +18,8 @@ if __name__ == "__main__":
 
     window = (parse_time(job.params.starttime), parse_time(job.params.endtime))
     tables = read_run(Path(job.output.summary).parent, job.params.catalogs, job.params.days)
-    findings = analyze_run(job.params.run, tables, window, build(AnalyzeParams, job.params.settings))
+    compressions = [json.loads(Path(path).read_text()) for path in job.input.compressions]
+    findings = analyze_run(job.params.run, tables, compressions, window, build(AnalyzeParams, job.params.settings))
     origin = runtime.origin(job, "analyze", *job.input.events, *job.input.assignments)
     write_text(job.output.summary, json.dumps(findings.summary, indent=2) + "\n")
     write_table(findings.ledger, LEDGER, job.output.ledger, origin)

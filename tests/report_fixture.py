@@ -11,6 +11,7 @@ import pandas as pd
 from obspy import Stream, Trace, UTCDateTime
 from obspy.geodetics import degrees2kilometers, locations2degrees
 
+from pickflow.analyze.compression import CompressionContent
 from pickflow.analyze.gather import GatherParams, ReadWaveforms, choose_events, gather_for_event
 from pickflow.analyze.report import CatalogContent, ReportContent
 from pickflow.io.tables import conform
@@ -225,10 +226,12 @@ def summary_of(run: str, catalogs: list[CatalogContent], reference: pd.DataFrame
                 "associator": catalog.associator, "n_picks": len(catalog.picks), "n_events": len(catalog.events),
                 "reference": {
                     "n": len(reference), "matched": len(matched), "recall": recall, "precision": precision,
+                    "n_false": len(catalog.events) - len(matched),
                     "f1": 2 * recall * precision / max(1e-9, recall + precision),
                     "median_time_error_s": matched["time_error_s"].median(),
                     "median_epicentral_error_km": matched["epicentral_error_km"].median(),
                 },
+                "teacher": None,
             }
         )  # fmt: skip
     return {
@@ -236,7 +239,78 @@ def summary_of(run: str, catalogs: list[CatalogContent], reference: pd.DataFrame
         "station_days": len(ledger),
         "ledger": ledger["reason"].value_counts().to_dict(),
         "catalogs": rows,
+        "compression": [],
     }
+
+
+def _network(method: str, level: str | None, share: float, f1: float, *, int8: bool = False) -> dict:
+    name = "-".join(["original", *([method, level] if level else []), *(["int8"] if int8 else [])])
+    scores = {tolerance: round(f1 - loss, 4) for tolerance, loss in (("0.1s", 0.06), ("0.3s", 0.0), ("0.5s", -0.01))}
+    return {
+        "name": name, "method": method, "level": level, "int8": int8, "n_parameters": round(268_443 * share),
+        "n_nonzero": round(250_000 * share), "macs": round(62_300_000 * share),
+        "bytes": round((270_000 if int8 else 1_080_000) * share), "p_f1": scores,
+        "s_f1": {tolerance: round(score - 0.08, 4) for tolerance, score in scores.items()},
+        "n_screened": {"safe": 40, "gap": 310} if method == "safe" else {"safe": 0, "gap": 0},
+        "n_groups": 352 if method == "safe" else 0,
+        "n_false_eliminations": 0 if level == "s93" else None,
+        "not_expressed": ["decoder.3.attention"] if level == "s93" and method == "safe" else [],
+    }  # fmt: skip
+
+
+def compression_content() -> CompressionContent:
+    """A teacher, three students and one of them in integers, with the paths that they were chosen from."""
+    models = [
+        _network("teacher", None, 1.0, 0.92),
+        _network("safe", "s50", 0.5, 0.918),
+        _network("safe", "s50", 0.5, 0.905, int8=True),
+        _network("safe", "s93", 0.07, 0.88),
+        _network("magnitude", "s93", 0.07, 0.61),
+    ]
+    shares = np.geomspace(1.0, 0.01, 20)
+    curve = [
+        {
+            "method": method, "macs": round(62_300_000 * share), "n_parameters": round(268_443 * share**0.9),
+            "p_f1_0.3s": round(0.92 - loss * (1 - share) ** 8, 4),
+            "s_f1_0.3s": round(0.84 - 0.9 * loss * (1 - share) ** 8, 4),
+            "stage": stage,
+        }
+        for method, stage, loss in (("safe", "corrected", 0.6), ("safe", "tuned", 0.2), ("magnitude", "pruned", 0.9))
+        for share in shares
+    ]  # fmt: skip
+    latency = {
+        model["name"]: {
+            "torch_ms": None if model["int8"] else {"1": 9.4 * share**0.5, "16": 96.0 * share},
+            "onnxruntime_ms": {"1": 4.1 * share**0.6, "16": 61.0 * share},
+            "kernels_ms": None if model["int8"] else {"1": 2.2 * share**0.8, "16": 35.0 * share},
+            "peak_mb": 210.0 + 90 * share,
+        }
+        for model, share in zip(models, (1.0, 0.5, 0.3, 0.07, 0.07), strict=True)
+    }
+    compression = {
+        "teacher": {"model": "PhaseNet", "weights": "original"}, "reference": "the teacher's own picks",
+        "n_calibration_windows": 256, "n_test_windows": 256, "models": models, "curve": curve,
+    }  # fmt: skip
+    return CompressionContent(compression=compression, latency=latency)
+
+
+def with_students(run: ReportContent) -> ReportContent:
+    """The run with a compression of its picker; the students' catalogs are in the summary only."""
+    compression = compression_content()
+    students = [
+        {
+            **row, "weights": model["name"],
+            "n_picks": row["n_picks"] - 11 * index, "n_events": row["n_events"] - index,
+            "reference": {**row["reference"], "matched": row["reference"]["matched"] - index},
+            "teacher": {"matched": row["n_events"] - 2 * index, "lost": 2 * index, "new": index},
+        }
+        for row in run.summary["catalogs"]
+        for index, model in enumerate(compression.compression["models"])
+        if index
+    ]  # fmt: skip
+    catalogs = [*run.summary["catalogs"], *students]
+    summary = {**run.summary, "catalogs": catalogs, "compression": [compression.compression]}
+    return replace(run, summary=summary, compressions=(compression,))
 
 
 def report_content(n_events: int = 30, with_gathers: bool = True) -> ReportContent:
@@ -256,7 +330,7 @@ def report_content(n_events: int = 30, with_gathers: bool = True) -> ReportConte
         run="friuli-2024", starttime=STARTTIME, endtime=ENDTIME,
         config_summary={"Source": "SDS archive of OX and NI", "Reference": "truth.quakeml, within ±2 s and 8 km"},
         summary=summary_of("friuli-2024", catalogs, reference, ledger), stations=stations, ledger=ledger,
-        reference=reference, catalogs=tuple(catalogs),
+        reference=reference, catalogs=tuple(catalogs), compressions=(),
         provenance={"parameters": {"pick": {"threshold_p": 0.3}, "download": {"password": "hunter2"}}},
     )  # fmt: skip
 

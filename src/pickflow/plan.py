@@ -20,6 +20,8 @@ DENOISE_CPU_S = {"none": 0.0, "bandpass": 1.0, "deepdenoiser": 60.0}
 PICK_CPU_S = {"PickflowNet": 4.0, "PhaseNet": 4.5, "PhaseNetLight": 2.0, "EQTransformer": 9.0}
 OTHER_MODEL_CPU_S = 20.0
 ASSOCIATE_CPU_S = {"pyocto": 0.5, "gamma": 5.0}
+# Seconds of a teacher's compression; they do not grow with the run.
+COMPRESS_CPU_S = {"PickflowNet": 90.0, "PhaseNetLight": 300.0, "PhaseNet": 600.0, "EQTransformer": 1800.0}
 # ASSUME a data-centre GPU is this many times faster than a core; the waveforms are decoded by the CPU meanwhile.
 GPU_SPEED = 10.0
 
@@ -79,6 +81,7 @@ def _codes(path: str) -> set[StationCode]:
 def make_plan(
     config: Mapping[str, Any],
     candidates: Sequence[Candidate],
+    students: Mapping[Candidate, Sequence[Candidate]],
     n_stations: int | None,
     day_share: Sequence[float],
     on_gpu: bool,
@@ -92,6 +95,8 @@ def make_plan(
         Completed configuration.
     candidates : sequence of Candidate
         Models and weights.
+    students : mapping of Candidate to sequence of Candidate
+        Compressed pickers by their teacher; see `resolve_students`.
     n_stations : int or None
         See `count_stations`.
     day_share : sequence of float
@@ -106,14 +111,16 @@ def make_plan(
     """
     n_days = len(day_share)
     methods, associators = config["denoise"]["methods"], config["associate"]["methods"]
-    n_models = len(candidates)
+    pickers = [*candidates, *(student for some in students.values() for student in some)]
+    n_models = len(pickers)
     n_denoised = sum(method != "none" for method in methods)
     own_archive = str(config["download"]["path"]).startswith(f"results/{config['run']}/")
     n_jobs = (
         1
         + own_archive
         + n_days * (1 + n_denoised + len(methods) * n_models * (1 + len(associators)))
-        + n_models
+        + len(candidates)  # weights
+        + len(students)  # compress
         + ("deepdenoiser" in methods)
         + len(methods) * n_models * len(associators)
         + 2  # analyze, report
@@ -122,13 +129,14 @@ def make_plan(
     if n_stations is None:
         return Plan(None, n_days, n_jobs, None, None)
     station_days = n_stations * sum(day_share)
-    picking_s = len(methods) * sum(PICK_CPU_S.get(pair.model, OTHER_MODEL_CPU_S) for pair in candidates)
+    picking_s = len(methods) * sum(PICK_CPU_S.get(pair.model, OTHER_MODEL_CPU_S) for pair in pickers)
     denoising_s = sum(DENOISE_CPU_S[method] for method in methods)
     networks_s = picking_s + (denoising_s if "deepdenoiser" in methods else 0.0)
     associating_s = len(methods) * n_models * sum(ASSOCIATE_CPU_S[name] for name in associators)
     cpu_s = DOWNLOAD_CPU_S + denoising_s + picking_s + associating_s - (networks_s if on_gpu else 0.0)
     gpu_s = networks_s / GPU_SPEED if on_gpu else 0.0
-    return Plan(n_stations, n_days, n_jobs, station_days * cpu_s / 3600, station_days * gpu_s / 3600)
+    compressing_s = sum(COMPRESS_CPU_S[teacher.model] for teacher in students)
+    return Plan(n_stations, n_days, n_jobs, (station_days * cpu_s + compressing_s) / 3600, station_days * gpu_s / 3600)
 
 
 def sentence(run: str, plan: Plan) -> str:

@@ -8,6 +8,7 @@ STAGE_VERSIONS = {
     "download": 1,
     "denoise": 1,
     "pick": 2,
+    "compress": 1,
     "associate": 1,
-    "analyze": 2,
+    "analyze": 3,
 }

@@ -4,7 +4,7 @@ import pytest
 from pickflow.config import ConfigError
 from pickflow.grid import Candidate
 from pickflow.io.tables import write_table
-from pickflow.plan import count_stations, make_plan, sentence
+from pickflow.plan import COMPRESS_CPU_S, count_stations, make_plan, sentence
 from pickflow.schemas import STATIONS
 
 STATION_XML = """<?xml version="1.0"?>
@@ -40,27 +40,40 @@ def test_only_the_server_knows_what_a_wildcard_means(tmp_path):
 
 
 def test_the_plan_grows_with_stations_days_and_models():
-    one = make_plan(config(), [Candidate("PhaseNet", "x")], 10, [1.0], on_gpu=False)
-    ten_days = make_plan(config(), [Candidate("PhaseNet", "x")], 10, [1.0] * 10, on_gpu=False)
+    one = make_plan(config(), [Candidate("PhaseNet", "x")], {}, 10, [1.0], on_gpu=False)
+    ten_days = make_plan(config(), [Candidate("PhaseNet", "x")], {}, 10, [1.0] * 10, on_gpu=False)
     two_models = make_plan(
-        config(), [Candidate("PhaseNet", "x"), Candidate("EQTransformer", "y")], 10, [1.0], on_gpu=False
+        config(), [Candidate("PhaseNet", "x"), Candidate("EQTransformer", "y")], {}, 10, [1.0], on_gpu=False
     )
     assert ten_days.cpu_hours == pytest.approx(10 * one.cpu_hours)
     assert two_models.cpu_hours > one.cpu_hours
     assert ten_days.n_jobs > two_models.n_jobs > one.n_jobs
 
 
+def test_a_student_picks_and_makes_catalogs_but_is_not_fetched():
+    teacher = Candidate("PhaseNet", "x")
+    alone = make_plan(config(), [teacher], {}, 10, [1.0] * 3, on_gpu=False)
+    taught = make_plan(config(), [teacher], {teacher: [Candidate("PhaseNet", "x-safe-s93")]}, 10, [1.0] * 3, False)
+    both = make_plan(config(), [teacher, Candidate("PhaseNet", "y")], {}, 10, [1.0] * 3, on_gpu=False)
+    # compress instead of weights
+    assert taught.n_jobs == both.n_jobs
+    assert taught.cpu_hours == pytest.approx(both.cpu_hours + COMPRESS_CPU_S["PhaseNet"] / 3600)
+    assert both.cpu_hours > alone.cpu_hours
+
+
 def test_a_gpu_takes_the_networks_off_the_cpu():
-    on_cpu, on_gpu = (make_plan(config(), [Candidate("PhaseNet", "x")], 10, [1.0], on_gpu=gpu) for gpu in (False, True))
+    on_cpu, on_gpu = (
+        make_plan(config(), [Candidate("PhaseNet", "x")], {}, 10, [1.0], on_gpu=gpu) for gpu in (False, True)
+    )
     assert on_cpu.gpu_hours == 0
     assert 0 < on_gpu.gpu_hours < on_cpu.cpu_hours
     assert on_gpu.cpu_hours < on_cpu.cpu_hours
 
 
 def test_the_plan_is_a_sentence():
-    plan = make_plan(config(), [Candidate("PhaseNet", "x")], 100, [1.0] * 365, on_gpu=False)
+    plan = make_plan(config(), [Candidate("PhaseNet", "x")], {}, 100, [1.0] * 365, on_gpu=False)
     assert "100 stations x 365 days = 36500 station-days" in sentence("year", plan)
-    unknown = make_plan(config(), [Candidate("PhaseNet", "x")], None, [1.0], on_gpu=False)
+    unknown = make_plan(config(), [Candidate("PhaseNet", "x")], {}, None, [1.0], on_gpu=False)
     assert "snakemake inventory" in sentence("year", unknown)
 
 

@@ -12,6 +12,7 @@ import pytest
 from pickflow.analyze import report
 from pickflow.analyze.figures import suspicious_stations
 from pickflow.analyze.report import write_report
+from pickflow.analyze.trade_off import draw_trade_off
 from pickflow.schemas import REASONS
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -232,3 +233,95 @@ def test_gathers_that_do_not_fit_are_counted(monkeypatch):
     shown, left_out = html.count("<h4>"), int(re.search(r"(\d+) more gathers are left out", _text(html)).group(1))
     assert shown >= 1
     assert shown + left_out == len(run.catalogs[0].gathers)
+
+
+@cache
+def taught():
+    """A run with students; its catalogs are in the summary only, so that the page is drawn in no time."""
+    return replace(report_fixture.with_students(light_content()), catalogs=())
+
+
+@cache
+def taught_page() -> str:
+    return write_report(taught())
+
+
+def _rows(html: str) -> dict[str, list[str]]:
+    """Cells of the table of teacher and students by the label of the row; of several catalogs the last."""
+    table = lxml.html.fromstring(html).xpath("//table[@class='sides']")[0]
+    cells = [["".join(cell.itertext()).strip() for cell in row] for row in table.xpath(".//tr")]
+    return {row[0]: row[1:] for row in cells}
+
+
+def test_teacher_and_students_stand_side_by_side():
+    rows = _rows(taught_page())
+    assert rows[""] == ["original(teacher)", "safe-s50", "safe-s50-int8", "safe-s93", "magnitude-s93"]
+    assert rows["Parameters"][:2] == ["268,443", "134,222 (−50 %)"]
+    assert rows["MACs per window"][3] == "4.36 M (−93 %)"
+    assert rows["File"][2] == "135 kB (−88 %)"
+    assert rows["Time per window in PyTorch"][:3] == ["9.4 ms", "6.65 ms (1.4 ×)", "–"]
+    assert rows["F1 of S within 0.1 / 0.3 / 0.5 s"][3] == "0.740 / 0.800 / 0.810"
+
+
+def test_the_catalogs_of_students_are_counted_against_reference_and_teacher():
+    rows = _rows(taught_page())
+    gamma = taught().summary["catalogs"][1]
+    assert gamma["associator"] == "gamma"
+    reference = gamma["reference"]
+    missed = reference["n"] - reference["matched"]
+    assert rows["Reference: found / missed / not in it"][:2] == [
+        f"{reference['matched']} / {missed} / {reference['n_false']}",
+        f"{reference['matched'] - 1} / {missed + 1} / {reference['n_false']}",
+    ]
+    assert rows["Teacher's events: found / lost / new"][:2] == ["–", f"{gamma['n_events'] - 2} / 2 / 1"]
+
+
+def test_a_certificate_is_a_sentence():
+    text = _text(taught_page())
+    proven = "of 352 groups of weights, 310 were proven to be zero by the GAP-safe rule and 40 by SAFE of 2010"
+    assert f"original-safe-s50: {proven}" in text
+    assert "not checked by solving again without screening (compress.check_certificate)" in text
+    assert "solved again without screening, none was eliminated in error" in text
+    assert "original-safe-s93: left as in the teacher" in text
+    assert "decoder.3.attention" in text
+
+
+def test_a_run_without_students_has_no_section_about_them():
+    assert "Teacher and students" in _text(taught_page())
+    assert "Teacher and students" not in _text(page())
+
+
+def test_each_teacher_has_its_own_table_and_identifiers():
+    html = write_report(replace(taught(), compressions=taught().compressions * 2))
+    assert html.count('<table class="sides">') == 2
+    identifiers = re.findall(r' id="([^"]+)"', html)
+    assert len(identifiers) == len(set(identifiers))
+
+
+def test_a_curve_that_is_cut_off_is_said():
+    content = report_fixture.compression_content()
+    assert "are cut off" in draw_trade_off("t", content.compression, content.latency).caption
+    near = [{**point, "p_f1_0.3s": 0.9, "s_f1_0.3s": 0.8} for point in content.compression["curve"]]
+    assert "cut off" not in draw_trade_off("t", {**content.compression, "curve": near}, content.latency).caption
+
+
+def test_only_the_latency_changes_the_page_of_teacher_and_students():
+    other = replace(taught().compressions[0], latency={})
+    page, without = taught_page(), write_report(replace(taught(), compressions=(other,)))
+    assert page != without
+    assert _rows(page).keys() - _rows(without).keys() == {
+        "Time per window in PyTorch",
+        "Time per window in ONNX Runtime",
+        "Time per window in our kernels",
+        "Memory of ONNX Runtime alone",
+    }
+
+
+def test_a_teacher_whose_students_pick_nothing_is_still_a_page():
+    content = report_fixture.compression_content()
+    nothing = {"0.1s": None, "0.3s": None, "0.5s": None}
+    models = [{**model, "p_f1": nothing, "s_f1": nothing} for model in content.compression["models"]]
+    lost = replace(content, compression={**content.compression, "models": models, "curve": []})
+    text = _text(write_report(replace(taught(), compressions=(lost,))))
+    assert "– / – / –" in text
+    assert not re.search(r"\b(nan|NaN|None)\b", text)

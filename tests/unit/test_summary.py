@@ -16,7 +16,16 @@ from pickflow.analyze.reference import (
     WindowParams,
     load_reference,
 )
-from pickflow.analyze.summary import catalog_numbers, compare, summarize, unjudged_events
+from pickflow.analyze.run import analyze_run
+from pickflow.analyze.summary import (
+    against_teacher,
+    catalog_numbers,
+    compare,
+    summarize,
+    teachers_of,
+    unjudged_events,
+)
+from pickflow.analyze.tables import RunTables, pick_set
 from pickflow.io.catalogs import write_csv
 from pickflow.io.tables import conform, write_table
 from pickflow.schemas import EVENTS, LEDGER, PICKS, STATIONS, TRUTH_PICKS
@@ -160,8 +169,8 @@ def test_without_a_reference_the_summary_still_has_its_counts():
     assert load_reference(params, WINDOW, STATION_TABLE) is None
     result = compare(catalog(x=1), NO_PICKS, None, params)
     ledger = pd.DataFrame({"reason": ["ok", "gap", "ok"]}).reindex(columns=LEDGER.schema.names)
-    numbers = catalog_numbers("none/PhaseNet/stead/pyocto", picks_at(("A", "P", 1.0)), catalog(x=1), result)
-    assert summarize("demo", ledger, [numbers]) == {
+    numbers = catalog_numbers("none/PhaseNet/stead/pyocto", picks_at(("A", "P", 1.0)), catalog(x=1), result, None)
+    assert summarize("demo", ledger, [numbers], []) == {
         "run": "demo",
         "station_days": 3,
         "ledger": {"gap": 1, "ok": 2},
@@ -174,9 +183,54 @@ def test_without_a_reference_the_summary_still_has_its_counts():
                 "n_picks": 1,
                 "n_events": 1,
                 "reference": None,
+                "teacher": None,
             }
         ],
+        "compression": [],
     }
+
+
+def test_events_that_a_student_keeps_loses_and_adds_are_counted():
+    teacher, student = catalog(a=100, b=200, c=300, d=400), catalog(x=100.5, y=200, z=700)
+    assert against_teacher(student, teacher, analyze_params()) == {"matched": 2, "lost": 2, "new": 1}
+    assert against_teacher(teacher, teacher, analyze_params()) == {"matched": 4, "lost": 0, "new": 0}
+    assert against_teacher(catalog(), teacher, analyze_params()) == {"matched": 0, "lost": 4, "new": 0}
+    assert against_teacher(student, catalog(), analyze_params()) == {"matched": 0, "lost": 0, "new": 3}
+
+
+def test_students_know_their_teacher():
+    names = (("original", "teacher"), ("original-safe-s93", "safe"), ("original-magnitude-s93", "magnitude"))
+    models = [{"name": name, "method": method} for name, method in names]
+    compression = {"teacher": {"model": "PhaseNet", "weights": "original"}, "models": models}
+    assert teachers_of([compression]) == {
+        "PhaseNet/original-safe-s93": "PhaseNet/original",
+        "PhaseNet/original-magnitude-s93": "PhaseNet/original",
+    }
+
+
+def test_catalogs_of_students_are_held_against_their_teacher_with_the_same_signal_and_associator():
+    pickers = {"original": catalog(a=100, b=200), "original-safe-s93": catalog(x=100, y=900, z=950)}
+    names = [f"{signal}/PhaseNet/{weights}/pyocto" for signal in ("none", "bandpass") for weights in pickers]
+    tables = RunTables(
+        stations=STATION_TABLE,
+        manifests=[],
+        picks={pick_set(name): NO_PICKS for name in names},
+        pick_ledgers={},
+        events={
+            name: pickers[name.split("/")[2]] if name.startswith("none") else pickers["original"] for name in names
+        },
+        assignments={},
+    )
+    models = [{"name": "original", "method": "teacher"}, {"name": "original-safe-s93", "method": "safe"}]
+    compression = {"teacher": {"model": "PhaseNet", "weights": "original"}, "models": models}
+    summary = analyze_run("x", tables, [compression], WINDOW, analyze_params()).summary
+    assert [row["teacher"] for row in summary["catalogs"]] == [
+        None,
+        {"matched": 1, "lost": 1, "new": 2},
+        None,
+        {"matched": 2, "lost": 0, "new": 0},
+    ]
+    assert summary["compression"] == [compression]
 
 
 def test_a_reference_window_outside_the_run_is_named(tmp_path):

@@ -2,24 +2,30 @@ import json
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
+import seisbench.models
 import torch
 
+from pickflow.distillation import teacher_of
 from pickflow.models.cards import read_card
 from pickflow.models.loading import load_model
 from pickflow.models.network import IN_SAMPLES
 from pickflow.train import TrainParams, evaluate, train
-from pickflow.train.evaluate import phase_scores
-from pickflow.train.loop import cross_entropy, learning_rate, optimise
-from pickflow.train.mixing import Pools, add_signal, augment, draw_batch, with_noise_label
+from pickflow.train.evaluate import phase_scores, pick_records
+from pickflow.train.lessons import Lessons, new_model
+from pickflow.train.loop import optimise
+from pickflow.train.mixing import Pools, add_signal, as_labels, augment, detection, draw_batch, with_noise_label
 from pickflow.train.params import Shares
 from pickflow.train.pools import bells, from_labelled, make_noise, make_signal, noise_before, normalise_noise
-from pickflow.train.reading import LABELLED_SETS, LabelledRecord, part_of, read_continuous, read_labelled
+from pickflow.train.reading import LABELLED_SETS, LabelledRecord, part_of, read_continuous, read_labelled, read_teacher
 
 
 @pytest.fixture(scope="module")
 def params():
     return TrainParams(
+        model="PickflowNet",
+        teacher=None,
         seed=1,
         epochs=2,
         steps_per_epoch=2,
@@ -94,7 +100,8 @@ def test_a_window_holds_the_arrivals_that_its_labels_name(pools):
 
 
 def test_labels_of_each_sample_add_up_to_one(pools, params):
-    windows, probability = draw_batch(pools, params, IN_SAMPLES, np.random.default_rng(0))
+    windows, phases = draw_batch(pools, params, IN_SAMPLES, np.random.default_rng(0))
+    probability = as_labels(phases, "NPS")
     assert windows.shape == probability.shape == (4, 3, IN_SAMPLES)
     assert np.isfinite(windows).all()
     np.testing.assert_allclose(probability.sum(axis=1), 1, atol=1e-5)
@@ -119,10 +126,10 @@ def test_augmentation_keeps_the_shape_and_never_adds_an_arrival(pools):
 def test_noise_before_p_is_extended_without_the_earthquake():
     samples = np.random.default_rng(0).normal(size=(3, 9000)).astype(np.float32)
     samples[:, 3000:] *= 1000
-    (noise,) = noise_before(record(samples, P=3000.0))
-    assert noise.shape == (3, 4096)
+    (noise,) = noise_before(record(samples, P=3000.0), 8000)
+    assert noise.shape == (3, 8000)
     assert np.abs(noise).max() < 20
-    assert noise_before(record(samples, P=800.0)) == []
+    assert noise_before(record(samples, P=800.0), 8000) == []
 
 
 def test_scores_count_hits_misses_and_false_picks():
@@ -137,17 +144,8 @@ def test_a_picker_that_is_right_scores_one():
     assert scores["P"]["0.1s"]["f1"] == scores["S"]["0.1s"]["f1"] == 1.0
 
 
-def test_learning_rate_warms_up_and_ends_near_zero():
-    rates = [learning_rate(step, 2000, 1.0) for step in range(2000)]
-    assert rates[0] < 0.01
-    assert max(rates) > 0.95
-    assert rates[-1] < 0.02
-
-
-def test_cross_entropy_is_least_for_the_right_answer():
-    probability = torch.tensor([[[1.0], [0.0], [0.0]]])
-    right, wrong = torch.tensor([[[5.0], [0.0], [0.0]]]), torch.tensor([[[0.0], [5.0], [0.0]]])
-    assert cross_entropy(right, probability) < cross_entropy(wrong, probability)
+def lessons(params, pools):
+    return Lessons(model=new_model(params, None), params=params, pools=pools)
 
 
 def test_a_killed_training_goes_on_to_the_same_weights(params, pools, tmp_path):
@@ -160,20 +158,140 @@ def test_a_killed_training_goes_on_to_the_same_weights(params, pools, tmp_path):
     def quiet(done, total, losses):
         pass
 
-    whole, history = optimise(params, pools, pools, tmp_path / "whole", "a", quiet)
+    whole, killed, resumed = (lessons(params, pools) for _ in range(3))
+    history = optimise(whole, whole, tmp_path / "whole", "a", quiet)
     with pytest.raises(KillError):
-        optimise(params, pools, pools, tmp_path / "killed", "a", kill)
-    resumed, again = optimise(params, pools, pools, tmp_path / "killed", "a", quiet)
-    assert history == again
-    for name, tensor in whole.state_dict().items():
-        assert torch.equal(tensor, resumed.state_dict()[name]), name
+        optimise(killed, killed, tmp_path / "killed", "a", kill)
+    assert optimise(resumed, resumed, tmp_path / "killed", "a", quiet) == history
+    for name, tensor in whole.model.state_dict().items():
+        assert torch.equal(tensor, resumed.model.state_dict()[name]), name
 
 
 def test_a_checkpoint_of_another_run_is_ignored(params, pools, tmp_path):
     calls = []
     for fingerprint in ("a", "b"):
-        optimise(replace(params, epochs=1), pools, pools, tmp_path, fingerprint, lambda *call: calls.append(call))
+        one = lessons(replace(params, epochs=1), pools)
+        optimise(one, one, tmp_path, fingerprint, lambda *call: calls.append(call))
     assert len(calls) == 2
+
+
+def test_an_earthquake_lasts_from_p_until_its_coda_has_gone():
+    bell = bells({"P": 1000.0, "S": 1500.0}, 4000, 10.0)
+    found = np.flatnonzero(detection(*bell))
+    assert (found[0], found[-1]) == (1000, 1500 + 700 - 1)
+    assert found.size == 1200
+
+
+def test_an_earthquake_that_the_window_cuts_reaches_its_edge():
+    only_p, only_s = bells({"P": 1000.0}, 4000, 10.0), bells({"S": 1000.0}, 4000, 10.0)
+    assert np.flatnonzero(detection(*only_p))[[0, -1]].tolist() == [1000, 3999]
+    assert np.flatnonzero(detection(*only_s))[[0, -1]].tolist() == [0, 2399]
+    assert not detection(*np.zeros((2, 4000), np.float32)).any()
+
+
+def test_labels_come_in_the_order_of_the_picker():
+    phases = bells({"P": 1000.0, "S": 1500.0}, 4000, 10.0)[None]
+    found = as_labels(phases, ["Detection", "P", "S"])
+    np.testing.assert_array_equal(found[:, 1:], phases)
+    np.testing.assert_array_equal(found[0, 0], detection(*phases[0]))
+    assert as_labels(phases, "PSN")[0, :, 1000].tolist() == [1.0, 0.0, 0.0]
+    with pytest.raises(ValueError, match="no labels"):
+        as_labels(phases, "NPSX")
+
+
+@pytest.fixture(scope="module")
+def teacher():
+    """An untrained EQTransformer that wants to be given filtered records."""
+    torch.manual_seed(0)
+    band = {"freqmin": 1, "freqmax": 45, "corners": 2, "zerophase": True}
+    model = seisbench.models.EQTransformer(
+        norm="peak", component_order="ENZ", filter_args=["bandpass"], filter_kwargs=band
+    )
+    return model.eval()
+
+
+def test_a_picker_sees_what_its_teacher_sees(params, teacher):
+    model = new_model(replace(params, model="LEQNet", teacher="EQTransformer/x"), teacher)
+    assert model.get_model_args()["norm"] == "peak"
+    for name in ("component_order", "filter_args", "filter_kwargs"):
+        assert getattr(model, name) == getattr(teacher, name)
+
+
+def test_a_teacher_answers_for_the_windows_that_the_picker_gets(params, teacher):
+    mine = replace(params, model="LEQNet", teacher="EQTransformer/x", batch_size=2)
+    noise = [make_noise(np.random.default_rng(0), 8000)]
+    signals = [make_signal(np.random.default_rng(0))]
+    each = Lessons(
+        model=new_model(mine, teacher),
+        params=mine,
+        pools=Pools(signals=signals, noise=noise, real_noise=[], continuous=[], labelled=[]),
+        teacher=teacher_of(teacher),
+    )
+    windows, probability = each.draw(np.random.default_rng(0))
+    with torch.no_grad():
+        expected = torch.stack(teacher(teacher.annotate_batch_pre(torch.from_numpy(windows), {})), dim=1)
+    np.testing.assert_allclose(probability, expected.numpy(), atol=1e-4)
+    spectrum = np.abs(np.fft.rfft(windows[..., 500:5500] * np.hanning(5000)))
+    assert spectrum[..., 2:15].mean() < 0.2 * spectrum[..., 100:500].mean()  # below 0.3 Hz, and 2 to 10 Hz
+
+
+def test_a_teacher_of_another_kind_is_refused(params, teacher):
+    with pytest.raises(ValueError, match=r"take a teacher with the same, or train.teacher: null"):
+        new_model(replace(params, teacher="EQTransformer/x"), teacher)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [({"model": "PhaseNet"}, "PickflowNet, LEQNet"), ({"teacher": "EQTransformer"}, "is not MODEL/WEIGHTS")],
+)
+def test_unknown_pickers_and_teachers_are_refused(params, change, message):
+    with pytest.raises(ValueError, match=message):
+        replace(params, **change)
+
+
+def test_weights_that_the_cache_lacks_are_named(tmp_path):
+    with pytest.raises(ValueError, match="no EQTransformer/original"):
+        read_teacher(tmp_path, "EQTransformer", "original")
+
+
+def test_leqnet_learns_from_labels_alone(params, tmp_path):
+    mine = replace(params, model="LEQNet", epochs=1, steps_per_epoch=1, batch_size=1)
+    train(mine, tmp_path / "absent", tmp_path / "model")
+    card = read_card(tmp_path / "model")
+    assert (card["model"], card["parent"], card["in_samples"]) == ("LEQNet", None, 6000)
+    assert list(load_model(tmp_path / "model").labels) == ["Detection", "P", "S"]
+
+
+def test_leqnet_learns_from_a_teacher_alone(params, shared, tmp_path):
+    mine = replace(
+        params, model="LEQNet", teacher="EQTransformer/original_converted", epochs=1, steps_per_epoch=1, batch_size=1
+    )
+    train(mine, shared, tmp_path / "model")
+    card = read_card(tmp_path / "model")
+    assert card["teacher"] == "EQTransformer/original_converted"
+    assert len(card["parent"]) == 64
+    assert "labelled" not in card["training_data"]
+    assert load_model(tmp_path / "model").filter_kwargs["freqmax"] == 45
+
+
+def test_the_engine_and_seisbench_find_the_same_picks_in_labelled_records(shared):
+    records = read_labelled(shared / "data/labelled/ncedc154", "ncedc154")[:12]
+    model = read_teacher(shared / "seisbench_cache", "EQTransformer", "original_converted")
+    thresholds = {"P": 0.1, "S": 0.1}
+    ours = pick_records(model, records, thresholds)
+    theirs = pick_records(Classifier(model), records, thresholds)
+    assert len(ours) > 12
+    key = ["record", "phase", "time_s"]
+    pd.testing.assert_frame_equal(
+        ours[key].sort_values(key, ignore_index=True), theirs[key].sort_values(key, ignore_index=True)
+    )
+
+
+class Classifier:
+    """A model of which only SeisBench's own method is known."""
+
+    def __init__(self, model):
+        self.classify = model.classify
 
 
 def test_training_without_real_data_writes_a_bundle_that_loads(params, tmp_path):

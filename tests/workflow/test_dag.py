@@ -77,6 +77,71 @@ def test_every_denoiser_picker_and_associator_makes_a_catalog(tmp_path):
     assert "catalog: 18\n" in graph
 
 
+GRID = {"models": ["PhaseNet", "EQTransformer", "GPD"], "weights": ["instance", "stead"]}
+
+
+def test_each_teacher_is_compressed_once_and_each_student_makes_catalogs(tmp_path):
+    targets = [{"macs": 0.07}, {"parameters": 0.12}]
+    compress = {
+        "target": targets,
+        "teachers": ["PhaseNet/*", "EQTransformer/instance"],
+        "methods": ["safe", "magnitude"],
+    }
+    run = snakemake("-n", directory=tmp_path, config={**SMALL, "pick": GRID, "compress": compress})
+    output = run.stdout + run.stderr
+    graph = graph_of(output)
+    n_pickers = 6 + 3 * 4
+    assert "weights: 6\n" in graph
+    assert "compress: 3\n" in graph
+    assert f"catalog: {n_pickers}\n" in graph
+    assert f"pick: {2 * n_pickers}\n" in graph
+    assert f"{re.search(r'^total +([0-9]+)$', output, re.MULTILINE)[1]} jobs in all" in output
+    assert "models/PhaseNet/stead-magnitude-p88/certificate.json" in output
+    assert "stead-safe-s93-safe" not in output
+
+
+def test_compression_reads_the_first_signal_and_every_day(tmp_path):
+    config = {
+        **SMALL,
+        "denoise": {"methods": ["bandpass", "none"]},
+        "compress": {"target": {"macs": 0.5}, "int8": True},
+    }
+    run = snakemake("-n", directory=tmp_path, config=config)
+    block = re.split(r"^rule compress:$", run.stdout + run.stderr, flags=re.MULTILINE)[1].split("\n\n")[0]
+    inputs, outputs = (re.search(rf"{kind}: (.*)", block)[1].split(", ") for kind in ("input", "output"))
+    days = ("2026-01-15", "2026-01-16")
+    assert [f"results/small/denoised/bandpass/{day}" for day in days] == inputs[:2]
+    assert [f"results/small/picks/bandpass/PickflowNet/bundled/{day}.parquet" for day in days] == inputs[2:4]
+    assert "results/small/models/PickflowNet/bundled-safe-s50-int8/model.int8.onnx" in outputs
+    assert "results/small/models/PickflowNet/bundled-safe-s50/model.int8.onnx" not in outputs
+
+
+def test_students_are_made_and_not_fetched(tmp_path):
+    config = {**SMALL, "compress": {"target": {"macs": 0.5}}}
+    fetched = snakemake("-n", "weights_all", directory=tmp_path, config=config)
+    graph = graph_of(fetched.stdout + fetched.stderr)
+    assert "weights: 1\n" in graph
+    assert "compress" not in graph
+    picked = snakemake("-n", "picks_all", directory=tmp_path, config=config)
+    assert "compress: 1\n" in graph_of(picked.stdout + picked.stderr)
+
+
+def test_a_student_is_never_compressed_itself(tmp_path):
+    config = {**SMALL, "compress": {"target": {"macs": 0.5}}}
+    twice = "results/small/models/PickflowNet/bundled-safe-s50-safe-s50/card.json"
+    run = snakemake("-n", twice, directory=tmp_path, config=config)
+    graph = graph_of(run.stdout + run.stderr)
+    assert "weights: 1\n" in graph
+    assert "compress" not in graph
+
+
+def test_without_a_target_nothing_is_compressed(tmp_path):
+    run = snakemake("-n", directory=tmp_path, config=SMALL)
+    graph = graph_of(run.stdout + run.stderr)
+    assert "pick: 2\n" in graph
+    assert "compress" not in graph
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -88,6 +153,17 @@ def test_every_denoiser_picker_and_associator_makes_a_catalog(tmp_path):
         ({"weights": {"cache": "nowhere"}}, "config key weights.cache: 'nowhere' does not exist"),
         ({"analyze": {"reference": {"file": "no.xml"}}}, "config key analyze.reference.file: 'no.xml' does not exist"),
         ({"associate": {"velocity_model": {"file": __file__}}}, "config key associate.velocity_model.file: "),
+        ({"compress": {"target": {"macs": 7}}}, "config key compress.target.macs: 7 does not lie between 0 and 1"),
+        ({"compress": {"target": 0.07}}, "config key 'compress.target': 0.07 is not of type"),
+        ({"compress": {"labelled": ["nowhere"]}}, "config key compress.labelled: 'nowhere' does not exist"),
+        (
+            {"compress": {"target": {"macs": 0.5}, "teachers": ["PhaseNet/*"]}},
+            "config key compress.teachers: no picker of the run fits 'PhaseNet/*'; it has PickflowNet/bundled",
+        ),
+        (
+            {"pick": GRID, "compress": {"target": {"macs": 0.5}}},
+            "config key compress.teachers: GPD/instance cannot be compressed",
+        ),
     ],
 )
 def test_a_bad_configuration_is_refused_before_any_work(change, message, tmp_path):

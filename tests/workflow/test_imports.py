@@ -8,16 +8,17 @@ from pathlib import Path
 import pytest
 
 SOURCE = Path(__file__).parents[2] / "src" / "pickflow"
-LIGHT = {"windows", "codes", "schemas", "versions", "config", "grid", "plan"}
+LIGHT = {"windows", "codes", "schemas", "versions", "config", "grid", "students", "plan"}
 TIERS = [
     LIGHT,
-    {"provenance", "travel_times"},
+    {"provenance", "travel_times", "safe"},
     {"io"},
-    {"models", "uncertainty", "artefacts"},
+    {"models", "uncertainty", "artefacts", "implicit"},
     {"kernels"},
     {"annotate"},
+    {"distillation"},
 ]
-STAGES = {"synthesize", "train", "weights", "download", "denoise", "pick", "associate", "analyze"}
+STAGES = {"synthesize", "train", "weights", "download", "denoise", "pick", "compress", "associate", "analyze"}
 
 
 def imports_of(path):

@@ -6,6 +6,7 @@ rule analyze:
         picks=picks_of_run,
         events=catalogs_of_run("catalog.parquet"),
         assignments=catalogs_of_run("assignments.parquet"),
+        compressions=teachers_of_run("compression.json"),
     output:
         summary="<results>/summary.json",
         ledger="<results>/analysis/ledger.parquet",
@@ -39,7 +40,8 @@ rule report:
         matches=expand("<results>/analysis/{catalog}/matches.parquet", catalog=CATALOGS),
         stations="<results>/inventory/stations.parquet",
         waveforms=expand("<results>/waveforms/{date}", date=DAYS),
-        models=weights_of_run,
+        models=models_of_run,
+        latencies=teachers_of_run("latency.json"),
         velocity=velocity_file,
         picks=picks_of_run,
         events=catalogs_of_run("catalog.parquet"),

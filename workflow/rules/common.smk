@@ -1,18 +1,24 @@
 """Configuration, wildcards and input functions: all of the workflow's Python."""
 
 import os
+import re
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
 from pickflow import config as configuration
-from pickflow import grid, plan, windows
+from pickflow import grid, plan, students, windows
 from pickflow.io.velocity import read_velocity_model
 from pickflow.versions import STAGE_VERSIONS
 
 # Keys that stand in the paths: a longer grid must not run again what was done.
-GRID_KEYS = {"pick": {"models", "weights", "pairs"}, "denoise": {"methods"}, "associate": {"methods"}}
+GRID_KEYS = {
+    "pick": {"models", "weights", "pairs"},
+    "denoise": {"methods"},
+    "associate": {"methods"},
+    "compress": {"target", "methods", "teachers"},
+}
 SHARED = os.environ.get("PICKFLOW_SHARED", "../shared")
 
 
@@ -25,7 +31,7 @@ def check_velocity(path):
 
 
 def read_configuration():
-    """Check and complete the configuration, and decide the grid of models and weights."""
+    """Check and complete the configuration, and decide the grid of models and weights, and which of them teach."""
     schema = configuration.load_schema(Path(workflow.basedir, "workflow/schemas"))
     completed = configuration.complete(config, schema)
     completed = configuration.place(completed, {"results": f"results/{completed['run']}", "shared": SHARED})
@@ -36,11 +42,11 @@ def read_configuration():
     candidates, warnings = grid.resolve_grid(
         section["models"], section["weights"], section["pairs"], sources["cache"], sources["files"]
     )
-    return completed, candidates, warnings
+    return completed, candidates, warnings, students.resolve_students(completed["compress"], candidates)
 
 
 try:
-    COMPLETED, CANDIDATES, GRID_WARNINGS = read_configuration()
+    COMPLETED, CANDIDATES, GRID_WARNINGS, STUDENTS = read_configuration()
 except configuration.ConfigError as error:
     raise WorkflowError(str(error)) from None
 
@@ -50,8 +56,14 @@ STARTTIME, ENDTIME = (windows.parse_time(config[key]) for key in ("starttime", "
 DAYS = windows.days_between(STARTTIME, ENDTIME)
 SIGNALS = config["denoise"]["methods"]
 ASSOCIATORS = config["associate"]["methods"]
+TEACHERS = [str(teacher) for teacher in STUDENTS]
+STUDENT_NAMES = students.student_names(config["compress"])
+QUANTISED_NAMES = [name for name in STUDENT_NAMES if students.read_student(name).int8]
+QUANTISED = [f"{teacher}-{name}" for teacher in TEACHERS for name in QUANTISED_NAMES]
+# All that pick: each teacher is followed by its students.
+PICKERS = [pair for candidate in CANDIDATES for pair in (candidate, *STUDENTS.get(candidate, []))]
 # The catalogs of the run, each a path below picks/, events/ and catalog/.
-PICK_SETS = [f"{signal}/{pair.model}/{pair.weights}" for signal in SIGNALS for pair in CANDIDATES]
+PICK_SETS = [f"{signal}/{pair.model}/{pair.weights}" for signal in SIGNALS for pair in PICKERS]
 CATALOGS = [f"{picks}/{associator}" for picks in PICK_SETS for associator in ASSOCIATORS]
 
 
@@ -105,9 +117,12 @@ def velocity_file(wildcards):
 
 def signal_of_day(wildcards):
     """The waveforms that a picker reads: downloaded, or denoised."""
-    if wildcards.signal == "none":
-        return f"<results>/waveforms/{wildcards.date}"
-    return f"<results>/denoised/{wildcards.signal}/{wildcards.date}"
+    return denoised_or_not(wildcards.signal, wildcards.date)
+
+
+def denoised_or_not(signal, day):
+    """The waveforms of a day and a signal."""
+    return f"<results>/waveforms/{day}" if signal == "none" else f"<results>/denoised/{signal}/{day}"
 
 
 def denoiser(wildcards):
@@ -129,11 +144,44 @@ def picks_of_run(wildcards):
 
 
 def weights_of_run(wildcards):
-    """All weights that the run needs."""
-    pairs = [f"{pair.model}/{pair.weights}" for pair in CANDIDATES]
+    """All weights that the run fetches; students are made, not fetched."""
+    pairs = [str(pair) for pair in CANDIDATES]
     if "deepdenoiser" in SIGNALS:
         pairs.append(f"DeepDenoiser/{config['denoise']['weights']}")
     return [f"<results>/models/{pair}/model.safetensors" for pair in pairs]
+
+
+def models_of_run(wildcards):
+    """All models that the run uses: fetched, and compressed."""
+    made = [f"<results>/models/{student}/model.safetensors" for some in STUDENTS.values() for student in some]
+    return weights_of_run(wildcards) + made + [f"<results>/models/{name}/model.int8.onnx" for name in QUANTISED]
+
+
+def quantised(wildcards):
+    """The network in 8-bit integers, where the picker is a student that has one."""
+    name = f"{wildcards.model}/{wildcards.weights}"
+    return f"<results>/models/{name}/model.int8.onnx" if name in QUANTISED else []
+
+
+def waveforms_of_teacher(wildcards):
+    """What compression takes its windows from: each day of the first signal."""
+    return [denoised_or_not(SIGNALS[0], day) for day in DAYS]
+
+
+def picks_of_teacher(wildcards):
+    """Where its windows lie: the teacher's picks of the same signal and days."""
+    folder = f"<results>/picks/{SIGNALS[0]}/{wildcards.model}/{wildcards.weights}"
+    return [f"{folder}/{day}.parquet" for day in DAYS]
+
+
+def teachers_of_run(name):
+    """One file of what compression says about each teacher."""
+    return [f"<results>/compress/{teacher}/{name}" for teacher in TEACHERS]
+
+
+def names_of(values):
+    """A pattern that fits these names and no other; without any, none."""
+    return "|".join(map(re.escape, values)) or "(?!)"
 
 
 def catalogs_of_run(name):
@@ -154,7 +202,7 @@ def announce():
         (end - start) / windows.ONE_DAY for start, end in (windows.day_window(day, STARTTIME, ENDTIME) for day in DAYS)
     ]
     on_gpu = "gpu" in workflow.resource_settings.overwrite_resources.get("pick", {})
-    logger.info(plan.sentence(config["run"], plan.make_plan(config, CANDIDATES, stations, shares, on_gpu)))
+    logger.info(plan.sentence(config["run"], plan.make_plan(config, CANDIDATES, STUDENTS, stations, shares, on_gpu)))
 
 
 if workflow.is_main_process:

@@ -3,6 +3,7 @@ rule pick:
         waveforms=signal_of_day,
         tensors="<results>/models/{model}/{weights}/model.safetensors",
         card="<results>/models/{model}/{weights}/card.json",
+        quantised=quantised,
     output:
         picks="<results>/picks/{signal}/{model}/{weights}/{date}.parquet",
         ledger="<results>/picks/{signal}/{model}/{weights}/{date}.ledger.parquet",

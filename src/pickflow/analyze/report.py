@@ -15,6 +15,7 @@ from markupsafe import Markup
 
 from pickflow import __version__
 from pickflow.analyze import figures, ledger_figure, maps
+from pickflow.analyze.compression import CompressionContent, Section, compression_section
 from pickflow.analyze.drawing import Illustration
 from pickflow.analyze.gather import Gather
 from pickflow.analyze.gather_figure import draw_gather
@@ -84,6 +85,8 @@ class ReportContent:
         `EVENTS` of the reference, restricted to what can be compared; None if there is none.
     catalogs : tuple of CatalogContent
         In the order of the configuration.
+    compressions : tuple of CompressionContent
+        One for each teacher.
     provenance : mapping
         Versions, parameters and digests, folded away at the bottom; values of keys that sound secret are hidden.
     """
@@ -97,6 +100,7 @@ class ReportContent:
     ledger: pd.DataFrame
     reference: pd.DataFrame | None
     catalogs: tuple[CatalogContent, ...]
+    compressions: tuple[CompressionContent, ...]
     provenance: Mapping[str, Any]
 
 
@@ -131,9 +135,18 @@ def write_report(content: ReportContent) -> str:
         tiles=_tiles(content, ordered[0]) if ordered else [],
         verdict=_verdict(content, ordered[0]) if ordered else "This run has no catalog.",
         sections=sections,
+        compressions=_compressions(content),
         ledger=_ledger_section(content.ledger),
         provenance=yaml.safe_dump(_without_secrets(content.provenance), sort_keys=True, allow_unicode=True, width=100),
     )
+
+
+def _compressions(content: ReportContent) -> list[Section]:
+    rows = content.summary.get("catalogs", [])
+    return [
+        compression_section(f"k{index}", compression, rows, has_reference=content.reference is not None)
+        for index, compression in enumerate(content.compressions)
+    ]
 
 
 def _numbers(content: ReportContent, catalog: CatalogContent) -> dict[str, Any]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache, partial
 from pathlib import Path
@@ -12,11 +13,12 @@ from typing import Any
 import obspy
 import pandas as pd
 
+from pickflow.analyze.compression import CompressionContent
 from pickflow.analyze.gather import Annotate, Gather, GatherParams, choose_events, gather_for_event
 from pickflow.analyze.ledger import build_ledger
 from pickflow.analyze.reference import AnalyzeParams, load_reference
 from pickflow.analyze.report import CatalogContent, ReportContent
-from pickflow.analyze.summary import catalog_numbers, compare, summarize, unjudged_events
+from pickflow.analyze.summary import against_teacher, catalog_numbers, compare, summarize, teachers_of, unjudged_events
 from pickflow.analyze.tables import Findings, RunTables
 from pickflow.annotate import Picker, PickerOptions
 from pickflow.io.tables import conform
@@ -28,7 +30,13 @@ from pickflow.travel_times import VelocityModel, travel_time_s
 logger = logging.getLogger(__name__)
 
 
-def analyze_run(run: str, tables: RunTables, window: tuple[datetime, datetime], params: AnalyzeParams) -> Findings:
+def analyze_run(
+    run: str,
+    tables: RunTables,
+    compressions: Sequence[Mapping[str, Any]],
+    window: tuple[datetime, datetime],
+    params: AnalyzeParams,
+) -> Findings:
     """
     Hold every catalog of a run against the reference, and account for every station-day.
 
@@ -38,6 +46,8 @@ def analyze_run(run: str, tables: RunTables, window: tuple[datetime, datetime], 
         Its name.
     tables : RunTables
         See `read_run`.
+    compressions : sequence of mapping
+        Contents of the files ``compression.json``; catalogs of students are held against their teacher's.
     window : tuple of datetime
         Half-open [start, end) of the run.
     params : AnalyzeParams
@@ -53,16 +63,24 @@ def analyze_run(run: str, tables: RunTables, window: tuple[datetime, datetime], 
     comparisons = {
         name: compare(events, tables.picks_of(name), reference, params) for name, events in tables.events.items()
     }
-    numbers = [
-        catalog_numbers(name, tables.picks_of(name), tables.events[name], comparison)
-        for name, comparison in comparisons.items()
-    ]
+    teachers = teachers_of(compressions)
+    numbers = []
+    for name, comparison in comparisons.items():
+        events, teacher = tables.events[name], _catalog_of_teacher(name, teachers)
+        kept = None if teacher is None else against_teacher(events, tables.events[teacher], params)
+        numbers.append(catalog_numbers(name, tables.picks_of(name), events, comparison, kept))
     return Findings(
-        summary=summarize(run, ledger, numbers),
+        summary=summarize(run, ledger, numbers, compressions),
         ledger=ledger,
         reference=conform(pd.DataFrame(), EVENTS) if reference is None else reference.events,
         matches={name: comparison.matches for name, comparison in comparisons.items()},
     )
+
+
+def _catalog_of_teacher(catalog: str, teachers: Mapping[str, str]) -> str | None:
+    signal, model, weights, associator = catalog.split("/")
+    teacher = teachers.get(f"{model}/{weights}")
+    return None if teacher is None else f"{signal}/{teacher}/{associator}"
 
 
 def report_content(
@@ -139,8 +157,16 @@ def report_content(
         ledger=findings.ledger,
         reference=reference,
         catalogs=tuple(catalogs),
+        compressions=tuple(
+            CompressionContent(compression=entry, latency=_latency(results, **entry["teacher"]))
+            for entry in findings.summary["compression"]
+        ),
         provenance={"configuration": config},
     )
+
+
+def _latency(results: Path, model: str, weights: str) -> dict[str, Any]:
+    return json.loads((results / "compress" / model / weights / "latency.json").read_text())
 
 
 def _config_summary(config: Mapping[str, Any]) -> dict[str, str]:

@@ -156,7 +156,39 @@ def _rounded(value: float) -> float:
     return round(value, 6)
 
 
-def catalog_numbers(catalog: str, picks: pd.DataFrame, events: pd.DataFrame, comparison: Comparison) -> dict[str, Any]:
+def against_teacher(events: pd.DataFrame, teacher: pd.DataFrame, params: AnalyzeParams) -> dict[str, int]:
+    """
+    Count what a student's catalog has kept of its teacher's: events ``matched``, ``lost`` and ``new``.
+
+    Parameters
+    ----------
+    events, teacher : DataFrame
+        Tables `EVENTS` of the student and of the teacher.
+    params : AnalyzeParams
+        Gives the tolerances.
+    """
+    pairs = match_events(events, teacher, params.event_time_tolerance_s, params.event_distance_tolerance_km)
+    n_matched = len(pairs.left)
+    return {"matched": n_matched, "lost": len(teacher) - n_matched, "new": len(events) - n_matched}
+
+
+def teachers_of(compressions: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """``model/weights`` of the teacher of each student, by the student's."""
+    return {
+        f"{entry['teacher']['model']}/{model['name']}": f"{entry['teacher']['model']}/{entry['teacher']['weights']}"
+        for entry in compressions
+        for model in entry["models"]
+        if model["method"] != "teacher"
+    }
+
+
+def catalog_numbers(
+    catalog: str,
+    picks: pd.DataFrame,
+    events: pd.DataFrame,
+    comparison: Comparison,
+    teacher: Mapping[str, int] | None,
+) -> dict[str, Any]:
     """
     Entry of a catalog in the summary.
 
@@ -168,6 +200,8 @@ def catalog_numbers(catalog: str, picks: pd.DataFrame, events: pd.DataFrame, com
         Tables `PICKS` (assigned or not) and `EVENTS`.
     comparison : Comparison
         See `compare`.
+    teacher : mapping or None
+        See `against_teacher`; None for a picker that is no student.
     """
     signal, model, weights, associator = catalog.split("/")
     return {
@@ -178,10 +212,16 @@ def catalog_numbers(catalog: str, picks: pd.DataFrame, events: pd.DataFrame, com
         "n_picks": len(picks),
         "n_events": len(events),
         "reference": comparison.scores or None,
+        "teacher": None if teacher is None else dict(teacher),
     }
 
 
-def summarize(run: str, ledger: pd.DataFrame, catalogs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def summarize(
+    run: str,
+    ledger: pd.DataFrame,
+    catalogs: Sequence[Mapping[str, Any]],
+    compressions: Sequence[Mapping[str, Any]],
+) -> dict[str, Any]:
     """
     Content of ``summary.json``.
 
@@ -193,11 +233,14 @@ def summarize(run: str, ledger: pd.DataFrame, catalogs: Sequence[Mapping[str, An
         Table `LEDGER`.
     catalogs : sequence of mapping
         See `catalog_numbers`.
+    compressions : sequence of mapping
+        Contents of the files ``compression.json``.
 
     Returns
     -------
     dict
-        ``run``, ``station_days``, ``ledger`` (counts by reason, in the order of `REASONS`) and ``catalogs``.
+        ``run``, ``station_days``, ``ledger`` (counts by reason, in the order of `REASONS`), ``catalogs`` and
+        ``compression``.
     """
     counts = ledger.reason.value_counts()
     return {
@@ -205,4 +248,5 @@ def summarize(run: str, ledger: pd.DataFrame, catalogs: Sequence[Mapping[str, An
         "station_days": len(ledger),
         "ledger": {reason: int(counts[reason]) for reason in REASONS if reason in counts},
         "catalogs": [dict(catalog) for catalog in catalogs],
+        "compression": [dict(compression) for compression in compressions],
     }

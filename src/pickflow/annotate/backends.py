@@ -142,7 +142,8 @@ def choose_backend(
     """
     Backend for a model: the one named, or the fastest that can compute it.
 
-    Every compiled network is held against torch on random windows before it is used.
+    Every compiled network is held against torch on random windows before it is used. A quantised picker has one backend,
+    the network that came with it.
 
     Parameters
     ----------
@@ -164,6 +165,9 @@ def choose_backend(
     """
     if name not in BACKENDS or mode not in MODES:
         raise ValueError(f"backend {name!r} in mode {mode!r}: known are {', '.join(BACKENDS)}; {', '.join(MODES)}")
+    quantised: Path | None = getattr(model, "quantised_network", None)
+    if quantised is not None:
+        return OnnxBackend(model, onnx_session(quantised.read_bytes()))
     reference = TorchBackend(model)
     on_cpu = next(model.parameters()).device.type == "cpu"
     if name == "torch" or (name == "auto" and not on_cpu):
@@ -224,14 +228,15 @@ def _kernels(model: seisbench.models.WaveformModel, mode: str) -> Backend:
 def _onnxruntime(model: seisbench.models.WaveformModel, cache: Path | None) -> Backend:
     path = cache / f"model.{network_digest(model)[:16]}.onnx" if cache else None
     try:
-        session = _cached_session(path) or _session(_export_to(path, model))
+        session = _cached_session(path) or onnx_session(_export_to(path, model))
     except Exception as error:  # exporters and runtimes raise bare exceptions of many kinds
         first_line = str(error).strip().partition("\n")[0]
         raise BackendRefusedError(f"it cannot be exported to ONNX ({type(error).__name__}: {first_line})") from error
     return OnnxBackend(model, session)
 
 
-def _session(content: bytes) -> Any:
+def onnx_session(content: bytes) -> Any:
+    """Session of ONNX Runtime on the CPU, with one thread."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -246,7 +251,7 @@ def _cached_session(path: Path | None) -> Any:
     if path is None or not path.exists():
         return None
     try:
-        return _session(path.read_bytes())
+        return onnx_session(path.read_bytes())
     except Exception as error:  # made anew, and said
         logger.warning("%s is damaged and is made anew (%s)", path, type(error).__name__)
         return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,7 @@ def narrowed(model: nn.Module, wiring: Wiring, kept: Mapping[str, np.ndarray]) -
     return student.eval()
 
 
+@torch.no_grad()
 def correct(
     student: nn.Module,
     wiring: Wiring,
@@ -63,30 +64,47 @@ def correct(
     """
     masks: dict[str, Tensor] = {}
     set_of = {name: one.name for one in wiring.sets for name in one.writers}
-    narrowed_layers = {reader for one in wiring.sets if _lost(one, kept) for reader, _ in one.readers}
     order = list(statistics)
     # Layers behind the first narrowed one see other inputs than the teacher's, even if they keep all of their own.
-    first = min((order.index(name) for name in narrowed_layers), default=len(order))
-    for salt, name in enumerate(order):
-        if salt < first:
-            continue
-        layer = student.get_submodule(name)
-        n_rows = statistics[name].targets[0].shape[1]
-        keep = kept.get(set_of.get(name, ""), np.arange(n_rows))
-        rows = rows_of(name, layer)
-        grams = student_grams(student, rows, statistics[name], keep, calibration, salt)
-        allowed = [np.ones(gram.cross.shape, bool) for gram in grams]
-        if supports and name in supports:
-            channels = kept_inputs(wiring, kept, name)
-            for number, own in enumerate(statistics[name].rows):
-                features = np.isin(own.channel_of_feature, channels)
-                allowed[number] = supports[name][number][features][:, keep]
-            masks |= _masks(student, rows, allowed)
-        matrices = [debias(gram, mask, RIDGE) for gram, mask in zip(grams, allowed, strict=True)]
-        rest = set_weights(rows, matrices, _common_intercept(grams, matrices))
-        if rest.any():
-            _shift(student.get_submodule(wiring.norms[name]), rest)
+    fewer = {reader for one in wiring.sets if _lost(one, kept) for reader, _ in one.readers}
+    first = min((order.index(name) for name in fewer | set(supports or ())), default=len(order))
+
+    def fit(name: str) -> Callable[..., None]:
+        """Fit a layer when its inputs arrive; the network then goes on with the new weights."""
+
+        def hook(layer: nn.Module, given: tuple[Tensor, ...]) -> None:
+            keep = kept.get(set_of.get(name, ""), np.arange(statistics[name].grams[0].n_targets))
+            rows = rows_of(name, layer)
+            grams = student_grams(given[0], rows, statistics[name], keep, calibration, order.index(name))
+            allowed = [np.ones(gram.cross.shape, bool) for gram in grams]
+            if supports and name in supports:
+                allowed = _kept_supports(statistics[name], supports[name], kept_inputs(wiring, kept, name), keep)
+                masks.update(_masks(rows, allowed))
+            matrices = [debias(gram, mask, RIDGE) for gram, mask in zip(grams, allowed, strict=True)]
+            rest = set_weights(rows, matrices, _common_intercept(grams, matrices))
+            if rest.any():
+                _shift(student.get_submodule(wiring.norms[name]), rest)
+
+        return hook
+
+    handles = [student.get_submodule(name).register_forward_pre_hook(fit(name)) for name in order[first:]]
+    try:
+        # One pass over all windows at once: every layer is fitted just before it computes.
+        student(calibration.windows)
+    finally:
+        for handle in handles:
+            handle.remove()
     return masks
+
+
+def _kept_supports(
+    statistics: LayerStatistics, supports: list[np.ndarray], channels: np.ndarray, keep: np.ndarray
+) -> list[np.ndarray]:
+    """Supports of a teacher's layer without the features and rows that its student lacks."""
+    return [
+        support[np.isin(own.channel_of_feature, channels)][:, keep]
+        for own, support in zip(statistics.rows, supports, strict=True)
+    ]
 
 
 def kept_inputs(wiring: Wiring, kept: Mapping[str, np.ndarray], reader: str) -> np.ndarray:
@@ -100,7 +118,7 @@ def kept_inputs(wiring: Wiring, kept: Mapping[str, np.ndarray], reader: str) -> 
     return np.sort(np.concatenate(parts))
 
 
-def _masks(student: nn.Module, rows: list[Rows], allowed: list[np.ndarray]) -> dict[str, Tensor]:
+def _masks(rows: list[Rows], allowed: list[np.ndarray]) -> dict[str, Tensor]:
     """Masks of a layer's parameters: its weights, with what is allowed written in their place."""
     name, layer = rows[0].name, rows[0].layer
     before = copy.deepcopy(layer.state_dict())
@@ -143,6 +161,7 @@ def sensitivity(
     kept: Mapping[str, np.ndarray],
     statistics: Mapping[str, LayerStatistics],
     windows: Tensor,
+    expected: Tensor,
 ) -> float:
     """
     What the loss of some channels does to a network's probabilities, while all other layers are whole.
@@ -159,6 +178,8 @@ def sensitivity(
         Of the teacher.
     windows : Tensor, shape (n, n_components, in_samples)
         Normalised.
+    expected : Tensor, shape (n, n_labels, in_samples)
+        The teacher's probabilities for them.
 
     Returns
     -------
@@ -180,7 +201,8 @@ def sensitivity(
         rest = set_weights(rows, matrices, _common_intercept(grams, matrices))
         if rest.any():
             _shift(student.get_submodule(wiring.norms[reader]), rest)
-    expected, found = probabilities_of(model, windows), probabilities_of(student, windows)
-    lost = ((expected - found) ** 2).mean(dim=(0, 2)) / (expected**2).mean(dim=(0, 2)).clamp_min(1e-12)
+    lost = ((expected - probabilities_of(student, windows)) ** 2).mean(dim=(0, 2)) / (expected**2).mean(
+        dim=(0, 2)
+    ).clamp_min(1e-12)
     share = torch.tensor([0.0 if label == "N" else LABEL_WEIGHTS.get(label, 1.0) for label in model.labels])
     return float(lost @ share)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -16,25 +16,50 @@ from pickflow.compress.channels import Wiring
 from pickflow.compress.rows import n_inputs
 
 
+class Term(NamedTuple):
+    """A part of a layer's cost that grows with the channels it reads, with those it writes, with both or with none."""
+
+    amount: int
+    by_read: bool
+    by_written: bool
+
+
 @dataclass(frozen=True, kw_only=True)
 class LayerCost:
-    """Multiply-adds and parameters of a layer, and the channel sets that it reads and writes."""
+    """
+    Multiply-adds and parameters of a layer, and the channel sets that it reads and writes.
+
+    Parameters
+    ----------
+    name : str
+        Of the layer.
+    terms : dict of str to list of Term
+        Parts of ``macs`` and of ``parameters``.
+    reads : tuple of str
+        Channel sets.
+    n_read : int
+        Its input channels.
+    writes : str or None
+        Channel set.
+    n_written : int
+        Its output channels.
+    """
 
     name: str
-    macs: int
-    parameters: int
+    terms: dict[str, list[Term]]
     reads: tuple[str, ...]
+    n_read: int
     writes: str | None
-    n_read: int  # input channels
     n_written: int
-    is_carrier: bool
 
     def with_widths(self, widths: Mapping[str, int], measure: str) -> float:
-        """Multiply-adds or parameters (the bias scales with the weights) when the sets have these widths."""
-        full = self.macs if measure == "macs" else self.parameters
+        """Multiply-adds or parameters when the sets have these widths."""
         read = sum(widths[name] for name in self.reads) / self.n_read if self.reads else 1.0
         written = widths[self.writes] / self.n_written if self.writes else 1.0
-        return full * written * (1.0 if self.is_carrier else read)
+        return sum(
+            term.amount * (read if term.by_read else 1.0) * (written if term.by_written else 1.0)
+            for term in self.terms[measure]
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +117,6 @@ def costs_of(model: Any, wiring: Wiring) -> Costs:
     """
     macs = multiply_adds_by_layer(model)
     writes = {name: one.name for one in wiring.sets for name in (*one.writers, *one.carriers)}
-    carriers = {name for one in wiring.sets for name in one.carriers}
     reads: dict[str, list[str]] = {}
     for one in wiring.sets:
         for reader, _ in one.readers:
@@ -100,24 +124,39 @@ def costs_of(model: Any, wiring: Wiring) -> Costs:
     widths = {one.name: one.n_channels for one in wiring.sets}
     layers = []
     for name, module in model.named_modules():
-        own = sum(parameter.numel() for parameter in module.parameters(recurse=hasattr(module, "cell_f")))
-        if not own and not macs.get(name):
-            continue
-        if ".cell_" in name:
-            continue  # counted with the recurrent layer
-        layers.append(
-            LayerCost(
-                name=name,
-                macs=macs.get(name, 0),
-                parameters=own,
-                reads=tuple(reads.get(name, ())),
-                writes=writes.get(name),
-                n_read=n_inputs(module) if name in reads else 1,
-                n_written=widths[writes[name]] if name in writes else 1,
-                is_carrier=name in carriers,
+        recurrent = hasattr(module, "cell_f")
+        parameters = dict(module.named_parameters(recurse=recurrent))
+        # The cells of a recurrent layer are counted with it.
+        if ".cell_" not in name and (parameters or name in macs):
+            layers.append(
+                LayerCost(
+                    name=name,
+                    terms=_terms(module, parameters, macs.get(name, 0)),
+                    reads=tuple(reads.get(name, ())),
+                    n_read=n_inputs(module) if name in reads else 1,
+                    writes=writes.get(name),
+                    n_written=widths[writes[name]] if name in writes else 1,
+                )
             )
-        )
     return Costs(layers=tuple(layers), widths=widths)
+
+
+def _terms(module: nn.Module, parameters: Mapping[str, nn.Parameter], macs: int) -> dict[str, list[Term]]:
+    sizes = {name: parameter.numel() for name, parameter in parameters.items()}
+    if isinstance(module, nn.LSTM) or hasattr(module, "cell_f"):
+        of_input = sum(size for name, size in sizes.items() if "weight_ih" in name)
+        weights = sum(size for name, size in sizes.items() if "weight" in name)
+        steps = macs // weights
+        return {
+            "macs": [Term(steps * of_input, True, False), Term(steps * (weights - of_input), False, False)],
+            "parameters": [Term(of_input, True, False), Term(sum(sizes.values()) - of_input, False, False)],
+        }
+    mixes = isinstance(module, nn.Conv1d | nn.ConvTranspose1d | nn.Linear) and getattr(module, "groups", 1) == 1
+    weights = sizes.get("weight", 0)
+    return {
+        "macs": [Term(macs, mixes, True)],
+        "parameters": [Term(weights, mixes, True), Term(sum(sizes.values()) - weights, False, True)],
+    }
 
 
 @torch.inference_mode()
@@ -158,7 +197,7 @@ def _multiply_adds(module: nn.Module, given: Tensor, made: Tensor | tuple[Tensor
         weights = [p.numel() for name, p in module.named_parameters() if "weight" in name]
         return int(given.shape[0] * sum(weights))
     if hasattr(module, "Wx"):  # additive attention: projections, energies, mixture
-        n_samples, units = given.shape[-1], module.Wx.numel()
+        n_samples, units = given.shape[-1], module.Wx.numel()  # type: ignore[operator, union-attr]
         reach = min(module.attention_width or n_samples, n_samples)  # type: ignore[type-var, arg-type]
         return int(2 * n_samples * units + n_samples * reach * (module.Wa.numel() + given.shape[1]))  # type: ignore[operator]
     return 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,12 +44,8 @@ class Calibration:
     arrival_weight: float
 
 
-class _ReachedError(Exception):
-    """The layer asked for has its input; the rest of the network need not be computed."""
-
-
 @contextmanager
-def captured(model: nn.Module, names: Sequence[str], stop: bool = False) -> Iterator[dict[str, tuple[Tensor, Tensor]]]:
+def captured(model: nn.Module, names: Sequence[str]) -> Iterator[dict[str, tuple[Tensor, Tensor]]]:
     """
     Inputs and outputs of layers, by name, filled whenever the model runs.
 
@@ -59,8 +55,6 @@ def captured(model: nn.Module, names: Sequence[str], stop: bool = False) -> Iter
         The network.
     names : sequence of str
         Of layers.
-    stop : bool
-        Stop the network when the layer (only one) has its inputs, which count as its outputs too.
     """
     found: dict[str, tuple[Tensor, Tensor]] = {}
 
@@ -70,14 +64,7 @@ def captured(model: nn.Module, names: Sequence[str], stop: bool = False) -> Iter
 
         return hook
 
-    def before(_: nn.Module, given: tuple[Tensor, ...]) -> None:
-        found[names[0]] = (given[0], given[0])
-        raise _ReachedError
-
-    if stop:
-        handles = [model.get_submodule(names[0]).register_forward_pre_hook(before)]
-    else:
-        handles = [model.get_submodule(name).register_forward_hook(after(name)) for name in names]
+    handles = [model.get_submodule(name).register_forward_hook(after(name)) for name in names]
     try:
         yield found
     finally:
@@ -175,22 +162,16 @@ def collect(
     return statistics
 
 
-@torch.inference_mode()
 def student_grams(
-    student: nn.Module,
-    rows: list[Rows],
-    teacher: LayerStatistics,
-    keep: np.ndarray,
-    calibration: Calibration,
-    salt: int,
+    inputs: Tensor, rows: list[Rows], teacher: LayerStatistics, keep: np.ndarray, calibration: Calibration, salt: int
 ) -> list[Gram]:
     """
     Statistics of a layer with the student's own inputs and the teacher's pre-activations.
 
     Parameters
     ----------
-    student : Module
-        Corrected up to this layer.
+    inputs : Tensor
+        What the student's layer is given for all calibration windows at once.
     rows : list of Rows
         Of the layer in the student.
     teacher : LayerStatistics
@@ -202,28 +183,31 @@ def student_grams(
     salt : int
         Number of the layer among all, as in `collect`.
     """
-    sums = [GramAccumulator() for _ in rows]
-    at = [0] * len(rows)
-    name = rows[0].name
-    with captured(student, [name], stop=True) as found:
-        for first in range(0, len(calibration.windows), BATCH):
-            windows = calibration.windows[first : first + BATCH]
-            with suppress(_ReachedError):
-                student(windows)
-            for index, own in enumerate(rows):
-                positions = thinned(own, teacher.n_outputs, salt)
-                design = features(own, found[name][0], positions).numpy()
-                wanted = teacher.targets[index][at[index] : at[index] + len(design)][:, keep]
-                weights = sample_weights(calibration, first, len(windows), positions, teacher.n_outputs)
-                sums[index].add(design, wanted, weights)
-                at[index] += len(design)
-    return [one.result() for one in sums]
+    total = len(calibration.windows)
+    axis = 1 if is_recurrent(rows[0].layer) else 0
+    grams = []
+    for own, wanted in zip(rows, teacher.targets, strict=True):
+        sums = GramAccumulator()
+        positions = thinned(own, teacher.n_outputs, salt)
+        for first in range(0, total, BATCH):
+            part = inputs.narrow(axis, first, min(BATCH, total - first))
+            design = features(own, part, positions).numpy()
+            span = slice(first * positions.size, first * positions.size + len(design))
+            weights = sample_weights(calibration, first, part.shape[axis], positions, teacher.n_outputs)
+            sums.add(design, wanted[span][:, keep], weights)
+        grams.append(sums.result())
+    return grams
+
+
+def is_recurrent(layer: nn.Module) -> bool:
+    """Whether a layer is an LSTM, of torch or of SeisBench: it wants time before windows."""
+    return isinstance(layer, nn.LSTM) or hasattr(layer, "cell_f")
 
 
 def _check_finite(name: str, states: Tensor, layer: nn.Module, windows: Sequence[str]) -> None:
     if torch.isfinite(states).all():
         return
-    axis = 0 if isinstance(layer, nn.Conv1d | nn.ConvTranspose1d | nn.Linear) else 1
+    axis = 1 if is_recurrent(layer) else 0
     bad = (~torch.isfinite(states)).movedim(axis, 0).flatten(1).any(dim=1)
     which = windows[int(torch.nonzero(bad)[0])]
     raise ValueError(f"compress: states of layer {name} are not finite in window {which}; look at its waveform")

@@ -25,6 +25,7 @@ from pickflow.compress.selection import Path as PenaltyPath
 from pickflow.compress.selection import choose, kept_of, make_problem, solve_path, supports_of
 from pickflow.compress.states import Calibration, LayerStatistics, collect
 from pickflow.compress.windows import Source, calibrate, make_source, read_records
+from pickflow.distillation import probabilities_of
 from pickflow.models.loading import load_model
 
 logger = logging.getLogger(__name__)
@@ -33,7 +34,7 @@ logger = logging.getLogger(__name__)
 BRIDGE_GAPS_S = 0.5
 # Sensitivities are measured where a layer loses about so much, on so many windows.
 PROBED_ERROR = 0.1
-N_PROBE_WINDOWS = 32
+N_PROBE_WINDOWS = 24
 StationMap = Callable[[Callable[..., Any], Iterable[Any]], Iterable[Any]]
 
 
@@ -160,6 +161,8 @@ def study(folder: Path, days: Sequence[tuple[Path, Path]], params: CompressParam
     solve = partial(solve_path, penalty=params.penalty, n_points=params.n_path, check=params.check_certificate)
     paths = tuple(station_map(solve, problems))
     probes = calibration.windows[:N_PROBE_WINDOWS]
+    with torch.no_grad():
+        expected = probabilities_of(model, probes)
     blocks = test_blocks(records)
     return Teacher(
         model=model,
@@ -169,7 +172,7 @@ def study(folder: Path, days: Sequence[tuple[Path, Path]], params: CompressParam
         calibration=calibration,
         statistics=statistics,
         paths=paths,
-        sensitivities=tuple(probe(path, model, wiring, statistics, probes) for path in paths),
+        sensitivities=tuple(probe(path, model, wiring, statistics, (probes, expected)) for path in paths),
         blocks=tuple(blocks),
         picks=tuple(pick_blocks(picker_of(model), blocks)),
         not_expressed=(*unreadable, *unread_layers(model, wiring)),
@@ -201,9 +204,13 @@ def unread_layers(model: Any, wiring: Wiring) -> list[str]:
 
 
 def probe(
-    path: PenaltyPath, model: Any, wiring: Wiring, statistics: dict[str, LayerStatistics], windows: torch.Tensor
+    path: PenaltyPath,
+    model: Any,
+    wiring: Wiring,
+    statistics: dict[str, LayerStatistics],
+    known: tuple[torch.Tensor, torch.Tensor],
 ) -> float:
-    """What an error of a path does to the probabilities, per unit of the error."""
+    """What an error of a path does to the probabilities (known: windows and the teacher's), per unit of the error."""
     points = [
         (abs(np.log(max(point.error, 1e-12) / PROBED_ERROR)), index)
         for index, point in enumerate(path.points)
@@ -212,5 +219,5 @@ def probe(
     if not points:
         raise ValueError(f"compress: every penalty of the path empties layer {path.name}; raise compress.n_path")
     _, index = min(points)
-    lost = sensitivity(model, wiring, path.kept(index), statistics, windows)
+    lost = sensitivity(model, wiring, path.kept(index), statistics, *known)
     return lost / max(path.points[index].error, 1e-12)

@@ -11,6 +11,7 @@ from pickflow.kernels import library
 from pickflow.kernels.calibration import activation_ranges
 from pickflow.kernels.eqtransformer import eqtransformer
 from pickflow.kernels.fast import with_integers
+from pickflow.kernels.leqnet import leqnet
 from pickflow.kernels.network import Network
 from pickflow.kernels.normalisation import normalisation_of
 from pickflow.kernels.phasenet import phasenet, phasenet_light, variable_length_phasenet
@@ -25,6 +26,7 @@ _BUILDERS: dict[str, Callable[[Program, View, Any], View]] = {
     "EQTransformer": eqtransformer,
     "OBSTransformer": eqtransformer,
     "PickflowNet": pickflownet,
+    "LEQNet": leqnet,
 }
 
 

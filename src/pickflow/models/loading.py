@@ -9,9 +9,12 @@ import seisbench.models
 import torch
 
 from pickflow.models.cards import read_card, read_state
+from pickflow.models.leqnet import LEQNet
+from pickflow.models.narrowing import resize_to
 from pickflow.models.network import PickflowNet
+from pickflow.provenance import sha256_of_file
 
-OWN_MODELS = {"PickflowNet": PickflowNet}
+OWN_MODELS = {"PickflowNet": PickflowNet, "LEQNet": LEQNet}
 
 
 def model_class(name: str) -> type[seisbench.models.WaveformModel]:
@@ -50,13 +53,24 @@ def load_model(folder: str | Path, device: str = "cpu") -> seisbench.models.Wave
     card = read_card(folder)
     model = model_class(card["model"])(**card["model_args"])
     try:
-        model.load_state_dict(read_state(folder))
+        if card.get("compression"):
+            resize_to(model, read_state(folder))
+        else:
+            model.load_state_dict(read_state(folder))
     except RuntimeError as error:
         raise ValueError(
             f"{folder}: the tensors do not fit {card['model']} as its card describes it: {error}"
         ) from error
     model.default_args.update(card["default_args"])
+    if card.get("quantised"):
+        model.quantised_network = _checked(Path(folder) / card["quantised"]["file"], card["quantised"]["sha256"])
     return model.to(torch.device(device)).eval()
+
+
+def _checked(path: Path, digest: str) -> Path:
+    if not path.is_file() or sha256_of_file(path) != digest:
+        raise ValueError(f"{path}: absent, or its sha256 is not {digest}, as the card says; compress the model again")
+    return path
 
 
 def describe(model: seisbench.models.WaveformModel, name: str, weights: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Training and evaluation of the bundled picker."""
+"""Training and evaluation of our own pickers."""
 
 from pickflow.train.bundle import train
 from pickflow.train.evaluate import evaluate

@@ -1,27 +1,33 @@
-"""From training data to the bundled picker: pools, optimisation, thresholds, card and scores."""
+"""From training data to a picker: pools, optimisation, thresholds, card and scores."""
 
 from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from seisbench.models.base import WaveformModel
 
+from pickflow.annotate import resolve_settings
+from pickflow.distillation import probabilities_of
 from pickflow.io.atomic import write_text
 from pickflow.models.cards import write_model
-from pickflow.models.network import IN_SAMPLES, PickflowNet
 from pickflow.provenance import sha256_of_bytes
 from pickflow.train.calibrate import calibrate_picker
+from pickflow.train.describe import describe_training
 from pickflow.train.evaluate import evaluate
+from pickflow.train.lessons import Lessons, new_model, teach
 from pickflow.train.loop import optimise
-from pickflow.train.mixing import Pools, draw_batch
+from pickflow.train.mixing import Pools, peaks
 from pickflow.train.params import TrainParams
 from pickflow.train.pools import (
+    NOISE_PER_WINDOW,
     Labelled,
     from_labelled,
     from_teacher,
@@ -33,7 +39,6 @@ from pickflow.train.pools import (
 from pickflow.train.reading import (
     LABELLED_SETS,
     SAMPLING_RATE_HZ,
-    TEACHER,
     LabelledRecord,
     part_of,
     read_continuous,
@@ -61,7 +66,7 @@ def train(
     progress: Callable[[int, int, dict[str, float]], None] = _silent,
 ) -> None:
     """
-    Train the bundled picker and write it with its card and its scores.
+    Train a picker and write it with its card and its scores.
 
     Parameters
     ----------
@@ -78,21 +83,24 @@ def train(
     Raises
     ------
     ValueError
-        If real data are required and absent.
+        If real data are required and absent, or the teacher is absent or does not fit.
     """
-    folder = Path(folder)
-    records = _read_records(params, Path(shared))
-    pools = {part: _pools(params, Path(shared), records, part) for part in ("train", "validation")}
+    folder, shared = Path(folder), Path(shared)
+    teacher = read_teacher(shared / "seisbench_cache", *params.teacher.split("/", 1)) if params.teacher else None
+    model = new_model(params, teacher)
+    records = _read_records(params, shared)
+    pools = {part: _pools(params, model.in_samples, shared, records, part) for part in ("train", "validation")}
+    lessons = teach(model, params, pools, teacher)
     fingerprint = sha256_of_bytes(json.dumps([asdict(params), _counts(pools["train"])], sort_keys=True).encode())
-    checkpoint = folder / "checkpoint"
-    model, history = optimise(params, pools["train"], pools["validation"], checkpoint, fingerprint, progress)
-    thresholds = choose_thresholds(model, pools["validation"], params)
+    history = optimise(lessons["train"], lessons["validation"], folder / "checkpoint", fingerprint, progress)
+    thresholds = choose_thresholds(lessons["validation"], _sure(teacher))
+    card = describe_training(params, model, teacher, thresholds, _counts(pools["train"]))
+    unseen = [record for record in records if record.part == "test" or not _uses_labelled(params)]
     scores = {
-        name: evaluate(model, [r for r in records if r.dataset == name and r.part == "test"], thresholds)
+        name: evaluate(model, [record for record in unseen if record.dataset == name], thresholds)
         for name in LABELLED_SETS
         if records
     }
-    card = _card(params, model, thresholds, pools["train"])
     if records:
         card["time_uncertainty"] = calibrate_picker(model, card, records)
     card = write_model(folder, model.state_dict(), card)
@@ -105,40 +113,51 @@ def train(
     write_text(folder / "evaluation.json", json.dumps(evaluation, indent=2, sort_keys=True) + "\n")
 
 
-def choose_thresholds(model: PickflowNet, pools: Pools, params: TrainParams) -> dict[str, float]:
+def _uses_labelled(params: TrainParams) -> bool:
+    return params.shares.labelled > 0
+
+
+def _sure(teacher: WaveformModel | None) -> dict[str, float]:
+    """From which probability on a label of each phase is an arrival: half, or where the teacher picks."""
+    return {phase: 0.5 if teacher is None else resolve_settings(teacher).thresholds[phase] for phase in "PS"}
+
+
+def choose_thresholds(lessons: Lessons, sure: Mapping[str, float]) -> dict[str, float]:
     """
     Thresholds of P and S with the best F-score (0.3 s, β = 1.5) on windows mixed from validation pools, noise included.
+
+    Parameters
+    ----------
+    lessons : Lessons
+        Their picker is in evaluation mode.
+    sure : mapping of str to float
+        From which probability on a label of P, of S, is an arrival.
 
     Returns
     -------
     dict of str to float
     """
-    rng = np.random.default_rng([params.seed, 3])
-    batches = [draw_batch(pools, params, IN_SAMPLES, rng) for _ in range(48)]
-    truth = np.concatenate([probability for _, probability in batches])
+    rng = np.random.default_rng([lessons.params.seed, 3])
+    batches = [lessons.batch(rng) for _ in range(48)]
+    truth = np.concatenate([probability.numpy() for _, probability in batches])
     with torch.no_grad():
-        found = np.concatenate([model(torch.from_numpy(windows)).numpy() for windows, _ in batches])
-    return {
-        phase: max(_THRESHOLDS.tolist(), key=lambda threshold: _f_score(found[:, row], truth[:, row], threshold))
-        for row, phase in ((1, "P"), (2, "S"))
-    }
+        found = np.concatenate([probabilities_of(lessons.model, windows).numpy() for windows, _ in batches])
+    chosen = {}
+    for phase, least in sure.items():
+        row = list(lessons.model.labels).index(phase)
+        scores = [_f_score(found[:, row], truth[:, row], threshold, least) for threshold in _THRESHOLDS]
+        chosen[phase] = float(_THRESHOLDS[int(np.argmax(scores))])
+    return chosen
 
 
-def _f_score(found: np.ndarray, truth: np.ndarray, threshold: float) -> float:
+def _f_score(found: np.ndarray, truth: np.ndarray, threshold: float, sure: float) -> float:
     hits = n_found = n_true = 0
     for probability, label in zip(found, truth, strict=True):
-        picks, arrivals = _peaks(probability, threshold), _peaks(label, 0.5)
+        picks, arrivals = peaks(probability, threshold), peaks(label, sure)
         n_found, n_true = n_found + picks.size, n_true + arrivals.size
         if picks.size and arrivals.size:
             hits += int((np.abs(arrivals[:, None] - picks).min(axis=1) <= _TOLERANCE_SAMPLES).sum())
     return (1 + _BETA**2) * hits / max(n_found + _BETA**2 * n_true, 1)
-
-
-def _peaks(probability: np.ndarray, threshold: float) -> np.ndarray:
-    """Sample of the maximum of each stretch above a threshold."""
-    above = np.concatenate([[0], (probability >= threshold).astype(int), [0]])
-    edges = np.flatnonzero(np.diff(above)).reshape(-1, 2)
-    return np.array([first + int(np.argmax(probability[first:last])) for first, last in edges], dtype=int)
 
 
 def _read_records(params: TrainParams, shared: Path) -> list[LabelledRecord]:
@@ -156,16 +175,19 @@ def _read_records(params: TrainParams, shared: Path) -> list[LabelledRecord]:
     return [record for path in folders for record in read_labelled(path, path.name)]
 
 
-def _pools(params: TrainParams, shared: Path, records: list[LabelledRecord], part: str) -> Pools:
+def _pools(params: TrainParams, in_samples: int, shared: Path, records: list[LabelledRecord], part: str) -> Pools:
     share = 1.0 if part == "train" else _VALIDATION_SHARE
     sigma = params.label_sigma_s * SAMPLING_RATE_HZ
-    mine = [record for record in records if record.part == part]
+    n_noise_samples = round(NOISE_PER_WINDOW * in_samples)
+    mine = [record for record in records if record.part == part and _uses_labelled(params)]
     continuous = _continuous(shared, part) if records else []
-    real_noise = [window for record in continuous for window in quiet_windows(record)]
-    real_noise += [window for record in mine for window in noise_before(record)]
+    real_noise = [window for record in continuous for window in quiet_windows(record, n_noise_samples)]
+    real_noise += [window for record in mine for window in noise_before(record, n_noise_samples)]
     pools = Pools(
         signals=_many(make_signal, params, part, "signals", int(np.ceil(params.n_signals * share))),
-        noise=_many(make_noise, params, part, "noise", int(np.ceil(params.n_noise * share))),
+        noise=_many(
+            partial(make_noise, n_samples=n_noise_samples), params, part, "noise", int(np.ceil(params.n_noise * share))
+        ),
         real_noise=real_noise,
         continuous=continuous,
         labelled=[from_labelled(record, sigma) for record in mine],
@@ -187,35 +209,3 @@ def _continuous(shared: Path, part: str) -> list[Labelled]:
 
 def _counts(pools: Pools) -> dict[str, int]:
     return {name: len(getattr(pools, name)) for name in ("signals", "noise", "real_noise", "continuous", "labelled")}
-
-
-def _card(params: TrainParams, model: PickflowNet, thresholds: dict[str, float], pools: Pools) -> dict[str, Any]:
-    arguments = model.get_model_args()
-    overlap, blinding = (model._annotate_args[name][1] for name in ("overlap", "blinding"))
-    real = "windows of training stations; see docs/bundled-picker.md"
-    return {
-        "architecture": "residual U-net, stride 4, dilated depthwise-separable bottom; front end inside the network",
-        "model": "PickflowNet",
-        "weights": "bundled",
-        "labels": list(model.labels),
-        "component_order": model.component_order,
-        "sampling_rate_hz": model.sampling_rate,
-        "in_samples": model.in_samples,
-        "normalization": "inside the network: causal 1 Hz high-pass, robust scale per component, logarithm",
-        "overlap_samples": overlap,
-        "blinding_samples": list(blinding),
-        "thresholds": thresholds,
-        "default_args": {f"{phase}_threshold": value for phase, value in thresholds.items()},
-        "model_args": arguments,
-        "training_data": {
-            "counts": _counts(pools),
-            "synthetic": "pickflow's own generator",
-            "labelled": f"ncedc154 (AI4EPS/PhaseNet, MIT) and stead50 (smousavi05/EQTransformer, MIT), {real}",
-            "continuous": f"Ridgecrest 2019 (tso1257771/RED-PAN, MIT) labelled by {' '.join(TEACHER)}, {real}",
-            "real_data": params.real_data,
-        },
-        "training_parameters": asdict(params),
-        "licence": "GPL-3.0-or-later",
-        "parent": None,
-        "seed": params.seed,
-    }

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import obspy
 import pandas as pd
+from seisbench.models.base import WaveformModel
 
+from pickflow.annotate import Picker, PickerOptions
 from pickflow.train.reading import SAMPLING_RATE_HZ, LabelledRecord
 
 TOLERANCES_S = (0.1, 0.3, 0.5)
@@ -32,7 +34,8 @@ def pick_records(model: Any, records: Sequence[LabelledRecord], thresholds: Mapp
     Parameters
     ----------
     model : seisbench.models.WaveformModel
-        Its own ``classify`` is used, with its own overlap and stacking.
+        With its own overlap and stacking; windows are counted from the start of a record, as SeisBench does. Of
+        anything else, its ``classify`` is used.
     records : sequence of LabelledRecord
         What to pick.
     thresholds : mapping of str to float
@@ -44,14 +47,17 @@ def pick_records(model: Any, records: Sequence[LabelledRecord], thresholds: Mapp
         ``record`` (position among the records), ``phase`` (P or S), ``time_s`` (since the record's start) and
         ``probability``.
     """
-    rows = [
-        (index, pick.phase, pick.peak_time.timestamp, pick.peak_value)
-        for index, record in enumerate(records)
-        for pick in model.classify(
-            record_stream(record), P_threshold=thresholds["P"], S_threshold=thresholds["S"], batch_size=16
-        ).picks
-        if pick.phase in ("P", "S")
-    ]
+    if isinstance(model, WaveformModel):
+        options = PickerOptions(p_threshold=thresholds["P"], s_threshold=thresholds["S"], grid="record")
+        found = Picker(model, options).pick_many(map(record_stream, records))
+        rows = [(index, pick.phase, pick.time_ns / 1e9, pick.probability) for index, pick in found]
+    else:
+        given = {f"{phase}_threshold": thresholds[phase] for phase in "PS"}
+        rows = [
+            (index, pick.phase, pick.peak_time.timestamp, pick.peak_value)
+            for index, record in enumerate(records)
+            for pick in model.classify(record_stream(record), **given).picks
+        ]
     picks = pd.DataFrame(rows, columns=["record", "phase", "time_s", "probability"])
     return picks.astype({"record": int, "time_s": float, "probability": float})
 

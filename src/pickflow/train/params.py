@@ -1,10 +1,11 @@
-"""What the training of the bundled picker depends on; the defaults are in the schema of the config's section."""
+"""What the training of a picker depends on; the defaults are in the schema of the config's section."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+MODELS = ("PickflowNet", "LEQNet")
 REAL_DATA = ("require", "synthetic_only")
 
 
@@ -22,7 +23,7 @@ class Shares:
     continuous : float
         Continuous real records with the probabilities of a teacher as labels.
     labelled : float
-        Real earthquakes with manual picks.
+        Real earthquakes with manual picks; with 0, nothing of these records is used, their noise neither.
     """
 
     synthetic: float
@@ -38,6 +39,10 @@ class TrainParams:
 
     Parameters
     ----------
+    model : str
+        Class of the picker, one of `MODELS`.
+    teacher : str or None
+        ``MODEL/WEIGHTS`` from the SeisBench cache, whose probabilities the picker learns instead of the labels.
     seed : int
         Of data, augmentation and weights.
     epochs, steps_per_epoch, batch_size : int
@@ -56,6 +61,8 @@ class TrainParams:
         ``require``: it is an error if the real data are absent. ``synthetic_only``: do not use them at all.
     """
 
+    model: str
+    teacher: str | None
     seed: int
     epochs: int
     steps_per_epoch: int
@@ -72,6 +79,12 @@ class TrainParams:
     def __post_init__(self) -> None:
         if isinstance(self.shares, Mapping):
             object.__setattr__(self, "shares", Shares(**self.shares))
+        if self.model not in MODELS:
+            raise ValueError(f"train.model {self.model!r} cannot be trained; known: {', '.join(MODELS)}")
+        if self.teacher is not None and not all(self.teacher.partition("/")):
+            raise ValueError(
+                f"train.teacher {self.teacher!r} is not MODEL/WEIGHTS, such as EQTransformer/original_converted"
+            )
         if self.real_data not in REAL_DATA:
             raise ValueError(f"train.real_data {self.real_data!r} is unknown; known: {', '.join(REAL_DATA)}")
         if min(self.epochs, self.steps_per_epoch, self.batch_size, self.n_signals, self.n_noise) < 1:

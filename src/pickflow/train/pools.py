@@ -18,7 +18,7 @@ from pickflow.train.reading import SAMPLING_RATE_HZ, ContinuousRecord, LabelledR
 Array32 = NDArray[np.float32]
 
 SIGNAL_SAMPLES = 6144
-NOISE_SAMPLES = 4096
+NOISE_PER_WINDOW = 4 / 3  # length of a noise record of the pools: windows begin anywhere in it
 _LEAD_S = 2.0
 _SNR_SOS = scipy.signal.butter(3, (2.0, 20.0), "bandpass", fs=SAMPLING_RATE_HZ, output="sos")
 _QUIET_PROBABILITY = 0.08
@@ -127,21 +127,19 @@ def _as_signal(waves: NDArray, picks: dict[str, float]) -> Signal:
     return Signal(samples=scaled, picks=inside, s_over_p=float(s_peak / p_peak))
 
 
-def make_noise(rng: np.random.Generator) -> Array32:
+def make_noise(rng: np.random.Generator, n_samples: int = 4096) -> Array32:
     """Synthetic noise of three components, unit rms on Z in 2-20 Hz, shape (3, n_samples)."""
     instrument = INSTRUMENTS[str(rng.choice(list(INSTRUMENTS), p=[0.6, 0.2, 0.2]))]
     level, slope = rng.uniform(0.2, 0.9), rng.normal(0, 6)
     noise = np.stack(
         [
-            coloured_noise(NOISE_SAMPLES, SAMPLING_RATE_HZ, level + shift, instrument, rng, slope)
+            coloured_noise(n_samples, SAMPLING_RATE_HZ, level + shift, instrument, rng, slope)
             for shift in (0.0, rng.uniform(0, 0.05), rng.uniform(0, 0.05))
         ]
     )
     unit = normalise_noise(noise)
     if rng.random() < 0.6:
-        burst = cultural_bursts(
-            NOISE_SAMPLES, SAMPLING_RATE_HZ, rng.uniform(20, 200), 0.5 * 10 ** rng.uniform(0, 1.2), rng
-        )
+        burst = cultural_bursts(n_samples, SAMPLING_RATE_HZ, rng.uniform(20, 200), 0.5 * 10 ** rng.uniform(0, 1.2), rng)
         unit = unit + (burst * rng.uniform(0.5, 1.0, (3, 1))).astype(np.float32)
     return unit
 
@@ -187,7 +185,7 @@ def from_teacher(record: ContinuousRecord, teacher) -> Labelled:
     return Labelled(samples=record.samples, probability=probability)
 
 
-def quiet_windows(record: Labelled, n_samples: int = NOISE_SAMPLES) -> list[Array32]:
+def quiet_windows(record: Labelled, n_samples: int) -> list[Array32]:
     """Windows of a teacher-labelled record in which the teacher saw nothing, as noise of unit rms."""
     windows = []
     for first in range(0, record.samples.shape[1] - n_samples, n_samples // 2):
@@ -197,7 +195,7 @@ def quiet_windows(record: Labelled, n_samples: int = NOISE_SAMPLES) -> list[Arra
     return windows
 
 
-def noise_before(record: LabelledRecord, n_samples: int = NOISE_SAMPLES) -> list[Array32]:
+def noise_before(record: LabelledRecord, n_samples: int) -> list[Array32]:
     """Noise before a manual P, continued by its mirror image to the length asked for."""
     last = int(record.picks.get("P", 0)) - 150
     if last < 1500:

@@ -190,19 +190,30 @@ def _stretches(stream: obspy.Stream) -> list[NDArray[np.float32]]:
     ]
 
 
-def read_teacher(cache: str | Path) -> seisbench.models.WaveformModel:
+def read_teacher(
+    cache: str | Path, name: str = TEACHER[0], weights: str = TEACHER[1]
+) -> seisbench.models.WaveformModel:
     """
-    PhaseNet ``original_converted`` from a SeisBench cache, without writing to it.
+    A picker from a SeisBench cache, without writing to it.
 
     Parameters
     ----------
     cache : str or Path
         A ``SEISBENCH_CACHE_ROOT``.
+    name, weights : str
+        The first version of the weights is taken: what is trained shall not depend on updates.
+
+    Raises
+    ------
+    ValueError
+        If they are not there.
     """
-    name, weights = TEACHER
     folder = Path(cache) / "models" / "v3" / name.lower()
-    card = json.loads((folder / f"{weights}.json.v1").read_text())
+    versions = sorted(path.name.removeprefix(f"{weights}.json") for path in folder.glob(f"{weights}.json.v*"))
+    if not versions:
+        raise ValueError(f"train: no {name}/{weights} in {folder}; fetch the weights with SeisBench, or take others")
+    card = json.loads((folder / f"{weights}.json{versions[0]}").read_text())
     model = getattr(seisbench.models, name)(**card.get("model_args", {}))
-    model.load_state_dict(torch.load(folder / f"{weights}.pt.v1", map_location="cpu", weights_only=True))
+    model.load_state_dict(torch.load(folder / f"{weights}.pt{versions[0]}", map_location="cpu", weights_only=True))
     model.default_args.update(card.get("default_args", {}))
     return model.eval()

@@ -1,0 +1,94 @@
+"""Linear layers as sparse matrices from the samples of all input channels to those of all output channels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+
+def parameter(tensor: Any) -> np.ndarray:
+    """A parameter of torch as float64."""
+    return np.asarray(tensor.detach().cpu().double().numpy())
+
+
+def norm_terms(layer: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Scale and shift per channel of a batch normalisation with its running statistics."""
+    deviation = np.sqrt(parameter(layer.running_var) + layer.eps)
+    scale = parameter(layer.weight) / deviation if layer.affine else 1 / deviation
+    shift = (parameter(layer.bias) if layer.affine else 0.0) - parameter(layer.running_mean) * scale
+    return scale, shift
+
+
+def conv_padding(layer: Any) -> tuple[int, int]:
+    """Zeros that a Conv1d of torch puts before and after its input."""
+    if layer.padding == "same":
+        reach = layer.dilation[0] * (layer.kernel_size[0] - 1)
+        # torch puts the odd zero at the end.
+        return reach // 2, reach - reach // 2
+    return (0, 0) if layer.padding == "valid" else (layer.padding[0],) * 2
+
+
+def conv_matrix(
+    weight: np.ndarray, n_samples: int, n_made: int, *, start: int, stride: int, dilation: int, groups: int
+) -> sparse.csr_array:
+    """
+    Matrix of a convolution on zeros.
+
+    Parameters
+    ----------
+    weight : ndarray, shape (n_out, n_in // groups, n_taps)
+    n_samples, n_made : int
+        Of the input and of the output.
+    start : int
+        Input sample under the first tap of the first output; negative in the padding.
+    stride, dilation, groups : int
+        As torch's.
+
+    Returns
+    -------
+    csr_array, shape (n_out * n_made, n_in * n_samples)
+    """
+    n_out, n_group = weight.shape[:2]
+    out, channel, tap, made = np.meshgrid(*map(np.arange, (*weight.shape, n_made)), indexing="ij", sparse=True)
+    sample = start + made * stride + tap * dilation
+    channel = channel + out // (n_out // groups) * n_group
+    shape = (n_out * n_made, n_group * groups * n_samples)
+    return _gathered(
+        weight, out * n_made + made, channel * n_samples + sample, (sample >= 0) & (sample < n_samples), shape
+    )
+
+
+def transposed_matrix(
+    weight: np.ndarray, n_samples: int, n_made: int, *, start: int, stride: int, dilation: int
+) -> sparse.csr_array:
+    """
+    Matrix of a transposed convolution.
+
+    Parameters
+    ----------
+    weight : ndarray, shape (n_in, n_out, n_taps)
+    n_samples, n_made : int
+        Of the input and of the output.
+    start : int
+        Samples cut off at the start: torch's padding.
+    stride, dilation : int
+        As torch's.
+
+    Returns
+    -------
+    csr_array, shape (n_out * n_made, n_in * n_samples)
+    """
+    n_in, n_out, _ = weight.shape
+    channel, out, tap, sample = np.meshgrid(*map(np.arange, (*weight.shape, n_samples)), indexing="ij", sparse=True)
+    made = sample * stride + tap * dilation - start
+    shape = (n_out * n_made, n_in * n_samples)
+    return _gathered(weight, out * n_made + made, channel * n_samples + sample, (made >= 0) & (made < n_made), shape)
+
+
+def _gathered(
+    weight: np.ndarray, rows: np.ndarray, columns: np.ndarray, inside: np.ndarray, shape: tuple[int, int]
+) -> sparse.csr_array:
+    values, rows, columns, inside = np.broadcast_arrays(weight[..., None], rows, columns, inside)
+    return sparse.csr_array((values[inside], (rows[inside], columns[inside])), shape=shape)

@@ -1,0 +1,244 @@
+"""
+State-driven training: with the states of a teacher given, every row of A and B is a regression of its own.
+
+Tsai et al. (2022): the pre-activations Z of the teacher are fitted from its states X and inputs U, row by row, with an
+ℓ₁ penalty; the problems are convex and independent of one another.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from pickflow.implicit.model import ImplicitModel
+from pickflow.safe import GramAccumulator, intercept, solve_lasso, solve_lasso_limited
+
+
+@dataclass(frozen=True, eq=False)
+class States:
+    """
+    What a teacher computes from calibration windows.
+
+    Attributes
+    ----------
+    inputs : ndarray, shape (n_windows, *input_shape)
+        U.
+    pre_activations : ndarray, shape (n_windows, n_rows)
+        Z.
+    states : ndarray, shape (n_windows, n_states)
+        X.
+    outputs : ndarray, shape (n_windows, *output_shape)
+        Y.
+    """
+
+    inputs: np.ndarray
+    pre_activations: np.ndarray
+    states: np.ndarray
+    outputs: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class RowProblem:
+    """
+    Rows that have the same features.
+
+    Attributes
+    ----------
+    rows : ndarray of int, shape (q,)
+        Of A and B.
+    columns : ndarray of int, shape (p,)
+        Of [A, B]; without the constant, whose weight is the intercept.
+    features : ndarray, shape (n_windows, p)
+    targets : ndarray, shape (n_windows, q)
+    penalty : ndarray, shape (q,)
+    limited : ndarray of bool, shape (p,)
+        Features that close a loop.
+    limit : float
+        Of their ℓ₁ norm.
+    """
+
+    rows: np.ndarray
+    columns: np.ndarray
+    features: np.ndarray
+    targets: np.ndarray
+    penalty: np.ndarray
+    limited: np.ndarray
+    limit: float
+
+
+RowSolution = tuple[np.ndarray, np.ndarray]
+RowMap = Callable[[Callable[[RowProblem], RowSolution], Iterable[RowProblem]], Iterable[RowSolution]]
+
+
+def states_of(model: ImplicitModel, inputs: np.ndarray) -> States:
+    """
+    Collect U, Z, X and Y.
+
+    Parameters
+    ----------
+    model : ImplicitModel
+        The teacher.
+    inputs : ndarray, shape (n_windows, *input_shape)
+
+    Raises
+    ------
+    ValueError
+        If a window makes a state that is not finite; it names the window and the block.
+    """
+    found = model.infer(inputs) if model.order is None else model.sweep(inputs)
+    for block in model.blocks:
+        broken = np.flatnonzero(~np.isfinite(found.states[:, block.states]).all(axis=1))
+        if len(broken):
+            raise ValueError(f"window {broken[0]}: a state of {block.name} is not finite; leave this window out")
+    z = model.pre_activations(inputs, found.states)
+    return States(np.asarray(inputs, dtype=np.float64), z, found.states, found.outputs)
+
+
+def fit_states(
+    model: ImplicitModel,
+    states: States,
+    penalty: float | np.ndarray,
+    *,
+    kappa: float | None = None,
+    pattern: str = "support",
+    sequential: bool = False,
+    row_map: RowMap = map,
+) -> ImplicitModel:
+    """
+    Fit every row that has weights to the teacher's pre-activations.
+
+    Row i of [A, B] minimises ½‖zᵢ − X a − U b − β‖² + λᵢ (‖a‖₁ + ‖b‖₁) over its features, with a free intercept β.
+    Where entries of A close a loop, ‖a‖₁ ≤ κ / L holds for them as well, L being the Lipschitz constant of the row's
+    block. C and D stay.
+
+    Parameters
+    ----------
+    model : ImplicitModel
+        Gives the pattern, and what is not fitted.
+    states : States
+        Of the teacher.
+    penalty : float or ndarray, shape (n_rows,)
+        λ, positive.
+    kappa : float or None
+        Below 1; needed where the model has feedback.
+    pattern : {"support", "earlier"}
+        Features of a row: those that its weights multiply now, or all inputs and all states of earlier blocks.
+    sequential : bool
+        Feed each block the states that the rows fitted before it make, instead of the teacher's: later rows then make
+        up for what earlier ones lost.
+    row_map : callable
+        As `map`: a function and problems in, solutions in their order out. Problems of a block are independent.
+
+    Raises
+    ------
+    ValueError
+        If there are too few windows for a row, or an option does not fit the model.
+    """
+    _check_options(model, kappa, pattern, sequential)
+    u = model.with_constant(states.inputs)
+    x = np.array(states.states.T)
+    matrix = sparse.hstack([model.A, model.B], format="lil")
+    penalties = np.broadcast_to(np.asarray(penalty, dtype=np.float64), (model.n_rows,))
+    for index in model.order or range(len(model.blocks)):
+        block = model.blocks[index]
+        problems = list(_problems(model, index, pattern, states, np.concatenate([x, u]).T, penalties, kappa))
+        for problem, (coefficients, constants) in zip(problems, row_map(solve_rows, problems), strict=True):
+            matrix[np.ix_(problem.rows, problem.columns)] = coefficients.T
+            matrix[problem.rows, matrix.shape[1] - 1] = constants
+        if sequential:
+            rows = matrix[block.rows].tocsr()
+            x[block.states] = block.activation(rows @ np.concatenate([x, u]))
+    fitted = matrix.tocsr()
+    a, b = sparse.csr_array(fitted[:, : model.n_states]), sparse.csr_array(fitted[:, model.n_states :])
+    return dataclasses.replace(model, A=a, B=b)
+
+
+def solve_rows(problem: RowProblem) -> RowSolution:
+    """
+    Lasso of rows that share their features.
+
+    Returns
+    -------
+    coefficients : ndarray, shape (p, q)
+    constants : ndarray, shape (q,)
+    """
+    accumulator = GramAccumulator()
+    accumulator.add(problem.features, problem.targets)
+    gram = accumulator.result()
+    if problem.limited.any():
+        solution, _ = solve_lasso_limited(gram, problem.penalty, problem.limited, problem.limit)
+    else:
+        solution = solve_lasso(gram, problem.penalty)
+    return solution.coefficients, intercept(gram, solution.coefficients)
+
+
+def _problems(
+    model: ImplicitModel,
+    index: int,
+    pattern: str,
+    states: States,
+    values: np.ndarray,
+    penalties: np.ndarray,
+    kappa: float | None,
+) -> Iterator[RowProblem]:
+    """Problems of a block; ``values`` are states and inputs of each window, shape (n_windows, n_columns)."""
+    block = model.blocks[index]
+    rows = np.arange(model.n_rows)[block.rows]
+    rows = rows[~model.fixed_rows[rows]]
+    for columns, sharing in _same_columns(model, index, pattern, rows):
+        if len(columns) >= len(values):
+            raise ValueError(
+                f"{block.name}, row {sharing[0]}: {len(columns)} weights and an intercept need more than "
+                f"{len(columns)} calibration windows, there are {len(values)}"
+            )
+        looped = np.unique(model.feedback[sharing].indices)
+        yield RowProblem(
+            rows=sharing,
+            columns=columns,
+            features=values[:, columns],
+            targets=states.pre_activations[:, sharing],
+            penalty=penalties[sharing],
+            limited=np.isin(columns, looped),
+            limit=np.inf if kappa is None else kappa / (block.activation.lipschitz or np.nan),
+        )
+
+
+def _same_columns(
+    model: ImplicitModel, index: int, pattern: str, rows: np.ndarray
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Features of the rows of a block, and the rows that have them."""
+    if pattern == "earlier":
+        order = model.order or ()
+        earlier = [np.arange(model.n_states)[model.blocks[read].states] for read in order[: order.index(index)]]
+        inputs = model.n_states + np.arange(model.B.shape[1] - 1)
+        if len(rows):
+            yield np.sort(np.concatenate([*earlier, inputs])), rows
+        return
+    sharing: dict[bytes, list[int]] = {}
+    supports: dict[bytes, np.ndarray] = {}
+    own: Any = sparse.hstack([model.A[rows], model.B[rows, :-1]], format="csr")
+    for row, start, stop in zip(rows, own.indptr[:-1], own.indptr[1:], strict=True):
+        columns = np.sort(own.indices[start:stop]).astype(np.int64)
+        supports[columns.tobytes()] = columns
+        sharing.setdefault(columns.tobytes(), []).append(row)
+    for key, columns in supports.items():
+        if len(columns):
+            yield columns, np.array(sharing[key])
+
+
+def _check_options(model: ImplicitModel, kappa: float | None, pattern: str, sequential: bool) -> None:
+    if pattern not in ("support", "earlier"):
+        raise ValueError(f"pattern {pattern!r} is unknown; support or earlier")
+    if model.order is not None:
+        return
+    if kappa is None or not 0 < kappa < 1:
+        raise ValueError(f"the model has feedback, kappa is {kappa}; give 0 < kappa < 1, so that it stays well-posed")
+    if pattern == "earlier" or sequential:
+        raise ValueError("the model has feedback, so that no block is before another; pattern support, not sequential")
+    if not np.isfinite(model.is_well_posed(kappa).norm):
+        raise ValueError("a block in a loop has no Lipschitz constant: no kappa makes it well-posed; unroll it in time")

@@ -1,0 +1,438 @@
+"""Lasso and group lasso from Gram matrices: what goes in, what comes out, what is refused."""
+
+import numpy as np
+import pytest
+
+from pickflow.safe import (
+    Gram,
+    GramAccumulator,
+    GroupDesign,
+    check_certificate,
+    debias,
+    group_path,
+    group_penalty_max,
+    intercept,
+    lasso_path,
+    lasso_penalty_max,
+    relative_residual,
+    solve_group_lasso,
+    solve_lasso,
+    solve_lasso_limited,
+)
+from pickflow.safe.screening import dual_scale, duality_gap, gap_rule, safe_rule
+
+
+def gram_of(features, targets, weights=None):
+    accumulator = GramAccumulator()
+    accumulator.add(features, targets, weights)
+    return accumulator.result()
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(20240501)
+
+
+@pytest.fixture
+def sparse(rng):
+    """200 samples of 12 features, of which the first three explain two targets."""
+    features = rng.normal(size=(200, 12)) + 3
+    coefficients = np.zeros((12, 2))
+    coefficients[:3] = [[2, -1], [1, 1], [-3, 0.5]]
+    targets = features @ coefficients + 0.1 * rng.normal(size=(200, 2)) + 7
+    return features, targets
+
+
+def test_batches_in_any_order_give_the_sums_of_all_samples(rng):
+    features, targets, weights = rng.normal(size=(50, 4)) + 1e3, rng.normal(size=(50, 2)) - 5, rng.random(50)
+    first, second = GramAccumulator(), GramAccumulator()
+    first.add(features[40:], targets[40:], weights[40:])
+    second.add(features[:7], targets[:7], weights[:7])
+    second.add(features[7:40], targets[7:40], weights[7:40])
+    first.merge(second)
+    found = first.result()
+    psi = features - np.average(features, axis=0, weights=weights)
+    z = targets - np.average(targets, axis=0, weights=weights)
+    np.testing.assert_allclose(found.gram, psi.T @ (psi * weights[:, None]), rtol=1e-10, atol=1e-10)
+    np.testing.assert_allclose(found.cross, psi.T @ (z * weights[:, None]), rtol=1e-10, atol=1e-10)
+    np.testing.assert_allclose(found.square, np.sum(z**2 * weights[:, None], axis=0), rtol=1e-12)
+    assert found.n_samples == 50
+
+
+def test_samples_of_weight_zero_do_not_count(rng):
+    features, targets = rng.normal(size=(20, 3)), rng.normal(size=(20, 1))
+    weights = np.repeat([1.0, 0.0], 10)
+    found = gram_of(features, targets, weights)
+    np.testing.assert_allclose(found.gram, gram_of(features[:10], targets[:10]).gram, rtol=1e-12, atol=1e-13)
+
+
+def test_a_batch_without_weight_changes_nothing(rng):
+    accumulator = GramAccumulator()
+    accumulator.add(rng.normal(size=(5, 2)), rng.normal(size=(5, 1)))
+    before = accumulator.result().gram
+    accumulator.add(rng.normal(size=(5, 2)), rng.normal(size=(5, 1)), np.zeros(5))
+    np.testing.assert_array_equal(accumulator.result().gram, before)
+
+
+def test_what_is_constant_up_to_rounding_is_exactly_zero(rng):
+    features, targets = rng.normal(size=(31, 3)), rng.normal(size=(31, 2))
+    features[:, 1], targets[:, 0] = 0.1, 1e9 / 3
+    accumulator = GramAccumulator()
+    for batch in np.array_split(np.arange(31), 4):
+        accumulator.add(features[batch], targets[batch])
+    found = accumulator.result()
+    assert not found.gram[1].any()
+    assert not found.gram[:, 1].any()
+    assert not found.cross[1].any()
+    assert not found.cross[:, 0].any()
+    assert found.square[0] == 0
+    assert found.gram[0, 0] > 0
+
+
+def test_selected_statistics_are_those_of_the_selected_columns(rng):
+    features, targets = rng.normal(size=(30, 5)), rng.normal(size=(30, 3))
+    mask = np.array([True, False, True, False, True])
+    found, expected = gram_of(features, targets).select(mask, [2]), gram_of(features[:, mask], targets[:, [2]])
+    np.testing.assert_allclose(found.gram, expected.gram, rtol=1e-13, atol=1e-13)
+    np.testing.assert_allclose(found.cross, expected.cross, rtol=1e-12, atol=1e-13)
+    np.testing.assert_allclose(found.feature_mean, expected.feature_mean)
+
+
+def test_scaled_statistics_are_those_of_scaled_targets(rng):
+    features, targets, scale = rng.normal(size=(30, 5)), rng.normal(size=(30, 2)), np.array([3.0, 0.25])
+    found, expected = gram_of(features, targets).scaled(scale), gram_of(features, targets * scale)
+    for name in ("gram", "cross", "square", "target_mean"):
+        np.testing.assert_allclose(getattr(found, name), getattr(expected, name), rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"features": (4, 1, np.nan)}, r"features: sample 4, feature 1 is nan.*1 values in all"),
+        ({"targets": (0, 1, np.inf)}, r"targets: sample 0, target 1 is inf"),
+        ({"weights": (3, None, np.nan)}, r"weights: sample 3 is nan"),
+        ({"weights": (3, None, -1.0)}, r"weight of sample 3 is -1"),
+    ],
+)
+def test_samples_that_are_no_numbers_are_named(rng, change, message):
+    arrays = {"features": rng.normal(size=(9, 2)), "targets": rng.normal(size=(9, 2)), "weights": np.ones(9)}
+    ((name, (sample, column, value)),) = change.items()
+    arrays[name][(sample,) if column is None else (sample, column)] = value
+    with pytest.raises(ValueError, match=message):
+        GramAccumulator().add(arrays["features"], arrays["targets"], arrays["weights"])
+
+
+def test_batches_that_do_not_fit_are_refused(rng):
+    accumulator = GramAccumulator()
+    with pytest.raises(ValueError, match="no sample of positive weight"):
+        accumulator.result()
+    with pytest.raises(ValueError, match="with the same m"):
+        accumulator.add(np.ones((3, 2)), np.ones((4, 1)))
+    with pytest.raises(ValueError, match="one for each of 3 samples"):
+        accumulator.add(np.ones((3, 2)), np.ones((3, 1)), np.ones(2))
+    accumulator.add(np.ones((3, 2)), np.ones((3, 1)))
+    with pytest.raises(ValueError, match="a batch of 5 features and 1 targets came to an accumulator of 2 and 1"):
+        accumulator.add(np.ones((3, 5)), np.ones((3, 1)))
+
+
+def test_a_gram_of_wrong_shape_or_with_nan_is_refused():
+    parts = {"cross": np.zeros((2, 1)), "square": np.zeros(1), "feature_mean": np.zeros(2), "target_mean": np.zeros(1)}
+    with pytest.raises(ValueError, match=r"Gram.gram has shape \(3, 3\), expected \(2, 2\)"):
+        Gram(gram=np.eye(3), n_samples=1, **parts)
+    with pytest.raises(ValueError, match=r"Gram.gram: index 0, index 1 is nan"):
+        Gram(gram=np.array([[1, np.nan], [0, 1]]), n_samples=1, **parts)
+
+
+def test_the_support_of_a_sparse_model_is_found_and_debiased(sparse):
+    gram = gram_of(*sparse)
+    solution = solve_lasso(gram, 0.05 * lasso_penalty_max(gram))
+    assert solution.converged
+    support = solution.coefficients != 0
+    np.testing.assert_array_equal(support[:3], True)
+    coefficients = debias(gram, support)
+    np.testing.assert_allclose(coefficients[:3], [[2, -1], [1, 1], [-3, 0.5]], atol=0.03)
+    np.testing.assert_array_equal(coefficients[~support], 0)
+    np.testing.assert_allclose(intercept(gram, coefficients), 7, atol=0.2)
+
+
+def test_debiasing_is_least_squares_with_a_free_intercept(sparse):
+    features, targets = sparse
+    gram, used = gram_of(features, targets), np.arange(12) < 4
+    coefficients = debias(gram, used, ridge=0.0)
+    design = np.column_stack([features[:, :4], np.ones(200)])
+    expected = np.linalg.lstsq(design, targets, rcond=None)[0]
+    np.testing.assert_allclose(coefficients[:4], expected[:4], rtol=1e-9)
+    np.testing.assert_allclose(intercept(gram, coefficients), expected[4], rtol=1e-9)
+    left = targets - features @ coefficients - intercept(gram, coefficients)
+    assert relative_residual(gram, coefficients) == pytest.approx(left.var(axis=0).sum() / targets.var(axis=0).sum())
+
+
+def test_debiasing_the_same_support_for_each_target_is_debiasing_for_all(sparse):
+    gram, used = gram_of(*sparse), np.arange(12) % 2 == 0
+    np.testing.assert_allclose(debias(gram, used), debias(gram, np.column_stack([used, used])), rtol=1e-12)
+
+
+@pytest.mark.parametrize("ridge", [0.0, 1e-8])
+def test_debiasing_survives_dead_and_collinear_features(rng, ridge):
+    features = rng.normal(size=(40, 4))
+    features[:, 3], features[:, 2] = 5.0, features[:, 0]
+    targets = features[:, :1] * 2
+    gram = gram_of(features, targets)
+    coefficients = debias(gram, np.ones(4, dtype=bool), ridge)
+    assert relative_residual(gram, coefficients) < 1e-12
+    np.testing.assert_array_equal(coefficients[3], 0)
+
+
+def test_nothing_is_left_of_targets_that_do_not_vary(sparse):
+    gram = gram_of(sparse[0], np.full((200, 2), 4.0))
+    assert relative_residual(gram, np.zeros((12, 2))) == 0
+    assert relative_residual([gram, gram_of(*sparse)], [np.zeros((12, 2))] * 2) == 1
+
+
+def test_from_the_largest_penalty_on_all_is_zero_and_below_it_is_not(sparse):
+    gram = gram_of(*sparse)
+    at, below = lasso_path(gram, [1.0, 0.99])
+    assert not at.coefficients.any()
+    assert below.coefficients.any(axis=0).all()
+    designs = [GroupDesign(gram=gram, groups=np.arange(12) // 3)]
+    assert not solve_group_lasso(designs, group_penalty_max(designs)).active.any()
+    assert solve_group_lasso(designs, 0.99 * group_penalty_max(designs)).active.sum() == 1
+
+
+def test_a_path_is_what_each_penalty_gives_alone(sparse):
+    gram, ratios = gram_of(*sparse), [0.5, 0.1, 0.01]
+    designs = [GroupDesign(gram=gram, groups=np.arange(12) // 3)]
+    for ratio, lasso, group in zip(ratios, lasso_path(gram, ratios), group_path(designs, ratios), strict=True):
+        alone = solve_lasso(gram, ratio * lasso_penalty_max(gram))
+        np.testing.assert_allclose(lasso.coefficients, alone.coefficients, atol=1e-12)
+        alone_group = solve_group_lasso(designs, ratio * group_penalty_max(designs))
+        np.testing.assert_allclose(group.coefficients[0], alone_group.coefficients[0], atol=1e-11)
+
+
+def test_a_penalty_may_differ_by_target_and_by_feature(sparse):
+    gram = gram_of(*sparse)
+    by_target = solve_lasso(gram, [10.0, 30.0])
+    for target, penalty in enumerate([10.0, 30.0]):
+        alone = solve_lasso(gram.select(np.arange(12), [target]), penalty)
+        np.testing.assert_allclose(by_target.coefficients[:, target], alone.coefficients[:, 0], atol=1e-13)
+    heavy = np.full((12, 2), 10.0)
+    heavy[0] = 1e6
+    coefficients = solve_lasso(gram, heavy).coefficients
+    np.testing.assert_array_equal(coefficients[0], 0)
+    assert coefficients[1].all()
+
+
+@pytest.mark.parametrize("penalty", [0.0, -1.0, np.nan, np.inf, [1.0, 0.0]])
+def test_penalties_that_are_not_positive_are_refused(sparse, penalty):
+    with pytest.raises(ValueError, match=r"penalty of target \d, feature 0 is .*expected a positive number"):
+        solve_lasso(gram_of(*sparse), penalty)
+
+
+def test_other_bad_arguments_are_refused_by_name(sparse):
+    gram = gram_of(*sparse)
+    designs = [GroupDesign(gram=gram, groups=np.arange(12))]
+    with pytest.raises(ValueError, match=r"penalty has shape \(3,\)"):
+        solve_lasso(gram, np.ones(3))
+    with pytest.raises(ValueError, match=r"start has shape \(2, 12\)"):
+        solve_lasso(gram, 1.0, start=np.zeros((2, 12)))
+    with pytest.raises(ValueError, match="screening rule 'strong' is unknown; use safe, gap"):
+        solve_lasso(gram, 1.0, screen=["strong"])
+    with pytest.raises(ValueError, match="ratio 2 of the largest penalty"):
+        lasso_path(gram, [2.0])
+    with pytest.raises(ValueError, match="limited has shape"):
+        solve_lasso_limited(gram, 1.0, np.ones(2, dtype=bool), 0.5)
+    with pytest.raises(ValueError, match="limit of the sum of coefficients is 0"):
+        solve_lasso_limited(gram, 1.0, np.ones(12, dtype=bool), 0.0)
+    with pytest.raises(ValueError, match="no design"):
+        solve_group_lasso([], 1.0)
+    with pytest.raises(ValueError, match="the penalty is 0, expected a positive number"):
+        solve_group_lasso(designs, 0.0)
+    with pytest.raises(ValueError, match="weight of group 3 is 0"):
+        solve_group_lasso(designs, 1.0, weights=np.where(np.arange(12) == 3, 0.0, 1.0))
+    with pytest.raises(ValueError, match="an integer for each of 12 features"):
+        GroupDesign(gram=gram, groups=np.zeros(12))
+    with pytest.raises(ValueError, match="feature 2 has group -1"):
+        GroupDesign(gram=gram, groups=np.where(np.arange(12) == 2, -1, 0))
+    with pytest.raises(ValueError, match="support has shape"):
+        debias(gram, np.ones(3, dtype=bool))
+    with pytest.raises(ValueError, match="a LassoSolution is checked with its Gram"):
+        check_certificate(designs, solve_lasso(gram, 1.0))
+
+
+def test_targets_with_nothing_to_fit_get_zeros_at_any_penalty(sparse):
+    features, targets = sparse
+    targets[:, 0] = 3.0
+    gram = gram_of(features, targets)
+    solution = lasso_path(gram, [0.1])[0]
+    assert solution.converged
+    assert not solution.coefficients[:, 0].any()
+    assert solution.coefficients[:, 1].any()
+    assert solution.screened["gap"][:, 0].all()
+    empty = [GroupDesign(gram=gram.select(np.arange(12), [0]), groups=np.arange(12) // 2)]
+    for found in group_path(empty, [0.5]):
+        assert found.converged
+        assert not found.active.any()
+        assert check_certificate(empty, found).n_false_eliminations == 0
+
+
+def test_a_sum_of_coefficients_is_limited_by_raising_its_penalty_only(sparse):
+    gram, limited = gram_of(*sparse), np.arange(12) < 2
+    free = solve_lasso(gram, 5.0)
+    solution, nu = solve_lasso_limited(gram, 5.0, limited, 2.5)
+    sums = np.abs(solution.coefficients[limited]).sum(axis=0)
+    assert np.abs(free.coefficients[limited, 0]).sum() > 2.5
+    assert sums[0] == pytest.approx(2.5, rel=1e-9)
+    assert sums[0] <= 2.5
+    assert nu[0] > 0
+    # The second target keeps within the limit by itself.
+    assert nu[1] == 0
+    np.testing.assert_allclose(solution.coefficients[:, 1], free.coefficients[:, 1], atol=1e-12)
+    by_hand = solve_lasso(gram, 5.0 + np.outer(limited, nu))
+    np.testing.assert_allclose(solution.coefficients, by_hand.coefficients, atol=1e-12)
+
+
+def test_no_sum_on_the_limit_has_a_smaller_objective(sparse):
+    """The raised penalty solves the problem with the constraint: nearby points within the limit are no better."""
+    features, targets = sparse
+    gram, limited = gram_of(features, targets), np.arange(12) < 2
+    best = solve_lasso_limited(gram, 5.0, limited, 2.5)[0].coefficients[:, 0]
+
+    def objective(w):
+        return 0.5 * w @ gram.gram @ w - gram.cross[:, 0] @ w + 5.0 * np.abs(w).sum()
+
+    rng = np.random.default_rng(1)
+    for size in (1e-1, 1e-2, 1e-4):
+        for _ in range(50):
+            other = best + size * rng.normal(size=12)
+            other[limited] *= min(1, 2.5 / np.abs(other[limited]).sum())
+            assert objective(other) > objective(best)
+
+
+def test_a_channel_stays_until_every_consumer_drops_it(rng):
+    channels = rng.normal(size=(300, 4))
+    early, late = channels[:, [0, 1, 2]], channels[:, [1, 2, 3]]
+    designs = [
+        GroupDesign(gram=gram_of(early, early @ [[1.0], [0.0], [2.0]]), groups=np.array([0, 1, 2])),
+        GroupDesign(gram=gram_of(late, late @ [[0.0], [0.0], [1.5]]), groups=np.array([1, 2, 3])),
+    ]
+    solution = solve_group_lasso(designs, 0.1 * group_penalty_max(designs))
+    np.testing.assert_array_equal(solution.active, [True, False, True, True])
+    # Channel 2 is needed by the first design only; alone, the second would drop it.
+    assert not solve_group_lasso(designs[1:], 0.1 * group_penalty_max(designs[1:])).active[2]
+
+
+def test_a_heavier_group_is_dropped_first(rng):
+    features = rng.normal(size=(300, 2))
+    designs = [GroupDesign(gram=gram_of(features, features.sum(axis=1, keepdims=True)), groups=np.array([0, 1]))]
+    penalty = 0.5 * group_penalty_max(designs)
+    np.testing.assert_array_equal(solve_group_lasso(designs, penalty).active, True)
+    np.testing.assert_array_equal(solve_group_lasso(designs, penalty, weights=[1, 10]).active, [True, False])
+
+
+def test_groups_may_be_empty_or_lie_anywhere(rng):
+    features, targets = rng.normal(size=(100, 6)), rng.normal(size=(100, 2))
+    gram = gram_of(features, targets)
+    scattered = np.array([4, 0, 4, 2, 0, 2])
+    order = np.argsort(scattered, kind="stable")
+    sorted_gram = gram_of(features[:, order], targets)
+    for ratio in (0.9, 0.2):
+        design, sorted_design = (
+            [GroupDesign(gram=gram, groups=scattered)],
+            [GroupDesign(gram=sorted_gram, groups=scattered[order])],
+        )
+        penalty = ratio * group_penalty_max(design)
+        found, expected = solve_group_lasso(design, penalty), solve_group_lasso(sorted_design, penalty)
+        np.testing.assert_allclose(found.coefficients[0][order], expected.coefficients[0], atol=1e-12)
+        assert not found.active[[1, 3]].any()
+        assert found.screened["gap"][[1, 3]].all()
+
+
+def test_rounding_in_the_gap_never_screens_a_feature_at_its_bound():
+    """At the solution the gap is rounding, and a support feature may be a few units in the last place below λ."""
+    strength, penalty = np.array([[1e-3 * (1 - 1e-14), 1e-4]]), np.full((1, 2), 1e-3)
+    for gap in (0.0, -1e-16):
+        screened = gap_rule(strength, np.ones(2), penalty, np.ones((1, 1)), np.array([[gap]]))
+        np.testing.assert_array_equal(screened, [[False, True]])
+    at_maximum = safe_rule(np.array([[1.0, 0.5]]), np.ones(2), np.full((1, 2), 1.0))
+    np.testing.assert_array_equal(at_maximum, [[False, True]])
+
+
+def test_each_rule_is_sharp_at_its_bound():
+    """λ = 0.5 of λ_max = 1 and ‖z‖ = 1: SAFE drops below 0.5 − 0.5 ‖ψ‖, GAP below (0.5 − ‖ψ‖ √(2 gap)) / α."""
+    length, penalty = np.array([1.0, 0.3, 0.3]), np.full((1, 3), 0.5)
+    screened = safe_rule(np.array([[1.0, 0.35 - 1e-9, 0.35 + 1e-9]]), length, penalty)
+    np.testing.assert_array_equal(screened, [[False, True, False]])
+    strength = np.array([[0.6, 0.55 - 1e-9, 0.55 + 1e-9]])
+    screened = gap_rule(strength, length, penalty, np.array([[0.8]]), np.array([[0.02]]))
+    np.testing.assert_array_equal(screened, [[False, True, False]])
+
+
+def test_a_start_is_corrected_where_screening_proves_it_wrong(sparse):
+    """So near the solution that only screening can tell."""
+    gram = gram_of(*sparse)
+    designs = [GroupDesign(gram=gram, groups=np.arange(12))]
+    rows = solve_lasso(gram, 30.0)
+    again = solve_lasso(gram, 30.0, start=rows.coefficients + 1e-13)
+    assert rows.screened["gap"].any()
+    assert not again.coefficients[rows.screened["gap"]].any()
+    np.testing.assert_allclose(again.coefficients, rows.coefficients, atol=1e-12)
+    groups = solve_group_lasso(designs, 30.0)
+    again = solve_group_lasso(designs, 30.0, start=[groups.coefficients[0] + 1e-13])
+    assert groups.screened["gap"].any()
+    np.testing.assert_array_equal(again.active, groups.active)
+
+
+def test_screening_follows_the_formulas(sparse):
+    gram = gram_of(*sparse)
+    largest = lasso_penalty_max(gram)
+    solution = solve_lasso(gram, 0.9 * largest)
+    length, size = np.sqrt(np.diag(gram.gram)), np.sqrt(gram.square)
+    bound = 0.9 * largest - np.outer(length, size) * 0.1
+    expected = np.abs(gram.cross) < bound
+    assert expected.any()
+    np.testing.assert_array_equal(solution.screened["safe"], expected)
+
+
+def test_the_gap_bounds_the_distance_from_the_minimum(rng):
+    features, z = rng.normal(size=(40, 8)), rng.normal(size=40)
+    gram = gram_of(features, z[:, None])
+    penalty, s = 5.0, gram.square[0]
+
+    def objective(w):
+        return 0.5 * (s - 2 * gram.cross[:, 0] @ w + w @ gram.gram @ w) + penalty * np.abs(w).sum()
+
+    minimum = objective(solve_lasso(gram, penalty).coefficients[:, 0])
+    for _ in range(20):
+        w = rng.normal(size=8) * rng.choice([0.01, 0.1, 1])
+        q = gram.cross[:, 0] - gram.gram @ w
+        alpha = dual_scale(np.abs(q)[None], np.full((1, 8), penalty))[0, 0]
+        gap = duality_gap(s, gram.cross[:, 0] @ w, q @ w, penalty * np.abs(w).sum(), alpha)
+        assert gap >= objective(w) - minimum - 1e-9
+        assert gap > 0
+
+
+def test_a_solution_that_was_given_up_says_so(rng):
+    features = np.maximum(rng.normal(size=(300, 60)) @ rng.normal(size=(60, 60)), 0)
+    gram = gram_of(features, features @ rng.normal(size=(60, 1)))
+    assert not solve_lasso(gram, 1e-3 * lasso_penalty_max(gram), max_sweeps=2).converged
+    designs = [GroupDesign(gram=gram, groups=np.arange(60) // 2)]
+    assert not solve_group_lasso(designs, 1e-3 * group_penalty_max(designs), max_sweeps=1).converged
+
+
+def test_a_false_elimination_is_counted(sparse):
+    gram = gram_of(*sparse)
+    solution = solve_lasso(gram, 0.1 * lasso_penalty_max(gram))
+    assert check_certificate(gram, solution).n_false_eliminations == 0
+    solution.screened["gap"][0, :] = True
+    assert check_certificate(gram, solution).n_false_eliminations == 2
+    designs = [GroupDesign(gram=gram, groups=np.arange(12))]
+    found = solve_group_lasso(designs, 0.1 * group_penalty_max(designs))
+    assert check_certificate(designs, found).n_false_eliminations == 0
+    found.screened["safe"][0] = True
+    assert check_certificate(designs, found).n_false_eliminations == 1
+
+
+def test_the_same_problem_gives_the_same_bytes(sparse):
+    gram = gram_of(*sparse)
+    first, second = (solve_lasso(gram, 10.0).coefficients.tobytes() for _ in range(2))
+    assert first == second
