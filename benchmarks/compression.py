@@ -1,13 +1,14 @@
 """
-Teacher, SAFE students, magnitude pruning and LEQNet side by side, on manual picks and on a catalog; prints one JSON line.
+Teacher, SAFE students, magnitude pruning and LEQNet side by side, on manual picks and a catalog; prints one JSON line.
 
 It runs the workflow on Ridgecrest 2019 (picks, compression, catalogs of teacher and students against the reviewed one),
 then scores every picker on all records of ncedc154 and stead50 and times it. A run that was stopped goes on.
 
 Examples:
   python benchmarks/compression.py --model EQTransformer --weights original_converted
-  python benchmarks/compression.py --model PhaseNet --weights original_converted --macs 0.5 0.25 --tune-steps 0
-  python benchmarks/compression.py --leqnet results/train-leqnet/trained --tune-steps 4000
+  python benchmarks/compression.py --model PhaseNet --weights original_converted --target '{macs: 0.5}' '{macs: 0.25}'
+  python benchmarks/compression.py --target '{macs: 0.07, parameters: 0.12}' --methods safe --tune-steps 1500
+  python benchmarks/compression.py --leqnet results/train-leqnet/trained
 The real data are found through PICKFLOW_SHARED (default: ../shared beside the repository).
 """
 
@@ -24,6 +25,7 @@ from typing import Any
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
+TARGETS = ["{macs: 0.5}", "{macs: 0.25}", "{macs: 0.12}", "{macs: 0.07, parameters: 0.12}", "{macs: 0.05}"]
 SHARED = Path(os.environ.get("PICKFLOW_SHARED", ROOT.parent / "shared"))
 
 
@@ -47,8 +49,9 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="EQTransformer", help="teacher")
     parser.add_argument("--weights", default="original_converted", help="of the teacher, in the shared SeisBench cache")
-    parser.add_argument("--macs", type=float, nargs="+", default=[0.35, 0.15, 0.07, 0.05], help="shares that are kept")
-    parser.add_argument("--tune-steps", type=int, default=3000, help="distillation of each student; 0 for none")
+    parser.add_argument("--target", nargs="+", default=TARGETS, help="entries of compress.target, as YAML")
+    parser.add_argument("--methods", nargs="+", default=["safe", "magnitude"], help="of compress.methods")
+    parser.add_argument("--tune-steps", type=int, default=0, help="distillation of each student, 32 windows a step")
     parser.add_argument("--leqnet", type=Path, help="folder of a trained LEQNet (rule train, config/train-leqnet.yaml)")
     parser.add_argument("--cores", type=int, default=2)
     return parser.parse_args()
@@ -65,8 +68,8 @@ def configuration(options: argparse.Namespace) -> dict[str, Any]:
         config["weights"]["files"] = {"LEQNet/distilled": str(options.leqnet.resolve())}
     config["associate"]["methods"] = ["pyocto"]
     config["compress"] = {
-        "target": [{"macs": share} for share in options.macs],
-        "methods": ["safe", "magnitude"],
+        "target": [yaml.safe_load(target) for target in options.target],
+        "methods": options.methods,
         "teachers": pairs[:1],
         "int8": True,
         "tune": {"steps": options.tune_steps, "batch_size": 32, "learning_rate": 0.003},

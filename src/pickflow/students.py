@@ -16,7 +16,8 @@ COMPRESSIBLE = ("PhaseNet", "PhaseNetLight", "EQTransformer", "PickflowNet")
 METHODS = ("safe", "magnitude")
 # First letter of a level, by key of compress.target.
 _LETTERS = {"macs": "s", "parameters": "p", "max_f1_loss": "f"}
-_STUDENT = re.compile(rf"(?P<method>{'|'.join(METHODS)})-(?P<letter>[spf])(?P<number>\d+(\.\d+)?)(?P<int8>-int8)?")
+_LEVEL = r"f\d+(\.\d+)?|s\d+(\.\d+)?|p\d+(\.\d+)?|s\d+(\.\d+)?p\d+(\.\d+)?"
+_STUDENT = re.compile(rf"(?P<method>{'|'.join(METHODS)})-(?P<level>{_LEVEL})(?P<int8>-int8)?")
 
 
 class Student(NamedTuple):
@@ -27,48 +28,47 @@ class Student(NamedTuple):
     ----------
     method : str
         ``safe`` or ``magnitude``.
-    target : str
-        Key of ``compress.target``: ``macs``, ``parameters`` or ``max_f1_loss``.
-    value : float
-        Share of the teacher's MACs or parameters that is kept, or the largest loss of F1.
+    target : tuple of (str, float)
+        Keys of ``compress.target`` with their values: ``macs`` and ``parameters``, the share of the teacher's that is
+        kept, one or both; or ``max_f1_loss``, the largest loss of F1.
     int8 : bool
         Whether the student computes in 8-bit integers.
     """
 
     method: str
-    target: str
-    value: float
+    target: tuple[tuple[str, float], ...]
     int8: bool
 
     @property
     def level(self) -> str:
         """Short name of the target, such as ``s93``."""
-        return level_name(self.target, self.value)
+        return level_name(dict(self.target))
 
 
-def level_name(target: str, value: float) -> str:
+def level_name(target: Mapping[str, float]) -> str:
     """
     Short name of a target.
 
     Parameters
     ----------
-    target : str
+    target : mapping of str to float
         ``macs`` and ``parameters`` give the percentage that is removed after ``s`` and ``p`` (at least two digits),
-        ``max_f1_loss`` the loss after ``f``.
-    value : float
-        Between 0 and 1.
+        ``max_f1_loss`` the loss after ``f``. Values are between 0 and 1.
 
     Returns
     -------
     str
-        Such as ``s93`` for 0.07 of the MACs.
+        Such as ``s93`` for 0.07 of the MACs, and ``s93p88`` if there are to be 0.12 of the parameters at most, too.
     """
-    exact = Decimal(str(value))
-    number = exact if target == "max_f1_loss" else 100 * (1 - exact)
-    whole, _, fraction = format(number, "f").partition(".")
-    fraction = fraction.rstrip("0")
-    digits = whole if target == "max_f1_loss" else whole.zfill(2)
-    return _LETTERS[target] + digits + (f".{fraction}" if fraction else "")
+    parts = []
+    for key in (key for key in _LETTERS if key in target):
+        exact = Decimal(str(target[key]))
+        number = exact if key == "max_f1_loss" else 100 * (1 - exact)
+        whole, _, fraction = format(number, "f").partition(".")
+        fraction = fraction.rstrip("0")
+        digits = whole if key == "max_f1_loss" else whole.zfill(2)
+        parts.append(_LETTERS[key] + digits + (f".{fraction}" if fraction else ""))
+    return "".join(parts)
 
 
 def read_student(name: str) -> Student:
@@ -83,10 +83,12 @@ def read_student(name: str) -> Student:
     found = _STUDENT.fullmatch(name)
     if not found:
         raise ValueError(f"student {name!r} is not METHOD-LEVEL or METHOD-LEVEL-int8, such as safe-s93")
-    target = next(key for key, letter in _LETTERS.items() if letter == found["letter"])
-    number = Decimal(found["number"])
-    value = float(number if target == "max_f1_loss" else 1 - number / 100)
-    return Student(found["method"], target, value, found["int8"] is not None)
+    target = []
+    for letter, digits in re.findall(r"([spf])([\d.]+)", found["level"]):
+        key = next(key for key, own in _LETTERS.items() if own == letter)
+        number = Decimal(digits)
+        target.append((key, float(number if key == "max_f1_loss" else 1 - number / 100)))
+    return Student(found["method"], tuple(target), found["int8"] is not None)
 
 
 def is_student(weights: str) -> bool:
@@ -111,7 +113,7 @@ def student_names(section: Mapping[str, Any]) -> list[str]:
     Raises
     ------
     ConfigError
-        If a target is not one known key with a value between 0 and 1, or two of them have the same name.
+        If a target has an unknown key or a value outside of 0 to 1, or two of them have the same name.
     """
     target = section["target"]
     targets = [] if target is None else target if isinstance(target, list) else [target]
@@ -125,18 +127,23 @@ def student_names(section: Mapping[str, Any]) -> list[str]:
 
 def _level(entry: Any) -> str:
     key = "config key compress.target"
-    if not isinstance(entry, Mapping) or len(entry) != 1:
+    if not isinstance(entry, Mapping) or not entry:
         raise ConfigError(
-            f"{key}: {entry!r} is not one key with one value, such as {{macs: 0.07}};"
+            f"{key}: {entry!r} does not say what a student must keep, such as {{macs: 0.07}};"
             " write several as a list: [{macs: 0.5}, {macs: 0.07}]"
         )
-    ((target, value),) = entry.items()
-    if target not in _LETTERS:
-        raise ConfigError(f"{key}: {target!r} is not known; it is one of {', '.join(_LETTERS)}")
-    if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 < value < 1:
-        meaning = "the loss of F1 that is allowed" if target == "max_f1_loss" else f"the share of {target} that is kept"
-        raise ConfigError(f"{key}.{target}: {value!r} does not lie between 0 and 1 (both excluded); it is {meaning}")
-    return level_name(target, value)
+    for target, value in entry.items():
+        if target not in _LETTERS:
+            raise ConfigError(f"{key}: {target!r} is not known; it is one of {', '.join(_LETTERS)}")
+        if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 < value < 1:
+            loss = target == "max_f1_loss"
+            meaning = "the loss of F1 that is allowed" if loss else f"the share of {target} that is kept"
+            raise ConfigError(
+                f"{key}.{target}: {value!r} does not lie between 0 and 1 (both excluded); it is {meaning}"
+            )
+    if "max_f1_loss" in entry and len(entry) > 1:
+        raise ConfigError(f"{key}: max_f1_loss finds its own size and stands alone; make it an entry of a list")
+    return level_name(entry)
 
 
 def resolve_students(section: Mapping[str, Any], candidates: Sequence[Candidate]) -> dict[Candidate, list[Candidate]]:

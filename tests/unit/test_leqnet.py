@@ -7,6 +7,7 @@ import seisbench.models as sbm
 import torch
 
 from pickflow.annotate import Picker, PickerOptions
+from pickflow.annotate.backends import choose_backend
 from pickflow.annotate.engine import refusal
 from pickflow.kernels import compile_network, is_available
 from pickflow.models.cards import write_model
@@ -137,3 +138,8 @@ def test_seisbench_and_the_engine_pick_the_same():
 
 def _largest(model, stream, phase):
     return float(np.nanmax(model.annotate(stream).select(channel=f"*_{phase}")[0].data))
+
+
+def test_onnx_runtime_gives_its_values():
+    # Before it is handed out, a backend is held against torch.
+    assert choose_backend(random_leqnet(), "onnxruntime").name == "onnxruntime"

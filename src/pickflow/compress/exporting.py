@@ -18,6 +18,8 @@ ONNX_FILE = "model.onnx"
 N_QUANTISATION_WINDOWS = 64
 # Recurrences, attention and softmax lose everything in 8 bits, the convolutions next to nothing.
 QUANTISED_OPERATORS = ["Conv", "ConvTranspose"]
+# Of the activations' values that the integers span: rare peaks would make all other steps coarse.
+PERCENTILE = 99.99
 
 
 def write_onnx(model: Any, folder: Path, windows: torch.Tensor | None) -> float | None:
@@ -58,7 +60,14 @@ def quantised(content: bytes, windows: torch.Tensor) -> bytes:
     -------
     bytes
     """
-    from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+    import onnx
+    from onnxruntime.quantization import (
+        CalibrationDataReader,
+        CalibrationMethod,
+        QuantFormat,
+        QuantType,
+        quantize_static,
+    )
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
     class Windows(CalibrationDataReader):  # type: ignore[misc]
@@ -82,8 +91,35 @@ def quantised(content: bytes, windows: torch.Tensor) -> bytes:
             weight_type=QuantType.QInt8,
             per_channel=True,
             op_types_to_quantize=QUANTISED_OPERATORS,
+            nodes_to_exclude=_ends(onnx.load_from_string(content)),
+            calibrate_method=CalibrationMethod.Percentile,
+            extra_options={"CalibPercentile": PERCENTILE},
         )
         return small.read_bytes()
+
+
+def _ends(network: Any) -> list[str]:
+    """Convolutions at the waveform and at the probabilities: they stay in float32, since errors there are largest."""
+    convolutions = [node for node in network.graph.node if node.op_type in QUANTISED_OPERATORS]
+    read = {name for node in convolutions for name in node.input}
+    after: dict[str, list[Any]] = {}
+    for node in network.graph.node:
+        for name in node.input:
+            after.setdefault(name, []).append(node)
+    return [node.name for node in convolutions if node is convolutions[0] or not _leads_to(node, after, read)]
+
+
+def _leads_to(node: Any, after: dict[str, list[Any]], read: set[str]) -> bool:
+    """Whether a later convolution reads, by whatever lies between, what a node gives."""
+    waiting, seen = list(node.output), set()
+    while waiting:
+        name = waiting.pop()
+        if name in read:
+            return True
+        if name not in seen:
+            seen.add(name)
+            waiting += [output for following in after.get(name, ()) for output in following.output]
+    return False
 
 
 @torch.inference_mode()

@@ -13,7 +13,7 @@ from pickflow.compress.exporting import ONNX_FILE, write_onnx
 from pickflow.compress.latency import latency
 from pickflow.compress.params import CompressParams
 from pickflow.compress.scores import agreement, pick_blocks
-from pickflow.compress.teacher import StationMap, Student, Teacher, picker_of, study
+from pickflow.compress.teacher import StationMap, Student, Teacher, picker_of, set_thresholds, study
 from pickflow.compress.tuning import tune
 from pickflow.compress.writing import INT8_FILE, certificate, write_student
 from pickflow.models.cards import TENSORS_FILE, read_card
@@ -136,9 +136,10 @@ def _latency_of_teacher(model: Any) -> dict[str, Any]:
 
 
 def _make(known: Teacher, asked: Name, params: CompressParams, progress: Progress) -> Made:
-    if asked.target == "max_f1_loss":
-        return _search(known, asked, params, progress)
-    return _finished(known, asked.method, {asked.target: asked.value}, params, progress)
+    target = dict(asked.target)
+    if "max_f1_loss" in target:
+        return _search(known, asked.method, target["max_f1_loss"], params, progress)
+    return _finished(known, asked.method, target, params, progress)
 
 
 def _finished(
@@ -155,21 +156,23 @@ def _finished(
             lambda done, total: progress("tuning", done, total),
             student.masks,
         )
+    set_thresholds(known, student.model)
     return Made(student, _scores(known, student.model))
 
 
-def _search(known: Teacher, asked: Name, params: CompressParams, progress: Progress) -> Made:
+def _search(known: Teacher, method: str, most: float, params: CompressParams, progress: Progress) -> Made:
     """Smallest student of the curve that loses no more; fewer channels never pick better, so the search is halved."""
-    low, high, best = 0, len(CURVE_MACS) - 1, None
+    shares = (1.0, *CURVE_MACS)
+    low, high, best = 0, len(shares) - 1, None
     while low <= high:
         middle = (low + high) // 2
-        made = _finished(known, asked.method, {"macs": CURVE_MACS[middle]}, params, progress)
+        made = _finished(known, method, {"macs": shares[middle]}, params, progress)
         loss = 1 - min(made.scores["p_f1"]["0.3s"], made.scores["s_f1"]["0.3s"])
-        logger.info("%s with %g of the multiply-adds loses %.4f of F1", asked.method, CURVE_MACS[middle], loss)
-        best, low, high = (made, middle + 1, high) if loss <= asked.value else (best, low, middle - 1)
+        logger.info("%s with %g of the multiply-adds loses %.4f of F1", method, shares[middle], loss)
+        best, low, high = (made, middle + 1, high) if loss <= most else (best, low, middle - 1)
     if best is None:
         raise ValueError(
-            f"compress.target max_f1_loss {asked.value:g}: {CURVE_MACS[0]:.0%} of the multiply-adds already lose more;"
+            f"compress.target max_f1_loss {most:g}: the largest student of {method} already loses more;"
             " allow more, or raise compress.tune.steps"
         )
     return best
@@ -181,6 +184,7 @@ def _curve(known: Teacher, method: str, progress: Progress) -> list[dict[str, An
     for number, share in enumerate(CURVE_MACS):
         try:
             model = known.student(method, {"macs": share}).model
+            set_thresholds(known, model)
         except ValueError as error:
             logger.info("the curve ends: %s", error)
             break

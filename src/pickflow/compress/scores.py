@@ -12,17 +12,29 @@ from pickflow.annotate import Picker
 from pickflow.annotate.segments import NS_PER_S
 from pickflow.compress.windows import BLOCK_S, N_BLOCKS, Record
 
+PHASES = ("P", "S")
 TOLERANCES_S = (0.1, 0.3, 0.5)
+# Of the steps between thresholds that a student may get.
+THRESHOLDS = np.round(np.concatenate([np.arange(0.04, 0.1, 0.02), np.arange(0.1, 0.71, 0.05)]), 2)
 
 
 class BlockPicks(NamedTuple):
-    """Times of the picks in a test block in ns since 1970, sorted, by phase."""
+    """Times of the picks in a block in ns since 1970, sorted, and their probabilities, by phase."""
 
     times_ns: dict[str, np.ndarray]
+    probabilities: dict[str, np.ndarray]
+
+    def above(self, thresholds: Mapping[str, float]) -> BlockPicks:
+        """The picks that reach the threshold of their phase."""
+        chosen = {phase: self.probabilities[phase] >= thresholds[phase] for phase in self.times_ns}
+        return BlockPicks(
+            {phase: times[chosen[phase]] for phase, times in self.times_ns.items()},
+            {phase: values[chosen[phase]] for phase, values in self.probabilities.items()},
+        )
 
 
-def test_blocks(records: Sequence[Record]) -> list[obspy.Stream]:
-    """The parts of the records that no student was fitted on."""
+def blocks_of(records: Sequence[Record], number: int) -> list[obspy.Stream]:
+    """Every fourth block of the records: ``TEST_BLOCK`` is the one that no student is fitted on."""
     block_ns = BLOCK_S * NS_PER_S
     blocks = []
     for record in records:
@@ -30,9 +42,9 @@ def test_blocks(records: Sequence[Record]) -> list[obspy.Stream]:
             continue
         first_ns = min(trace.stats.starttime.ns for trace in record.stream)
         last_ns = max(trace.stats.endtime.ns for trace in record.stream)
-        for number in range(first_ns // block_ns, last_ns // block_ns + 1):
-            if number % N_BLOCKS == N_BLOCKS - 1:
-                start = obspy.UTCDateTime(ns=number * block_ns)
+        for count in range(first_ns // block_ns, last_ns // block_ns + 1):
+            if count % N_BLOCKS == number:
+                start = obspy.UTCDateTime(ns=count * block_ns)
                 block = record.stream.slice(start, start + BLOCK_S, nearest_sample=False)
                 if block:
                     blocks.append(block)
@@ -44,10 +56,13 @@ def pick_blocks(picker: Picker, blocks: Sequence[obspy.Stream]) -> list[BlockPic
     found = []
     for block in blocks:
         picks, _, _ = picker.pick(block)
-        times = {
-            phase: np.array([p.time_ns for p in picks if p.phase == phase], dtype=np.int64) for phase in ("P", "S")
-        }
-        found.append(BlockPicks(times))
+        mine = {phase: [pick for pick in picks if pick.phase == phase] for phase in PHASES}
+        found.append(
+            BlockPicks(
+                {phase: np.array([pick.time_ns for pick in own], dtype=np.int64) for phase, own in mine.items()},
+                {phase: np.array([pick.probability for pick in own]) for phase, own in mine.items()},
+            )
+        )
     return found
 
 
@@ -66,7 +81,7 @@ def agreement(found: Sequence[BlockPicks], wanted: Sequence[BlockPicks]) -> dict
         ``p_f1`` and ``s_f1``, each by tolerance (``0.1s``, ``0.3s``, ``0.5s``); without any pick on both sides, 1.
     """
     scores: dict[str, Any] = {}
-    for phase in ("P", "S"):
+    for phase in PHASES:
         pairs = [(one.times_ns[phase], other.times_ns[phase]) for one, other in zip(found, wanted, strict=True)]
         n_picks = sum(left.size + right.size for left, right in pairs)
         scores[f"{phase.lower()}_f1"] = {
@@ -91,6 +106,28 @@ def n_matches(left_ns: np.ndarray, right_ns: np.ndarray, tolerance_s: float) -> 
     return matched
 
 
-def mean_f1(scores: Mapping[str, Any], tolerance: str = "0.3s") -> float:
-    """Mean of the F1 of P and S."""
-    return (scores["p_f1"][tolerance] + scores["s_f1"][tolerance]) / 2
+def best_thresholds(found: Sequence[BlockPicks], wanted: Sequence[BlockPicks], default: float) -> dict[str, float]:
+    """
+    Thresholds at which picks agree best with others (F1 at 0.3 s); the nearest to the default of equally good ones.
+
+    Parameters
+    ----------
+    found : sequence of BlockPicks
+        Made with the lowest of `THRESHOLDS`.
+    wanted : sequence of BlockPicks
+        Of the same blocks.
+    default : float
+        Also what a phase without picks gets.
+    """
+    chosen = {}
+    for phase in PHASES:
+        scores = {}
+        for threshold in THRESHOLDS.tolist():
+            kept = [one.above({other: threshold for other in PHASES}) for one in found]
+            scores[threshold] = agreement(kept, wanted)[f"{phase.lower()}_f1"]["0.3s"]
+        best = max(scores.values())
+        good = [threshold for threshold, score in scores.items() if score == best]
+        chosen[phase] = (
+            min(good, key=lambda threshold: abs(threshold - default)) if len(good) < len(scores) else default
+        )
+    return chosen

@@ -20,11 +20,11 @@ from pickflow.compress.costs import Costs, costs_of, multiply_adds_by_layer
 from pickflow.compress.magnitude import by_magnitude, weight_sizes
 from pickflow.compress.params import CompressParams
 from pickflow.compress.rows import InexpressibleLayerError, Rows, rows_of
-from pickflow.compress.scores import BlockPicks, pick_blocks, test_blocks
+from pickflow.compress.scores import PHASES, THRESHOLDS, BlockPicks, best_thresholds, blocks_of, pick_blocks
 from pickflow.compress.selection import Path as PenaltyPath
 from pickflow.compress.selection import choose, kept_of, make_problem, solve_path, supports_of
 from pickflow.compress.states import Calibration, LayerStatistics, collect
-from pickflow.compress.windows import Source, calibrate, make_source, read_records
+from pickflow.compress.windows import TEST_BLOCK, Source, calibrate, make_source, read_records
 from pickflow.distillation import probabilities_of
 from pickflow.models.loading import load_model
 
@@ -32,6 +32,8 @@ logger = logging.getLogger(__name__)
 
 # Gaps are bridged as in picking, with its default.
 BRIDGE_GAPS_S = 0.5
+# Of every four blocks of time, the one that thresholds are chosen on.
+FITTED_BLOCK = 1
 # Sensitivities are measured where a layer loses about so much, on so many windows.
 PROBED_ERROR = 0.1
 N_PROBE_WINDOWS = 24
@@ -87,6 +89,8 @@ class Teacher:
         What students are judged on.
     picks : tuple of BlockPicks
         The teacher's there.
+    fitted_blocks, fitted_picks
+        The same for blocks that students are fitted on: their thresholds come from these.
     not_expressed : tuple of str
         Layers that stay as they are.
     """
@@ -101,6 +105,8 @@ class Teacher:
     sensitivities: tuple[float, ...]
     blocks: tuple[obspy.Stream, ...]
     picks: tuple[BlockPicks, ...]
+    fitted_blocks: tuple[obspy.Stream, ...]
+    fitted_picks: tuple[BlockPicks, ...]
     not_expressed: tuple[str, ...]
 
     def student(self, method: str, budget: Mapping[str, float]) -> Student:
@@ -123,6 +129,22 @@ class Teacher:
         supports = supports_of(self.paths, chosen)
         masks = correct(model, self.wiring, kept, self.statistics, self.calibration, supports)
         return Student(model, kept, chosen, masks)
+
+
+def set_thresholds(known: Teacher, model: Any) -> None:
+    """
+    Give a student the thresholds at which it picks most like its teacher, in place.
+
+    Smaller networks are less sure; the blocks that decide are among those that the student was fitted on.
+    """
+    lowest = float(THRESHOLDS.min())
+    options = PickerOptions(bridge_gaps_s=BRIDGE_GAPS_S, p_threshold=lowest, s_threshold=lowest)
+    found = pick_blocks(Picker(model, options), known.fitted_blocks)
+    said = {name: default for name, (_, default) in known.model._annotate_args.items()} | known.model.default_args
+    defaults = {phase: float(said.get(f"{phase}_threshold", said.get("*_threshold", 0.3))) for phase in PHASES}
+    model.default_args = dict(model.default_args)
+    for phase, default in defaults.items():
+        model.default_args[f"{phase}_threshold"] = best_thresholds(found, known.fitted_picks, default)[phase]
 
 
 def study(folder: Path, days: Sequence[tuple[Path, Path]], params: CompressParams, station_map: StationMap) -> Teacher:
@@ -163,7 +185,7 @@ def study(folder: Path, days: Sequence[tuple[Path, Path]], params: CompressParam
     probes = calibration.windows[:N_PROBE_WINDOWS]
     with torch.no_grad():
         expected = probabilities_of(model, probes)
-    blocks = test_blocks(records)
+    blocks, fitted = blocks_of(records, TEST_BLOCK), blocks_of(records, FITTED_BLOCK)
     return Teacher(
         model=model,
         wiring=wiring,
@@ -175,6 +197,8 @@ def study(folder: Path, days: Sequence[tuple[Path, Path]], params: CompressParam
         sensitivities=tuple(probe(path, model, wiring, statistics, (probes, expected)) for path in paths),
         blocks=tuple(blocks),
         picks=tuple(pick_blocks(picker_of(model), blocks)),
+        fitted_blocks=tuple(fitted),
+        fitted_picks=tuple(pick_blocks(picker_of(model), fitted)),
         not_expressed=(*unreadable, *unread_layers(model, wiring)),
     )
 

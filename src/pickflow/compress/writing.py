@@ -111,9 +111,10 @@ def write_student(
     card = {key: value for key, value in parent.items() if key not in _NOT_INHERITED} | {
         "weights": weights,
         "parent": parent["sha256"],
+        "default_args": dict(model.default_args),
         "compression": {
             "method": asked.method,
-            "target": {asked.target: asked.value},
+            "target": dict(asked.target),
             "parameters": asdict(params),
             "widths": {one.name: n_outputs(model.get_submodule(one.name)) for one in known.wiring.sets},
             "teacher_widths": {one.name: one.n_channels for one in known.wiring.sets},

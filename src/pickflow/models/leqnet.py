@@ -99,8 +99,10 @@ class _Encoder(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         for index, padding in zip(self.order, self.paddings, strict=True):
-            # The rectified are not negative: a zero never is the larger one.
-            x = nn.functional.max_pool1d(nn.functional.pad(self.layers[index](x), (0, padding)), 2)
+            x = self.layers[index](x)
+            if padding:  # the rectified are not negative: a zero never is the larger one
+                x = nn.functional.pad(x, (0, padding))
+            x = nn.functional.max_pool1d(x, 2)
         return x
 
 
@@ -115,7 +117,7 @@ class _Decoder(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         for index, length in zip(self.order, self.lengths, strict=True):
-            x = self.layers[index](x.repeat_interleave(2, dim=-1)[..., :length])
+            x = self.layers[index](nn.functional.interpolate(x, scale_factor=2.0)[..., :length])
         return x
 
 
