@@ -53,6 +53,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--methods", nargs="+", default=["safe", "magnitude"], help="of compress.methods")
     parser.add_argument("--tune-steps", type=int, default=0, help="distillation of each student, 32 windows a step")
     parser.add_argument("--leqnet", type=Path, help="folder of a trained LEQNet (rule train, config/train-leqnet.yaml)")
+    parser.add_argument("--int8", action="store_true", help="each student in 8-bit integers as well")
     parser.add_argument("--cores", type=int, default=2)
     return parser.parse_args()
 
@@ -71,7 +72,7 @@ def configuration(options: argparse.Namespace) -> dict[str, Any]:
         "target": [yaml.safe_load(target) for target in options.target],
         "methods": options.methods,
         "teachers": pairs[:1],
-        "int8": True,
+        "int8": options.int8,
         "tune": {"steps": options.tune_steps, "batch_size": 32, "learning_rate": 0.003},
     }
     return config

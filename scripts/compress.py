@@ -16,7 +16,8 @@ if __name__ == "__main__":
     folders = [Path(path).parent for path in job.output.tensors]
     students = dict(zip(job.params.students, folders, strict=True))
     params = build(CompressParams, job.params.settings)
-    with runtime.station_map(job.threads, job.params.dask_scheduler, f"compress {teacher.name}") as station_map:
-        made = compress_run(teacher, days, students, params, station_map)
+    mapped = runtime.station_map(job.threads, job.params.dask_scheduler, f"lasso paths {teacher.name}")
+    with mapped as station_map, runtime.progress_bars() as show:
+        made = compress_run(teacher, days, students, params, station_map, show)
     write_text(job.output.compression, json.dumps(made["compression"], indent=2) + "\n")
     write_text(job.output.latency, json.dumps(made["latency"], indent=2) + "\n")

@@ -152,6 +152,24 @@ def _on_dask(client: Any, function: Callable[[Item], Result], items: list[Item],
     yield from client.gather(futures)
 
 
+@contextmanager
+def progress_bars() -> Iterator[Callable[[str, int, int], None]]:
+    """A function ``show(what, done, total)`` that keeps one progress bar for each thing that is done."""
+    bars: dict[str, tqdm] = {}
+
+    def show(what: str, done: int, total: int) -> None:
+        if what in bars and done <= bars[what].n:  # the same once more, of another student
+            bars.pop(what).close()
+        bar = bars.setdefault(what, tqdm(total=total, desc=what, mininterval=2.0, dynamic_ncols=True))
+        bar.update(done - bar.n)
+
+    try:
+        yield show
+    finally:
+        for bar in bars.values():
+            bar.close()
+
+
 def origin(job: Any, stage: str, *inputs: str | Path) -> dict[str, Any]:
     """Provenance of what a job writes: its settings and the digests of the inputs named, by their path in the run."""
     digests = {_path_in_run(path): sha256_of_file(path) for path in inputs}
