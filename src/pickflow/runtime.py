@@ -160,8 +160,9 @@ def progress_bars() -> Iterator[Callable[[str, int, int], None]]:
     def show(what: str, done: int, total: int) -> None:
         if what in bars and done <= bars[what].n:  # the same once more, of another student
             bars.pop(what).close()
-        bar = bars.setdefault(what, tqdm(total=total, desc=what, mininterval=2.0, dynamic_ncols=True))
-        bar.update(done - bar.n)
+        if what not in bars:
+            bars[what] = tqdm(total=total, desc=what, mininterval=2.0, dynamic_ncols=True)
+        bars[what].update(done - bars[what].n)
 
     try:
         yield show

@@ -21,7 +21,7 @@ START = obspy.UTCDateTime("2024-03-05T10:00:00")
 MINUTES = 40
 PARAMS = {
     "penalty": "group", "n_windows": 40, "pick_share": 0.6, "arrival_weight": 4.0, "n_path": 8,
-    "tune": {"steps": 2, "batch_size": 2, "learning_rate": 1e-4}, "int8": True, "labelled": [],
+    "tune": {"steps": 2, "batch_size": 2, "learning_rate": 1e-4}, "int8": True,
     "check_certificate": True, "seed": 0,
 }  # fmt: skip
 

@@ -155,7 +155,6 @@ def test_without_a_target_nothing_is_compressed(tmp_path):
         ({"associate": {"velocity_model": {"file": __file__}}}, "config key associate.velocity_model.file: "),
         ({"compress": {"target": {"macs": 7}}}, "config key compress.target.macs: 7 does not lie between 0 and 1"),
         ({"compress": {"target": 0.07}}, "config key 'compress.target': 0.07 is not of type"),
-        ({"compress": {"labelled": ["nowhere"]}}, "config key compress.labelled: 'nowhere' does not exist"),
         (
             {"compress": {"target": {"macs": 0.5}, "teachers": ["PhaseNet/*"]}},
             "config key compress.teachers: no picker of the run fits 'PhaseNet/*'; it has PickflowNet/bundled",

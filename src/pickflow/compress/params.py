@@ -37,11 +37,9 @@ class CompressParams:
     n_path: int
     tune: Tune
     int8: bool
-    labelled: tuple[str, ...]
     check_certificate: bool
     seed: int
 
     def __post_init__(self) -> None:
         if isinstance(self.tune, Mapping):
             object.__setattr__(self, "tune", Tune(**self.tune))
-        object.__setattr__(self, "labelled", tuple(self.labelled))
