@@ -241,7 +241,6 @@ def check_paths(config: Mapping[str, Any], made_by_run: str) -> None:
         named.append(("download.path", download["path"]))
     for section in ("analyze", "associate", "download"):
         named += files_of(config[section], section).items()
-    named += [("compress.labelled", path) for path in config["compress"]["labelled"]]
     if config["weights"]["cache"]:
         named.append(("weights.cache", config["weights"]["cache"]))
     for key, path in named:

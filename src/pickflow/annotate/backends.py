@@ -142,8 +142,8 @@ def choose_backend(
     """
     Backend for a model: the one named, or the fastest that can compute it.
 
-    Every compiled network is held against torch on random windows before it is used. A quantised picker has one backend,
-    the network that came with it.
+    Every compiled network is held against torch on random windows before it is used. A quantised picker has one
+    backend, the network that came with it.
 
     Parameters
     ----------
