@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -21,16 +22,37 @@ def eqtransformer(program: Program, windows: View, model: Any) -> View:
         x = _pooled(program, conv_layer(program, x, layer), pool, padding)
     for block in model.res_cnn_stack.members:
         x = _residual_block(program, x, block)
+    return attend_and_decode(program, x, model, _decode)
+
+
+def attend_and_decode(program: Program, x: View, model: Any, decode: Callable[..., None]) -> View:
+    """
+    What EQTransformer and its light relatives share behind their convolutions: recurrences, attention and branches.
+
+    Parameters
+    ----------
+    program : Program
+    x : View
+        What the convolutions give.
+    model : WaveformModel
+    decode : callable
+        ``decode(program, x, decoder, last convolution, target)``.
+
+    Returns
+    -------
+    View
+        Logits of the detection and of each phase.
+    """
     for block in model.bi_lstm_stack.members:
         x = _recurrent_block(program, x, block)
     for transformer in (model.transformer_d0, model.transformer_d):
         x = _transformer(program, x, transformer)
     outputs = program.buffer(1 + len(model.pick_convs), model.in_samples)
-    _decode(program, x, model.decoder_d, model.conv_d, outputs.channels(0, 1))
+    decode(program, x, model.decoder_d, model.conv_d, outputs.channels(0, 1))
     branches = zip(model.pick_lstms, model.pick_attentions, model.pick_decoders, model.pick_convs, strict=True)
     for label, (lstm, attention, decoder, conv) in enumerate(branches, start=1):
         attended = _attention(program, _recurrence(program, x, lstm), attention)
-        _decode(program, attended, decoder, conv, outputs.channels(label, 1))
+        decode(program, attended, decoder, conv, outputs.channels(label, 1))
     return outputs
 
 

@@ -249,7 +249,7 @@ def upsampled_layer(program: Program, source: View, layer: Any, target: View, *,
     phases = [(left + phase, (inner + 1 - phase) // 2) for phase in range(2)]
     for first, count in phases + single:
         inside = count > 1
-        start, taps = _taps_on_copies(weights, first - reach, crop, n_samples, inside)
+        start, taps = taps_on_copies(weights, first - reach, crop, n_samples, inside)
         if count:
             convolve(
                 program,
@@ -267,7 +267,7 @@ def upsampled_layer(program: Program, source: View, layer: Any, target: View, *,
     program.saved_multiply_adds += weights.size * n_samples - (program.multiply_adds - done_before)
 
 
-def _taps_on_copies(weights: np.ndarray, first: int, crop: int, n_samples: int, inside: bool) -> tuple[int, np.ndarray]:
+def taps_on_copies(weights: np.ndarray, first: int, crop: int, n_samples: int, inside: bool) -> tuple[int, np.ndarray]:
     """
     Taps on the samples behind the copies that a kernel at ``first`` covers.
 

@@ -6,31 +6,20 @@ from typing import Any
 
 import numpy as np
 
-from pickflow.kernels.eqtransformer import _attention, _recurrence, _recurrent_block, _transformer
-from pickflow.kernels.layers import _taps_on_copies, array, conv_layer, depthwise_layer, norm_terms
+from pickflow.kernels.eqtransformer import attend_and_decode
+from pickflow.kernels.layers import array, conv_layer, depthwise_layer, norm_terms, taps_on_copies
 from pickflow.kernels.program import Program, View, require
 
 
 def leqnet(program: Program, windows: View, model: Any) -> View:
     """Logits of the detection and of each phase."""
     x = windows
-    order = model.encoder.order
-    for index in order:
+    for index in model.encoder.order:
         layer = model.encoder.layers[index]
         x = _halved(program, conv_layer(program, _filtered(program, x, layer.depthwise), layer.pointwise))
     for block in model.res_cnn_stack:
         x = _bottleneck(program, x, block)
-    for block in model.bi_lstm_stack.members:
-        x = _recurrent_block(program, x, block)
-    for transformer in (model.transformer_d0, model.transformer_d):
-        x = _transformer(program, x, transformer)
-    outputs = program.buffer(1 + len(model.pick_convs), model.in_samples)
-    _decode(program, x, model.decoder_d, model.conv_d, outputs.channels(0, 1))
-    branches = zip(model.pick_lstms, model.pick_attentions, model.pick_decoders, model.pick_convs, strict=True)
-    for label, (lstm, attention, decoder, conv) in enumerate(branches, start=1):
-        attended = _attention(program, _recurrence(program, x, lstm), attention)
-        _decode(program, attended, decoder, conv, outputs.channels(label, 1))
-    return outputs
+    return attend_and_decode(program, x, model, _decode)
 
 
 def _halved(program: Program, x: View) -> View:
@@ -74,7 +63,7 @@ def _filtered_copies(program: Program, x: View, layer: Any, n_samples: int) -> V
     inner, done_before = n_samples - cut, program.multiply_adds
     phases = [(phase, (inner + 1 - phase) // 2) for phase in range(2)]
     for first, count in phases + [(t, 1) for t in range(inner, n_samples)]:
-        start, summed = _taps_on_copies(taps, first - reach, 0, n_samples, inside=first < 2)
+        start, summed = taps_on_copies(taps, first - reach, 0, n_samples, inside=first < 2)
         _depthwise(program, x, target, summed, start=start, out_start=first, out_stride=2, n_samples=count)
     program.saved_multiply_adds += taps.size * n_samples - (program.multiply_adds - done_before)
     return target
