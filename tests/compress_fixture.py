@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
+import obspy
+import pandas as pd
 import seisbench.models
 import torch
 
+from pickflow.codes import band_instrument
+from pickflow.compress.channels import input_axes, n_outputs
 from pickflow.compress.states import Calibration
+from pickflow.io.tables import conform, write_table
+from pickflow.io.waveforms import write_stream
 from pickflow.models.network import PickflowNet
+from pickflow.schemas import MANIFEST, PICKS
+
+START = obspy.UTCDateTime("2024-03-05T10:00:00")
 
 ARCHITECTURES = {
     "PhaseNet": lambda: seisbench.models.PhaseNet(),
@@ -16,13 +27,20 @@ ARCHITECTURES = {
     "EQTransformer-conservative": lambda: seisbench.models.EQTransformer(original_compatible="conservative"),
     "PickflowNet": lambda: PickflowNet(),
 }
+# With the start values of torch the signal fades in deep networks: a channel read at the wrong place changes nothing.
+GAINS = {"PhaseNet": 2.4, "EQTransformer": 2.4, "EQTransformer-conservative": 2.4}
 
 
 def picker(name, seed=0):
-    """An untrained picker whose normalisations are not trivial."""
+    """An untrained picker of which every channel matters, with normalisations that are not trivial."""
     torch.manual_seed(seed)
     model = ARCHITECTURES[name]().eval()
     for module in model.modules():
+        if isinstance(module, torch.nn.Conv1d | torch.nn.ConvTranspose1d | torch.nn.Linear):
+            module.weight.data *= GAINS.get(name, 1.0)
+        elif type(module).__name__ == "SeqSelfAttention":
+            for parameter in module.parameters():
+                torch.nn.init.normal_(parameter, std=0.4)
         if isinstance(module, torch.nn.BatchNorm1d):
             module.running_mean.uniform_(-0.3, 0.3)
             module.running_var.uniform_(0.5, 2.0)
@@ -55,3 +73,69 @@ def calibration(model, n_windows=6, seed=0):
     near[:, model.in_samples // 2 - 100 : model.in_samples // 2 + 100] = True
     names = tuple(f"XA.A{index:02d} 2024-03-05T10:00:{index:02d}" for index in range(n_windows))
     return Calibration(windows=windows, near_arrival=near, names=names, arrival_weight=4.0)
+
+
+def deaf_to(model, wiring, kept):
+    """A copy of a model whose layers read nothing of the channels that are not kept."""
+    deaf = copy.deepcopy(model)
+    state = deaf.state_dict()
+    for one in wiring.sets:
+        gone = torch.from_numpy(np.setdiff1d(np.arange(one.n_channels), kept[one.name]))
+        for reader, first in one.readers:
+            for key, axis in input_axes(deaf.get_submodule(reader)):
+                state[f"{reader}.{key}"].index_fill_(axis, first + gone, 0.0)
+    return deaf
+
+
+def bias_of(layer):
+    """Bias of a layer's rows, float64: that of the inputs for a recurrent layer, zero if it has none."""
+    parameters = {name: parameter.detach().double().numpy() for name, parameter in layer.named_parameters()}
+    of_input = [value for name, value in parameters.items() if "bias_ih" in name]
+    if of_input:
+        return np.concatenate(of_input)
+    return parameters.get("bias", np.zeros(n_outputs(layer))).copy()
+
+
+def stream_of(station, minutes, seed):
+    """Three components of noise with a burst about every 70 s, and the times of the bursts in s."""
+    rng = np.random.default_rng(seed)
+    onsets_s = np.arange(40.0, minutes * 60 - 60, 70.0)
+    onsets_s += rng.uniform(0, 10)
+    samples = rng.normal(size=(3, minutes * 6000)) * 100
+    for onset_s in onsets_s:
+        first = round(onset_s * 100)
+        samples[:, first : first + 1500] += rng.normal(size=(3, 1500)) * 4000 * np.exp(-np.arange(1500) / 300)
+    codes = {"network": "XA", "station": station, "location": "", "sampling_rate": 100.0, "starttime": START}
+    traces = [obspy.Trace(row, codes | {"channel": f"HH{letter}"}) for row, letter in zip(samples, "ZNE", strict=True)]
+    return obspy.Stream(traces), onsets_s
+
+
+def table_of(rows, table):
+    """A table whose other columns are empty."""
+    empty = conform(pd.DataFrame(), table)
+    frame = pd.DataFrame(rows)
+    kinds = {name: empty[name].dtype for name in empty if name not in frame}
+    fill = {name: 0 if kind.kind in "iufb" else pd.NaT if kind.kind == "M" else "" for name, kind in kinds.items()}
+    return conform(frame.assign(**fill), table)
+
+
+def manifest_of(stations, usable=True):
+    """A manifest of one day."""
+    rest = {"usable": usable, "reason": "ok" if usable else "no_data", "date": "2024-03-05"}
+    return table_of([{"network": "XA", "station": station} | rest for station in stations], MANIFEST)
+
+
+def write_day(folder, stations, minutes):
+    """Waveforms of a day, and a table with a pick at each burst; returns both paths."""
+    waveforms, picks = folder / "waveforms" / "2024-03-05", []
+    for seed, station in enumerate(stations):
+        stream, onsets_s = stream_of(station, minutes, seed)
+        write_stream(stream, waveforms / f"XA.{station}.mseed")
+        for onset_s in onsets_s:
+            time = pd.Timestamp((START + onset_s).datetime, tz="UTC")
+            names = {"network": "XA", "station": station, "location": "", "channel": band_instrument("HHZ")}
+            moments = {"time": time, "starttime": time, "endtime": time}
+            picks.append(names | moments | {"phase": "P", "probability": 0.9, "pick_id": f"p{station}{onset_s}"})
+    write_table(manifest_of(stations), MANIFEST, waveforms / "manifest.parquet", {})
+    write_table(table_of(picks, PICKS), PICKS, folder / "picks.parquet", {})
+    return waveforms, folder / "picks.parquet"

@@ -1,12 +1,16 @@
+"""From channels to a student: screened paths, budgets, and layers that are fitted to their teacher's."""
+
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from pickflow.compress.channels import wiring_of
-from pickflow.compress.correction import correct, narrowed, row_scales
+from pickflow.compress.correction import correct, narrowed, row_scales, sensitivity
 from pickflow.compress.costs import costs_of, multiply_adds, n_parameters
 from pickflow.compress.magnitude import by_magnitude, weight_sizes
-from pickflow.compress.rows import rows_of
+from pickflow.compress.rows import rows_of, weights
 from pickflow.compress.selection import choose, kept_of, make_problem, solve_path, supports_of
 from pickflow.compress.states import collect
 from pickflow.compress.teacher import layers_of, probe
@@ -47,22 +51,35 @@ def test_a_layer_whose_inputs_are_whole_keeps_its_weights(small):
     assert not torch.equal(before, student.state_dict()["last.convolution.weight"])
 
 
-def test_correction_brings_a_narrow_network_back_to_its_teacher(small):
-    model, wiring, windows, statistics = small
-    kept = {one.name: np.arange(0, one.n_channels, 2) for one in wiring.sets}
+@pytest.mark.parametrize(
+    ("name", "n_windows"), [("PickflowNet", 8), ("PhaseNetLight", 16), ("EQTransformer-conservative", 6)]
+)
+def test_correction_brings_a_narrow_network_back_to_its_teacher(name, n_windows):
+    model = picker(name)
+    wiring, windows = wiring_of(model), calibration(model, n_windows)
+    statistics = collect(model, layers_of(model, wiring)[0], windows)
+    kept = {one.name: np.arange(max(1, one.n_channels // 4), one.n_channels) for one in wiring.sets}
     plain, student = narrowed(model, wiring, kept), narrowed(model, wiring, kept)
     assert correct(student, wiring, kept, statistics, windows) == {}
     wanted = outputs(model, windows.windows)
     error, corrected = (float(((outputs(one, windows.windows) - wanted) ** 2).mean()) for one in (plain, student))
-    assert corrected < 0.5 * error
+    assert 0 < corrected < 0.6 * error
 
 
 def test_all_channels_give_the_teacher_again(small):
     model, wiring, windows, statistics = small
     student = narrowed(model, wiring, {})
     supports = {name: [np.ones(gram.cross.shape, bool) for gram in one.grams] for name, one in statistics.items()}
-    correct(student, wiring, {}, statistics, windows, supports)
-    assert torch.allclose(outputs(model, windows.windows), outputs(student, windows.windows), atol=5e-3)
+    masks = correct(student, wiring, {}, statistics, windows, supports)
+    assert all(mask.all() for mask in masks.values())
+    # Measured: 8e-5; the probabilities' own deviation is 0.026.
+    assert torch.allclose(outputs(model, windows.windows), outputs(student, windows.windows), atol=4e-4)
+    # The first layer has far more samples than coefficients; others share their targets among features that repeat.
+    name = "down.0.convolution"
+    for own, again in zip(
+        rows_of(name, model.down[0].convolution), rows_of(name, student.down[0].convolution), strict=True
+    ):
+        assert np.abs(weights(own) - weights(again)).max() < 1e-3 * np.abs(weights(own)).max()
 
 
 def test_certificates_hold_and_errors_fall_along_the_path(paths):
@@ -90,10 +107,38 @@ def test_a_budget_is_kept(small, paths, budget):
     assert all(costs.share(widths, measure) <= share for measure, share in budget.items())
 
 
+def test_the_baseline_keeps_the_channels_with_the_largest_filters(small):
+    model, wiring, _, _ = small
+    sizes = weight_sizes(model, wiring)
+    kept = by_magnitude(wiring, sizes, costs_of(model, wiring), {"macs": 0.5})
+    assert any(own.size < one.n_channels for one, own in zip(wiring.sets, kept.values(), strict=True))
+    for one in wiring.sets:
+        gone = np.setdiff1d(np.arange(one.n_channels), kept[one.name])
+        assert sizes[one.name][kept[one.name]].min() >= sizes[one.name][gone].max(initial=0.0)
+    single = wiring.sets[-1]
+    written = model.get_submodule(single.writers[0]).weight.detach().abs().mean(dim=(1, 2)).numpy()
+    assert np.allclose(sizes[single.name], written / written.mean(), rtol=1e-5)
+
+
 def test_a_budget_that_cannot_be_kept_names_a_layer(small, paths):
     model, wiring, _, _ = small
     with pytest.raises(ValueError, match=r"compress.target macs 0.0001: .* would empty layer \w+"):
         choose(paths, [1.0] * len(paths), costs_of(model, wiring), {"macs": 0.0001})
+    with pytest.raises(ValueError, match=r"compress.target parameters 0.0001: .* would empty layer \w+"):
+        choose(paths, [1.0] * len(paths), costs_of(model, wiring), {"macs": 0.9, "parameters": 0.0001})
+    with pytest.raises(ValueError, match=r"target macs 0.001: one channel everywhere leaves 0.01\d+; layer \S+ costs"):
+        by_magnitude(wiring, weight_sizes(model, wiring), costs_of(model, wiring), {"macs": 0.001})
+    with pytest.raises(
+        ValueError, match=r"every penalty of the path empties layer stem.convolution; raise compress.n_"
+    ):
+        choose(
+            [replace(paths[0], points=(emptied(paths[0].points[0]),))], [1.0], costs_of(model, wiring), {"macs": 0.5}
+        )
+
+
+def emptied(point):
+    """A point of a path that leaves no channel."""
+    return replace(point, active=np.zeros_like(point.active))
 
 
 def test_a_larger_budget_loses_no_more(small, paths):
@@ -109,9 +154,13 @@ def test_a_larger_budget_loses_no_more(small, paths):
 
 def test_sensitivity_is_of_the_picks(small, paths):
     model, wiring, windows, statistics = small
+    some = windows.windows[:2]
     with torch.no_grad():
-        known = windows.windows[:2], probabilities_of(model, windows.windows[:2])
+        known = some, probabilities_of(model, some)
     assert all(probe(path, model, wiring, statistics, known) > 0 for path in paths)
+    one = wiring.sets[0]
+    lost = [sensitivity(model, wiring, {one.name: np.arange(n)}, statistics, *known) for n in (one.n_channels, 4, 1)]
+    assert lost[0] < 0.01 * lost[1] < 0.01 * lost[2]
 
 
 def test_single_weights_that_were_eliminated_stay_zero(small):
@@ -136,12 +185,10 @@ def test_single_weights_that_were_eliminated_stay_zero(small):
 def test_a_window_that_is_not_finite_is_named(small):
     model, wiring, windows, _ = small
     layers, _ = layers_of(model, wiring)
-    windows.windows[3, 1, 5] = torch.nan
-    try:
-        with pytest.raises(ValueError, match=r"layer \S+ are not finite in window XA.A03 2024-03-05T10:00:03"):
-            collect(model, layers, windows)
-    finally:
-        windows.windows[3, 1, 5] = 0.0
+    broken = windows.windows.clone()
+    broken[3, 1, 5] = torch.nan
+    with pytest.raises(ValueError, match=r"layer down.0.\S+ are not finite in window XA.A03 2024-03-05T10:00:03"):
+        collect(model, layers, replace(windows, windows=broken))
 
 
 def test_too_few_windows_say_how_many_are_needed():

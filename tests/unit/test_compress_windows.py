@@ -1,13 +1,28 @@
-from itertools import product
+"""Windows that students learn from and blocks that judge them, and how picks are compared."""
+
+from itertools import pairwise, product
 
 import numpy as np
 import obspy
 import pytest
 
 from pickflow.annotate.segments import NS_PER_S, make_segments
+from pickflow.compress import windows as windows_module
 from pickflow.compress.scores import BlockPicks, agreement, best_thresholds, blocks_of, n_matches
-from pickflow.compress.windows import BLOCK_S, TEST_BLOCK, Record, calibrate, draw_varied, is_test, make_source
-from tests.compress_fixture import picker
+from pickflow.compress.windows import (
+    BLOCK_S,
+    N_BLOCKS,
+    TEST_BLOCK,
+    Record,
+    calibrate,
+    draw_varied,
+    is_test,
+    make_source,
+    read_records,
+)
+from pickflow.io.tables import write_table
+from pickflow.schemas import MANIFEST
+from tests.compress_fixture import START, manifest_of, picker, write_day
 
 START_NS = 1_709_632_800 * NS_PER_S + 137_000_000
 
@@ -80,6 +95,65 @@ def test_records_without_windows_or_picks_say_so(model):
         make_source([record(seconds=20.0)], model)
     with pytest.raises(ValueError, match=r"the teacher has no pick in the records"):
         make_source([record()], model)
+
+
+@pytest.fixture(scope="module")
+def day(tmp_path_factory):
+    return write_day(tmp_path_factory.mktemp("day"), ("AAA", "BBB", "CCC"), 12)
+
+
+def test_records_are_those_of_usable_stations_with_their_own_picks(model, day):
+    found = read_records([day], model, 0.5, 0)
+    assert [one.name for one in found] == [f"XA.{station} 2024-03-05" for station in ("AAA", "BBB", "CCC")]
+    for one in found:
+        assert {trace.stats.station for trace in one.stream} == {one.name[3:6]}
+        offsets_s = (one.pick_times_ns - START.ns) / NS_PER_S
+        assert np.allclose(np.diff(offsets_s), 70.0)
+        assert 40 <= offsets_s[0] < 50
+    assert len({one.pick_times_ns[0] for one in found}) == 3
+
+
+def test_a_few_stations_of_a_large_network_are_chosen_by_the_seed(model, day, monkeypatch):
+    monkeypatch.setattr(windows_module, "MOST_STATION_DAYS", 2)
+    chosen = {tuple(one.name for one in read_records([day], model, 0.5, seed)) for seed in range(6)}
+    assert len(chosen) > 1
+    assert all(len(names) == 2 for names in chosen)
+    assert [one.name for one in read_records([day], model, 0.5, 3)] in [list(names) for names in chosen]
+
+
+def test_a_part_of_a_long_record_holds_a_pick(model, day, monkeypatch):
+    monkeypatch.setattr(windows_module, "SPAN_S", 100)
+    for seed in range(5):
+        for one, again in zip(
+            read_records([day], model, 0.5, seed), read_records([day], model, 0.5, seed), strict=True
+        ):
+            start, end = one.stream[0].stats.starttime, one.stream[0].stats.endtime
+            assert end - start == pytest.approx(100, abs=0.02)
+            assert ((one.pick_times_ns >= start.ns) & (one.pick_times_ns <= end.ns)).any()
+            assert again.stream[0].stats.starttime == start
+
+
+def test_a_record_that_cannot_be_read_is_left_out(model, tmp_path, caplog):
+    waveforms, picks = write_day(tmp_path, ("AAA", "BBB"), 2)
+    (waveforms / "XA.AAA.mseed").write_bytes(b"not MiniSEED")
+    assert [one.name for one in read_records([(waveforms, picks)], model, 0.5, 0)] == ["XA.BBB 2024-03-05"]
+    assert "XA.AAA is left out" in caplog.text
+    write_table(manifest_of(["AAA", "BBB"], usable=False), MANIFEST, waveforms / "manifest.parquet", {})
+    with pytest.raises(ValueError, match="compress: none of the 1 days has a usable station; the ledger says why"):
+        read_records([(waveforms, picks)], model, 0.5, 0)
+
+
+def test_blocks_share_nothing_and_miss_nothing():
+    one = record(seconds=1500.0)
+    spans = [
+        (block[0].stats.starttime.ns, block[0].stats.endtime.ns)
+        for number in range(N_BLOCKS)
+        for block in blocks_of([one], number)
+    ]
+    spans.sort()
+    assert sum(block[0].stats.npts for number in range(N_BLOCKS) for block in blocks_of([one], number)) == 150_000
+    assert all(after[0] - before[1] == NS_PER_S // 100 for before, after in pairwise(spans))
+    assert blocks_of([Record(name="x", stream=obspy.Stream(), segments=(), pick_times_ns=np.array([]))], 0) == []
 
 
 def best_matching(left, right, reach):

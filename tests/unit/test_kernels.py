@@ -10,12 +10,23 @@ import pytest
 import seisbench.models as sbm
 import torch
 
+from pickflow.compress.channels import wiring_of
+from pickflow.compress.correction import narrowed
 from pickflow.kernels import Normalisation, UnsupportedNetwork, compile_network, is_available
 from pickflow.kernels.fast import quantised
 from pickflow.kernels.library import QUANTUM_LIMIT, lane_choices
 from pickflow.models.network import PickflowNet
 
 SHARED = Path(os.environ.get("PICKFLOW_SHARED", Path(__file__).parents[3] / "shared"))
+
+
+def narrow(model):
+    """A compressed picker, whose layers have any widths and whose skips are not as wide as what they are joined to."""
+    rng, wiring = np.random.default_rng(2), wiring_of(model)
+    kept = {one.name: np.arange(rng.integers(1, one.n_channels + 1)) for one in wiring.sets}
+    return narrowed(model, wiring, kept)
+
+
 TOLERANCE = {"EQTransformer": 2e-5, "OBSTransformer": 2e-5, "PickflowNet": 5e-5}
 MODELS = {
     "PhaseNet": lambda: sbm.PhaseNet(),
@@ -32,6 +43,11 @@ MODELS = {
     "EQTransformer, non-conservative": lambda: sbm.EQTransformer(original_compatible="non-conservative"),
     "OBSTransformer": lambda: sbm.OBSTransformer(in_channels=4),
     "PickflowNet": lambda: PickflowNet(),
+    "PhaseNet, narrow": lambda: narrow(sbm.PhaseNet()),
+    "PhaseNetLight, narrow": lambda: narrow(sbm.PhaseNetLight()),
+    "EQTransformer, narrow": lambda: narrow(sbm.EQTransformer()),
+    "EQTransformer, conservative, narrow": lambda: narrow(sbm.EQTransformer(original_compatible="conservative")),
+    "PickflowNet, narrow": lambda: narrow(PickflowNet()),
 }
 WEIGHTS = [
     ("PhaseNet", "original_converted"),

@@ -38,9 +38,21 @@ def by_magnitude(
         Size of each channel's weights, by the name of the set; they are compared after division by the layer's mean.
     costs, budget
         See `pickflow.compress.selection.choose`.
+
+    Raises
+    ------
+    ValueError
+        If not even one channel everywhere keeps the budget, naming the layer that costs most.
     """
     sizes = {one.name: norms[one.name] / (norms[one.name].mean() or 1.0) for one in wiring.sets}
     best = {name: np.array([int(np.argmax(size))]) for name, size in sizes.items()}
+    for measure, share in budget.items():
+        least = costs.share(dict.fromkeys(best, 1), measure)
+        if least > share:
+            raise ValueError(
+                f"compress.target {measure} {share:g}: one channel everywhere leaves {least:.3g};"
+                f" layer {costs.dearest(dict.fromkeys(best, 1), measure)} costs most; ask for more"
+            )
     for threshold in np.unique(np.concatenate(list(sizes.values())))[::-1]:
         kept = {name: np.flatnonzero(size >= min(threshold, size.max())) for name, size in sizes.items()}
         widths = {name: own.size for name, own in kept.items()}
