@@ -10,7 +10,7 @@ TIME = pa.timestamp("ns", tz="UTC")
 
 
 class Table(NamedTuple):
-    """A table contract: its name, Arrow schema, sort order, unique key, and columns that are null where absent."""
+    """A table contract: name, Arrow schema, sort order, unique key, columns that are null (integers: 0) where absent."""
 
     name: str
     schema: pa.Schema
@@ -162,10 +162,25 @@ EVENTS = Table(
             ("azimuthal_gap_deg", pa.float64()),
             ("magnitude", pa.float64()),  # NaN: unknown
             ("magnitude_type", pa.string()),
+            # Of one standard deviation (68 %); NaN: unknown. Horizontal: the long half axis of the ellipse.
+            ("time_uncertainty_s", pa.float64()),
+            ("horizontal_uncertainty_km", pa.float64()),
+            ("depth_uncertainty_km", pa.float64()),
+            ("quality", pa.string()),  # A, B, C or D, see docs/location.md; null: unknown
+            ("magnitude_uncertainty", pa.float64()),  # of the network's median
+            ("n_magnitude_stations", pa.int64()),
         ]
     ),
     sort=("time", "event_id"),
     key=("event_id",),
+    optional=(
+        "time_uncertainty_s",
+        "horizontal_uncertainty_km",
+        "depth_uncertainty_km",
+        "quality",
+        "magnitude_uncertainty",
+        "n_magnitude_stations",
+    ),
 )
 
 ASSIGNMENTS = Table(
@@ -181,6 +196,44 @@ ASSIGNMENTS = Table(
     ),
     sort=("event_id", "pick_id"),
     key=("event_id", "pick_id"),
+)
+
+# What is added to a predicted travel time at a station, estimated from the residuals of a catalog.
+STATION_CORRECTIONS = Table(
+    "station_corrections",
+    pa.schema(
+        [
+            ("network", pa.string()),
+            ("station", pa.string()),
+            ("phase", pa.string()),
+            ("correction_s", pa.float64()),
+            ("mad_s", pa.float64()),  # median absolute deviation of the residuals around it
+            ("n_picks", pa.int64()),
+        ]
+    ),
+    sort=("network", "station", "phase"),
+    key=("network", "station", "phase"),
+)
+
+# One row for each event and station with an arrival: its Wood-Anderson amplitude, or the reason why there is none.
+AMPLITUDES = Table(
+    "amplitudes",
+    pa.schema(
+        [
+            ("event_id", pa.string()),
+            ("network", pa.string()),
+            ("station", pa.string()),
+            ("location", pa.string()),
+            ("channel", pa.string()),  # band+instrument, such as HH
+            ("amplitude_mm", pa.float64()),  # mean of the horizontal peaks, zero to peak; NaN: see reason
+            ("snr_db", pa.float64()),
+            ("hypocentral_distance_km", pa.float64()),
+            ("magnitude", pa.float64()),  # of this station
+            ("reason", pa.string()),  # ok, low_snr, clipped, no_response, no_waveform, one_component, gap, ...
+        ]
+    ),
+    sort=("event_id", "network", "station"),
+    key=("event_id", "network", "station"),
 )
 
 # Truth of the synthetic network: one row per event, station and phase, seen or not.

@@ -11,11 +11,11 @@ import pandas as pd
 import pytest
 
 from pickflow.associate import associate, derive_settings, merge_days
-from pickflow.associate.geometry import azimuthal_gap_deg, distance_and_azimuth, frame_around
-from pickflow.associate.locate import relocate, residuals_s
-from pickflow.associate.observations import Hypotheses, observe
 from pickflow.associate.with_gamma import associate_gamma
 from pickflow.io.tables import conform
+from pickflow.locate.geometry import azimuthal_gap_deg, distance_and_azimuth, frame_around
+from pickflow.locate.observations import Hypotheses, observe
+from pickflow.locate.relocation import relocate, residuals_s
 from pickflow.schemas import ASSIGNMENTS, EVENTS, PICKS
 from pickflow.travel_times import homogeneous, travel_time_s
 from tests.association_fixture import LAYERS, START, associate_params, make_scene, stations_around_centre

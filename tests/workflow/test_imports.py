@@ -13,12 +13,12 @@ TIERS = [
     LIGHT,
     {"provenance", "travel_times", "safe"},
     {"io"},
-    {"models", "uncertainty", "artefacts", "implicit"},
+    {"models", "uncertainty", "artefacts", "implicit", "locate"},
     {"kernels"},
     {"annotate"},
     {"distillation"},
 ]
-STAGES = {"synthesize", "train", "weights", "download", "denoise", "pick", "compress", "associate", "analyze"}
+STAGES = set("synthesize train weights download denoise pick compress associate magnitude analyze".split())
 
 
 def imports_of(path):

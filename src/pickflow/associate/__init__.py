@@ -10,9 +10,6 @@ import numpy as np
 import pandas as pd
 
 from pickflow.associate.catalog import catalog_tables, enough_arrivals, merge_days, one_event_per_pick
-from pickflow.associate.geometry import LocalFrame, frame_around
-from pickflow.associate.locate import candidate_arrivals, relocate, residuals_s
-from pickflow.associate.observations import NO_EVENTS, Hypotheses, Observations, observe
 from pickflow.associate.settings import (
     AssociateParams,
     AssociateSettings,
@@ -22,6 +19,9 @@ from pickflow.associate.settings import (
 from pickflow.associate.with_gamma import associate_gamma
 from pickflow.associate.with_pyocto import associate_pyocto
 from pickflow.io.tables import conform
+from pickflow.locate.geometry import LocalFrame, frame_around
+from pickflow.locate.observations import NO_EVENTS, Hypotheses, Observations, observe
+from pickflow.locate.relocation import candidate_arrivals, relocate, residuals_s
 from pickflow.schemas import PICKS, STATIONS
 from pickflow.travel_times import VelocityModel
 

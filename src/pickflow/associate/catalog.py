@@ -8,10 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from pickflow.associate.geometry import LocalFrame, azimuthal_gap_deg, distance_and_azimuth
-from pickflow.associate.observations import Hypotheses, Observations, predict_s
 from pickflow.associate.settings import AssociateSettings
 from pickflow.io.tables import conform
+from pickflow.locate.geometry import LocalFrame, azimuthal_gap_deg, distance_and_azimuth
+from pickflow.locate.observations import Hypotheses, Observations, predict_s
 from pickflow.provenance import content_id
 from pickflow.schemas import ASSIGNMENTS, EVENTS
 from pickflow.travel_times import VelocityModel

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy.spatial.distance import cdist
 
-from pickflow.associate.geometry import frame_around
+from pickflow.locate.geometry import frame_around
 from pickflow.travel_times import VelocityModel, travel_time_s
 
 logger = logging.getLogger(__name__)

@@ -12,8 +12,8 @@ import gamma.utils
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from pickflow.associate.observations import Hypotheses, Observations, travel_time_table
 from pickflow.associate.settings import AssociateSettings
+from pickflow.locate.observations import Hypotheses, Observations, travel_time_table
 from pickflow.travel_times import VelocityModel
 
 _TABLE_STEP_KM = 0.5

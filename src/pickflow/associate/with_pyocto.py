@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 import pyocto
 
-from pickflow.associate.observations import NO_EVENTS, Hypotheses, Observations, travel_time_table
 from pickflow.associate.settings import AssociateSettings
+from pickflow.locate.observations import NO_EVENTS, Hypotheses, Observations, travel_time_table
 from pickflow.travel_times import VelocityModel
 
 _TABLE_STEP_KM = 1.0

@@ -39,10 +39,16 @@ _COLUMN_NAMES = {
     "n_stations": ("n_stations", "nst"),
     "rms_residual_s": ("rms_residual_s", "rms"),
     "azimuthal_gap_deg": ("azimuthal_gap_deg", "gap"),
+    "time_uncertainty_s": ("time_uncertainty_s",),
+    "horizontal_uncertainty_km": ("horizontal_uncertainty_km", "horizontalerror"),
+    "depth_uncertainty_km": ("depth_uncertainty_km", "deptherror"),
+    "quality": ("quality",),
+    "magnitude_uncertainty": ("magnitude_uncertainty", "magerror"),
+    "n_magnitude_stations": ("n_magnitude_stations", "magnst"),
 }
 _NEEDED = ("event_id", "time", "latitude_deg", "longitude_deg")
-_TEXT = ("event_id", "magnitude_type")
-_COUNTS = ("n_picks", "n_p", "n_s", "n_stations")
+_TEXT = ("event_id", "magnitude_type", "quality")
+_COUNTS = ("n_picks", "n_p", "n_s", "n_stations", "n_magnitude_stations")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -208,5 +214,7 @@ def _conform_table(table: pd.DataFrame, name: str) -> pd.DataFrame:
         raise ValueError(f"{name}: {error}") from error
     events = events.reindex(columns=EVENTS.schema.names)
     events[list(_COUNTS)] = events[list(_COUNTS)].fillna(0).astype("int64")
-    events["magnitude_type"] = events.magnitude_type.astype(object).where(events.magnitude_type.notna(), None)
-    return conform(events.astype({"magnitude": float, "depth_km": float}), EVENTS)
+    for column in ("magnitude_type", "quality"):
+        events[column] = events[column].astype(object).where(events[column].notna(), None)
+    numbers = set(_COLUMN_NAMES) - {"time", *_TEXT, *_COUNTS}
+    return conform(events.astype(dict.fromkeys(numbers, float)), EVENTS)

@@ -24,8 +24,8 @@ def conform(frame: pd.DataFrame, table: Table) -> pd.DataFrame:
     Parameters
     ----------
     frame : DataFrame
-        At least the columns of the contract; more are dropped, optional ones that are absent become null. An empty
-        frame needs no columns.
+        At least the columns of the contract; more are dropped, optional ones that are absent become null
+        (integers: 0). An empty frame needs no columns.
     table : Table
         The contract.
 
@@ -41,7 +41,8 @@ def conform(frame: pd.DataFrame, table: Table) -> pd.DataFrame:
     """
     if frame.empty:
         return _to_pandas(table.schema.empty_table())
-    frame = frame.assign(**{name: None for name in table.optional if name not in frame})
+    integer = {name for name in table.optional if pa.types.is_integer(table.schema.field(name).type)}
+    frame = frame.assign(**{name: 0 if name in integer else None for name in table.optional if name not in frame})
     missing = [name for name in table.schema.names if name not in frame]
     if missing:
         raise ValueError(f"table {table.name}: column {missing[0]!r} is missing; it has {', '.join(frame.columns)}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pickflow.associate.observations import Array, Hypotheses, Index, Observations, predict_s
+from pickflow.locate.observations import Array, Hypotheses, Index, Observations, predict_s
 from pickflow.travel_times import VelocityModel
 
 _ITERATIONS = 12

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pickflow.associate.geometry import LocalFrame
+from pickflow.locate.geometry import LocalFrame
 from pickflow.travel_times import VelocityModel, travel_time_s
 
 Array = NDArray[np.float64]
