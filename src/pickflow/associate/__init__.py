@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
+from itertools import pairwise
+from multiprocessing import get_context
 
 import numpy as np
 import pandas as pd
 
-from pickflow.associate.catalog import catalog_tables, enough_arrivals, merge_days, one_event_per_pick
-from pickflow.associate.settings import (
-    AssociateParams,
-    AssociateSettings,
-    derive_settings,
-    located_stations,
-)
+from pickflow.associate.catalog import catalog_tables, enough_arrivals, merge_days
+from pickflow.associate.evidence import Odds, Series, estimate_odds, promising, select, series_of
+from pickflow.associate.settings import AssociateParams, AssociateSettings, derive_settings, located_stations
 from pickflow.associate.with_gamma import associate_gamma
 from pickflow.associate.with_pyocto import associate_pyocto
+from pickflow.associate.with_stack import propose
 from pickflow.io.tables import conform
 from pickflow.locate.geometry import LocalFrame, frame_around
-from pickflow.locate.observations import NO_EVENTS, Hypotheses, Observations, observe
-from pickflow.locate.relocation import candidate_arrivals, relocate, residuals_s
+from pickflow.locate.observations import NO_EVENTS, Array, Hypotheses, Index, Observations, observe
+from pickflow.locate.relocation import relocate, residuals_s
+from pickflow.locate.tables import TravelTimes
 from pickflow.schemas import PICKS, STATIONS
 from pickflow.travel_times import VelocityModel
 
@@ -35,12 +37,16 @@ __all__ = [
 
 logger = logging.getLogger(__name__)
 
-METHODS: dict[str, Callable[[Observations, VelocityModel, AssociateSettings], Hypotheses]] = {
-    "pyocto": associate_pyocto,
-    "gamma": associate_gamma,
-}
-# Origins this close outside the day are kept too: two days may disagree on which side of midnight an event lies.
+METHODS = ("pyocto", "gamma", "stack")
+# Origins this close outside the window are kept too: two windows may disagree on which side of a border an event lies.
 WINDOW_MARGIN = timedelta(seconds=3)
+# A day with more picks is associated in parts, which keeps time and memory in bounds.
+MAX_PICKS = 40_000
+# Proposals are off by a cell or so, which moves arrivals by this many seconds for each km of it.
+_ERROR_S_PER_KM = 0.2
+# Before proposals are sharpened they need less evidence: their arrivals fit badly.
+_COARSE_EVIDENCE = -5.0
+_SHARPENING = 2
 
 
 def associate(
@@ -54,8 +60,8 @@ def associate(
     """
     Find events among picks.
 
-    Both associators only group the picks; origins are relocated (if asked) and residuals, distances and azimuths
-    computed with the same travel times, so that their catalogs can be compared.
+    An associator proposes origins; which of them are real, and which pick belongs to which, is decided by
+    `pickflow.associate.evidence`, the same way for all associators, so that their catalogs can be compared.
 
     Parameters
     ----------
@@ -69,7 +75,7 @@ def associate(
     params : AssociateParams
         See the schema of the section `associate`.
     method : str
-        ``pyocto`` or ``gamma``.
+        ``pyocto``, ``gamma`` or ``stack``.
     window : tuple of datetime
         Half-open [start, end) of the origins, widened by `WINDOW_MARGIN`.
 
@@ -86,11 +92,45 @@ def associate(
     if method not in METHODS:
         raise ValueError(f"associate.methods: {method!r} is unknown; known: {', '.join(METHODS)}")
     picks, stations = conform(picks, PICKS), conform(stations, STATIONS)
-    settings = derive_settings(stations, model, params)
+    inside = picks[(picks.time >= pd.Timestamp(window[0])) & (picks.time < pd.Timestamp(window[1]))]
+    duration_s = (window[1] - window[0]).total_seconds()
+    settings = derive_settings(stations, model, params, len(inside) / max(duration_s, 1.0))
     located = located_stations(stations)
     frame = frame_around(located)
+    parts = _parts(window, len(inside), settings)
+    threads = max(1, settings.threads // len(parts))
+    solve = partial(_associate_part, picks, located, frame, model, replace(settings, threads=threads), method)
+    if len(parts) > 1 and settings.threads > 1:
+        with ProcessPoolExecutor(min(len(parts), settings.threads), mp_context=get_context("fork")) as pool:
+            return merge_days(list(pool.map(solve, parts)))
+    return merge_days([solve(part) for part in parts])
+
+
+def _parts(
+    window: tuple[datetime, datetime], n_picks: int, settings: AssociateSettings
+) -> list[tuple[datetime, datetime]]:
+    """Equal parts of a window with at most `MAX_PICKS` picks on average, none shorter than the halo."""
+    start, duration = window[0], window[1] - window[0]
+    longest = max(1, int(duration.total_seconds() / settings.halo_s)) if settings.halo_s > 0 else 1
+    n_parts = min(-(-n_picks // MAX_PICKS), longest) or 1
+    borders = [start + duration * index / n_parts for index in range(n_parts)] + [window[1]]
+    return list(pairwise(borders))
+
+
+def _associate_part(
+    picks: pd.DataFrame,
+    located: pd.DataFrame,
+    frame: LocalFrame,
+    model: VelocityModel,
+    settings: AssociateSettings,
+    method: str,
+    window: tuple[datetime, datetime],
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     observations = _observations(picks, located, frame, settings, window)
-    found = _find_events(observations, model, settings, method)
+    found = NO_EVENTS
+    if observations.time_s.size >= settings.min_picks:
+        times = _travel_times(model, located, settings)
+        found = _find_events(observations, model, times, settings, method)
     return catalog_tables(found.keep(_in_window(found, observations, window)), observations, located, frame, model)
 
 
@@ -110,39 +150,93 @@ def _observations(
     return observations
 
 
+def _travel_times(model: VelocityModel, located: pd.DataFrame, settings: AssociateSettings) -> TravelTimes:
+    farthest = float(np.hypot(np.ptp(settings.x_range_km), np.ptp(settings.y_range_km)))
+    receivers = -located.elevation_m.astype(float) / 1000
+    return TravelTimes(model, farthest, (0.0, settings.max_depth_km), (float(receivers.min()), float(receivers.max())))
+
+
 def _find_events(
-    observations: Observations, model: VelocityModel, settings: AssociateSettings, method: str
+    observations: Observations, model: VelocityModel, times: TravelTimes, settings: AssociateSettings, method: str
 ) -> Hypotheses:
-    """Events of all passes; each later pass sees only the picks that are still free."""
+    """Events of all passes; each later pass looks for more among the picks that are still free."""
+    series = series_of(observations)
     found = NO_EVENTS
-    for _ in range(settings.passes):
+    for number in range(settings.passes):
+        residual = residuals_s(found, observations, times)
+        odds = estimate_odds(series, observations, found, residual, settings)
         free = np.setdiff1d(np.arange(observations.time_s.size), found.pick)
         if free.size < settings.min_picks:
             break
-        rest = observations.take(free)
-        events = _refine(METHODS[method](rest, model, settings), rest, model, settings)
-        if events.event.size == 0:
-            break
-        found = Hypotheses(
-            origin=np.concatenate([found.origin, events.origin]),
-            event=np.concatenate([found.event, events.event + len(found.origin)]),
-            pick=np.concatenate([found.pick, free[events.pick]]),
+        proposed = _propose(method, observations, free, model, series, odds, times, settings)
+        sharp = _sharpen(proposed, observations, free, series, odds, times, settings)
+        better = _decide(np.concatenate([found.origin, sharp]), observations, series, odds, times, settings)
+        logger.info(
+            "pass %d: %d origins proposed, %d of them promising, %d events with %d of %d picks",
+            *(number + 1, len(proposed), len(sharp), len(better.origin), better.pick.size, observations.time_s.size),
         )
+        if len(better.origin) <= len(found.origin):
+            break
+        found = better
     return found
 
 
-def _refine(
-    hypotheses: Hypotheses, observations: Observations, model: VelocityModel, settings: AssociateSettings
+def _propose(
+    method: str,
+    observations: Observations,
+    free: Index,
+    model: VelocityModel,
+    series: Series,
+    odds: Odds,
+    times: TravelTimes,
+    settings: AssociateSettings,
+) -> Array:
+    if method == "stack":
+        return propose(observations, free, series, odds, times, settings)
+    associator = associate_pyocto if method == "pyocto" else associate_gamma
+    return associator(observations.take(free), model, settings)
+
+
+def _sharpen(
+    origin: Array,
+    observations: Observations,
+    free: Index,
+    series: Series,
+    odds: Odds,
+    times: TravelTimes,
+    settings: AssociateSettings,
+) -> Array:
+    """Proposals moved to where their picks put them; those that explain too little are left out."""
+    unclaimed = np.zeros(observations.time_s.size, bool)
+    unclaimed[free] = True
+    error_s = _ERROR_S_PER_KM * settings.stack.grid_step_km
+    sigma_s = float(odds.sigma_s.mean())
+    rough = odds.coarse(error_s, _COARSE_EVIDENCE)
+    for _ in range(_SHARPENING):
+        hypotheses = promising(origin, series, rough, times, unclaimed)
+        origin = relocate(hypotheses, observations, times, sigma_s, settings.stack.reach_km).origin
+        rough = replace(odds, least_evidence=odds.least_evidence + _COARSE_EVIDENCE)
+    return origin
+
+
+def _decide(
+    origin: Array,
+    observations: Observations,
+    series: Series,
+    odds: Odds,
+    times: TravelTimes,
+    settings: AssociateSettings,
 ) -> Hypotheses:
-    """Relocate, take in every pick that fits and drop those that do not, twice; drop events with too few left."""
+    """Which origins are events; each is relocated with its picks, and then they are chosen again."""
+    sigma_s = float(odds.sigma_s.mean())
     for _ in range(2):
-        if settings.relocate:
-            hypotheses = relocate(hypotheses, observations, model, settings.max_depth_km)
-        hypotheses = candidate_arrivals(hypotheses, observations, settings.pyocto.time_before_s)
-        residual = residuals_s(hypotheses, observations, model)
-        fits = np.abs(residual) <= settings.max_residual_s
-        hypotheses = one_event_per_pick(hypotheses.keep(fits), residual[fits], observations)
-    return hypotheses.keep(enough_arrivals(hypotheses, observations, settings))
+        chosen = select(origin, series, odds, times)
+        origin = relocate(chosen, observations, times, sigma_s, settings.stack.reach_km).origin
+    chosen = select(origin, series, odds, times)
+    chosen = chosen.keep(enough_arrivals(chosen, observations, settings))
+    rows, event = np.unique(chosen.event, return_inverse=True)
+    chosen = Hypotheses(origin=chosen.origin[rows], event=event, pick=chosen.pick)
+    return relocate(chosen, observations, times, sigma_s, settings.stack.reach_km)
 
 
 def _in_window(hypotheses: Hypotheses, observations: Observations, window: tuple[datetime, datetime]) -> np.ndarray:

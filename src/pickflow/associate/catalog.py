@@ -17,35 +17,6 @@ from pickflow.schemas import ASSIGNMENTS, EVENTS
 from pickflow.travel_times import VelocityModel
 
 
-def one_event_per_pick(hypotheses: Hypotheses, residual_s: np.ndarray, observations: Observations) -> Hypotheses:
-    """
-    Leave each pick to the event with most arrivals, and each event one P and one S per station, the best fitting.
-
-    Parameters
-    ----------
-    hypotheses : Hypotheses
-        Events that may share picks.
-    residual_s : ndarray, shape (n_arrivals,)
-        Residual of each arrival.
-    observations : Observations
-        The picks.
-    """
-    arrivals = pd.DataFrame(
-        {
-            "event": hypotheses.event,
-            "pick": hypotheses.pick,
-            "station": observations.station[hypotheses.pick],
-            "is_s": observations.is_s[hypotheses.pick],
-            "size": np.abs(residual_s),
-        }
-    )
-    arrivals["n_arrivals"] = arrivals.groupby("event")["pick"].transform("size")
-    best = arrivals.sort_values(["size", "pick"], kind="stable").drop_duplicates(["event", "station", "is_s"])
-    best = best.sort_values(["n_arrivals", "size", "event"], ascending=[False, True, True], kind="stable")
-    kept = best.drop_duplicates("pick").index
-    return hypotheses.keep(np.isin(np.arange(len(arrivals)), kept))
-
-
 def enough_arrivals(hypotheses: Hypotheses, observations: Observations, settings: AssociateSettings) -> np.ndarray:
     """Whether each arrival's event has the picks, P, S and P-and-S stations that the settings ask for."""
     arrivals = pd.DataFrame(

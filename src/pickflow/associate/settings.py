@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from scipy.spatial.distance import cdist
+from scipy.stats import poisson
 
 from pickflow.locate.geometry import frame_around
 from pickflow.travel_times import VelocityModel, travel_time_s
@@ -50,6 +51,14 @@ class GammaParams:
 
 
 @dataclass(frozen=True, kw_only=True)
+class StackParams:
+    """Settings of the stack of picks; None: derived. See the schema of the section `associate` for meanings."""
+
+    grid_step_km: float | None
+    reach_km: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class AssociateParams:
     """Parameters of the stage; None: derived. See the schema of the section `associate` for meanings."""
 
@@ -62,11 +71,12 @@ class AssociateParams:
     min_s_picks: int | None
     min_p_and_s_stations: int | None
     max_residual_s: float | None
+    min_evidence: float
     passes: int
-    relocate: bool
     threads: int
     pyocto: PyoctoParams
     gamma: GammaParams
+    stack: StackParams
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +103,14 @@ class GammaSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class StackSettings:
+    """`StackParams` with every value."""
+
+    grid_step_km: float
+    reach_km: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class AssociateSettings:
     """
     `AssociateParams` with every value, and the box that is searched.
@@ -113,11 +131,12 @@ class AssociateSettings:
     min_s_picks: int
     min_p_and_s_stations: int
     max_residual_s: float
+    min_evidence: float
     passes: int
-    relocate: bool
     threads: int
     pyocto: PyoctoSettings
     gamma: GammaSettings
+    stack: StackSettings
 
 
 def located_stations(stations: pd.DataFrame) -> pd.DataFrame:
@@ -126,9 +145,11 @@ def located_stations(stations: pd.DataFrame) -> pd.DataFrame:
     return stations[known].fillna({"elevation_m": 0.0}).reset_index(drop=True)
 
 
-def derive_settings(stations: pd.DataFrame, model: VelocityModel, params: AssociateParams) -> AssociateSettings:
+def derive_settings(
+    stations: pd.DataFrame, model: VelocityModel, params: AssociateParams, picks_per_s: float
+) -> AssociateSettings:
     """
-    Settings for a network and a velocity model; what the parameters give is kept.
+    Settings for a network, a velocity model and a rate of picks; what the parameters give is kept.
 
     Parameters
     ----------
@@ -138,6 +159,8 @@ def derive_settings(stations: pd.DataFrame, model: VelocityModel, params: Associ
         See `pickflow.travel_times`.
     params : AssociateParams
         None asks for the derived value.
+    picks_per_s : float
+        Of all stations together.
 
     Returns
     -------
@@ -158,24 +181,23 @@ def derive_settings(stations: pd.DataFrame, model: VelocityModel, params: Associ
     depth = _given(params.max_depth_km, round(float(np.clip(0.3 * aperture, 30.0, 250.0)), 1))
     spacing = _spacing_km(x, y)
     pyocto = _pyocto_settings(params.pyocto, model, spacing, aperture, margin, depth)
+    max_residual = _given(params.max_residual_s, round(_mismatch(model, aperture), 2))
     derived: dict[str, Any] = {
         "halo_s": 2 * pyocto.time_before_s,
-        "min_picks": 7 if len(located) > 3 else 6,
-        "min_p_picks": 3,
-        "min_s_picks": 2,
-        "min_p_and_s_stations": 2,
-        "max_residual_s": round(_mismatch(model, aperture), 2),
+        "max_residual_s": max_residual,
+        **_least_picks(len(located), 2 * max_residual * picks_per_s),
     }
     settings = AssociateSettings(
         x_range_km=(float(x.min() - margin), float(x.max() + margin)),
         y_range_km=(float(y.min() - margin), float(y.max() + margin)),
         area_margin_km=margin,
         max_depth_km=depth,
+        min_evidence=params.min_evidence,
         passes=params.passes,
-        relocate=params.relocate,
         threads=params.threads,
         pyocto=pyocto,
         gamma=_gamma_settings(params.gamma, model, spacing),
+        stack=_stack_settings(params.stack, spacing, pyocto.cutoff_distance_km),
         **{name: _given(getattr(params, name), value) for name, value in derived.items()},
     )
     logger.info("association settings: %s", dataclasses.asdict(settings))
@@ -195,6 +217,27 @@ def _spacing_km(x: np.ndarray, y: np.ndarray) -> float:
 def _mismatch(model: VelocityModel, aperture: float) -> float:
     """Errors of predicted arrivals in s: a half space gets worse with distance, layers much less so."""
     return 1.0 if model.top_depth_km.size > 1 else float(np.clip(aperture / 150.0, 1.0, 2.0))
+
+
+def _least_picks(n_stations: int, n_by_chance: float) -> dict[str, int]:
+    """
+    Least numbers of picks: as many as chance puts beside an origin in one of 500 places, between 5 and 7.
+
+    Parameters
+    ----------
+    n_stations : int
+        A network of three has six arrivals at most.
+    n_by_chance : float
+        Mean number of picks within the largest residual.
+    """
+    n_picks = int(np.clip(poisson.isf(1 / 500, n_by_chance) + 1, 5, 7 if n_stations > 3 else 6))
+    min_p, min_s, min_both = {5: (2, 0, 0), 6: (3, 1, 1), 7: (3, 2, 2)}[n_picks]
+    return {"min_picks": n_picks, "min_p_picks": min_p, "min_s_picks": min_s, "min_p_and_s_stations": min_both}
+
+
+def _stack_settings(params: StackParams, spacing: float, cutoff: float) -> StackSettings:
+    step = _given(params.grid_step_km, round(float(np.clip(spacing / 10, 2.0, 10.0)), 1))
+    return StackSettings(grid_step_km=step, reach_km=_given(params.reach_km, cutoff))
 
 
 def _pyocto_settings(

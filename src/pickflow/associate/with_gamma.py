@@ -13,7 +13,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from pickflow.associate.settings import AssociateSettings
-from pickflow.locate.observations import Hypotheses, Observations, travel_time_table
+from pickflow.locate.observations import Array, Observations, travel_time_table
 from pickflow.travel_times import VelocityModel
 
 _TABLE_STEP_KM = 0.5
@@ -23,9 +23,9 @@ _MIXTURE = "BGMM"
 _MISSED_PICKS = 2
 
 
-def associate_gamma(observations: Observations, model: VelocityModel, settings: AssociateSettings) -> Hypotheses:
+def associate_gamma(observations: Observations, model: VelocityModel, settings: AssociateSettings) -> Array:
     """
-    Origins as components of a Bayesian Gaussian mixture.
+    Origins x, y, depth, time, shape (n, 4), as components of a Bayesian Gaussian mixture.
 
     DBSCAN cuts the picks into groups; each group is solved on its own, seeded, so that the result depends neither on
     the order of the groups nor on the number of processes.
@@ -53,7 +53,7 @@ def associate_gamma(observations: Observations, model: VelocityModel, settings: 
             solutions = pool.starmap(_solve, tasks, chunksize=1)
     else:
         solutions = [_solve(*task) for task in tasks]
-    return _joined(solutions)
+    return np.concatenate([np.empty((0, 4)), *solutions])
 
 
 Arrays = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]
@@ -135,7 +135,7 @@ def _seeded() -> Iterator[None]:
         np.random.set_state(state)
 
 
-def _solve(arrays: Arrays, config: dict[str, Any], velocity: dict[str, float]) -> Hypotheses:
+def _solve(arrays: Arrays, config: dict[str, Any], velocity: dict[str, float]) -> Array:
     """Origins of one group."""
     time, place, phase, weight, pick, pick_station = arrays
     with (
@@ -144,7 +144,7 @@ def _solve(arrays: Arrays, config: dict[str, Any], velocity: dict[str, float]) -
         contextlib.redirect_stdout(io.StringIO()),
         contextlib.redirect_stderr(io.StringIO()),
     ):
-        events, assignments = gamma.utils.associate(
+        events, _ = gamma.utils.associate(
             0, np.zeros(phase.size), time, place, phase, weight, pick, pick_station, config, 0.0, velocity, _MIXTURE, 0
         )
     epoch = np.datetime64(0, "ns")
@@ -155,20 +155,4 @@ def _solve(arrays: Arrays, config: dict[str, Any], velocity: dict[str, float]) -
         ]
         for event in events
     ]
-    row_of_event = {event["event_index"]: row for row, event in enumerate(events)}
-    return Hypotheses(
-        origin=np.array(origin, float).reshape(-1, 4),
-        event=np.array([row_of_event[index] for _, index, _ in assignments], np.int64),
-        pick=np.array([row for row, _, _ in assignments], np.int64),
-    )
-
-
-def _joined(solutions: list[Hypotheses]) -> Hypotheses:
-    first_row = np.cumsum([0, *(len(solution.origin) for solution in solutions)])
-    return Hypotheses(
-        origin=np.concatenate([np.empty((0, 4)), *(solution.origin for solution in solutions)]),
-        event=np.concatenate(
-            [np.empty(0, np.int64), *(s.event + row for s, row in zip(solutions, first_row[:-1], strict=True))]
-        ),
-        pick=np.concatenate([np.empty(0, np.int64), *(solution.pick for solution in solutions)]),
-    )
+    return np.array(origin, float).reshape(-1, 4)

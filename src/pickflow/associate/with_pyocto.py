@@ -11,15 +11,15 @@ import pandas as pd
 import pyocto
 
 from pickflow.associate.settings import AssociateSettings
-from pickflow.locate.observations import NO_EVENTS, Hypotheses, Observations, travel_time_table
+from pickflow.locate.observations import Array, Observations, travel_time_table
 from pickflow.travel_times import VelocityModel
 
 _TABLE_STEP_KM = 1.0
 
 
-def associate_pyocto(observations: Observations, model: VelocityModel, settings: AssociateSettings) -> Hypotheses:
+def associate_pyocto(observations: Observations, model: VelocityModel, settings: AssociateSettings) -> Array:
     """
-    Origins by partitioning space and time into an octree.
+    Origins x, y, depth, time, shape (n, 4), by partitioning space and time into an octree.
 
     Parameters
     ----------
@@ -43,15 +43,10 @@ def associate_pyocto(observations: Observations, model: VelocityModel, settings:
     )
     with tempfile.TemporaryDirectory() as folder:
         associator = _associator(_velocity_model(model, settings, Path(folder)), settings)
-        events, assignments = associator.associate(picks, stations)
-    if events.empty:
-        return NO_EVENTS
-    row_of_event = pd.Series(np.arange(len(events)), index=events.idx.to_numpy())
-    return Hypotheses(
-        origin=events[["x", "y", "z", "time"]].to_numpy(float),
-        event=row_of_event[assignments.event_idx].to_numpy(np.int64),
-        pick=assignments.pick_idx.to_numpy(np.int64),
-    )
+        events, _ = associator.associate(picks, stations)
+    if events.empty:  # without the columns of an event
+        return np.empty((0, 4))
+    return events[["x", "y", "z", "time"]].to_numpy(float)
 
 
 def _associator(velocity_model: pyocto.VelocityModel, settings: AssociateSettings) -> pyocto.OctoAssociator:
