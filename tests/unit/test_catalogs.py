@@ -12,7 +12,7 @@ import pytest
 
 from pickflow.io.catalogs import read_reference, write_quakeml
 from pickflow.io.tables import conform
-from pickflow.schemas import ASSIGNMENTS, EVENTS, PICKS
+from pickflow.schemas import AMPLITUDES, ASSIGNMENTS, EVENTS, PICKS
 from pickflow.windows import parse_time
 
 EVER = (parse_time("2019-01-01"), parse_time("2027-01-01"))
@@ -70,10 +70,10 @@ def test_time_and_region_are_half_open_and_inclusive(tmp_path):
     ],
 )
 def test_what_is_no_catalog_is_named(tmp_path, content, message):
-    (tmp_path / "bad.txt").write_text(content)
+    (tmp_path / "bad.csv").write_text(content)
     with pytest.raises(ValueError, match=message) as error:
-        read_reference(tmp_path / "bad.txt", *EVER)
-    assert "bad.txt" in str(error.value)
+        read_reference(tmp_path / "bad.csv", *EVER)
+    assert "bad.csv" in str(error.value)
 
 
 def test_a_missing_file_is_named(tmp_path):
@@ -81,8 +81,11 @@ def test_a_missing_file_is_named(tmp_path):
         read_reference(tmp_path / "nowhere.csv", *EVER)
 
 
-def test_an_empty_file_is_an_empty_catalog(tmp_path):
-    (tmp_path / "empty.txt").write_text("")
+def test_an_empty_file_is_named_and_a_header_alone_is_an_empty_catalog(tmp_path):
+    (tmp_path / "empty.txt").write_text("\n")
+    with pytest.raises(ValueError, match=r"empty\.txt: the file is empty"):
+        read_reference(tmp_path / "empty.txt", *EVER)
+    (tmp_path / "empty.txt").write_text("id,time,latitude,longitude\n")
     assert read_reference(tmp_path / "empty.txt", *EVER).events.empty
 
 
@@ -130,6 +133,52 @@ def test_a_pick_that_nobody_calibrated_has_no_uncertainty_in_quakeml(tmp_path):
     write_quakeml(conform(pd.DataFrame([event]), EVENTS), assignments, picks, path)
     assert "<uncertainty>" not in path.read_text()
     assert read_reference(path, *EVER).picks.time_uncertainty_s.isna().all()
+
+
+def test_quakeml_holds_uncertainties_quality_the_size_of_the_magnitude_and_amplitudes(tmp_path):
+    time = pd.Timestamp("2026-01-15T12:00:00Z")
+    known = {"time_uncertainty_s": 0.125, "horizontal_uncertainty_km": 0.75, "depth_uncertainty_km": 1.5}
+    known |= {"quality": "B", "magnitude": 1.25, "magnitude_type": "ML", "magnitude_uncertainty": 0.1}
+    event = dict.fromkeys(EVENTS.schema.names, 0) | {"event_id": "e1", "time": time, **known, "n_magnitude_stations": 7}
+    events = conform(pd.DataFrame([event]), EVENTS)
+    size = (
+        ("e1", "OX", "BAD", "", "HH", 2.5, 20.0, 30.0, 1.5, "ok"),
+        ("e1", "OX", "TRI", "", "HH", None, 1.0, 9.0, None, "low_snr"),
+    )
+    amplitudes = pd.DataFrame(size, columns=AMPLITUDES.schema.names)
+    path = tmp_path / "catalog.quakeml"
+    write_quakeml(
+        events, conform(pd.DataFrame(), ASSIGNMENTS), conform(pd.DataFrame(), PICKS), path, amplitudes=amplitudes
+    )
+    row = read_reference(path, *EVER).events.iloc[0]
+    assert {name: row[name] for name in known} == known
+    assert row.n_magnitude_stations == 7
+    [read] = obspy.read_events(str(path))
+    [amplitude], [station_magnitude] = read.amplitudes, read.station_magnitudes
+    assert (amplitude.generic_amplitude, amplitude.unit, amplitude.snr) == (0.0025, "m", 10.0)
+    assert (station_magnitude.mag, station_magnitude.amplitude_id) == (1.5, amplitude.resource_id)
+
+
+def test_events_whose_quakeml_identifiers_would_be_one_are_refused(tmp_path):
+    time = pd.Timestamp("2026-01-15T12:00:00Z")
+    rows = [
+        dict.fromkeys(EVENTS.schema.names, 0)
+        | {"event_id": name, "time": time, "magnitude_type": None, "quality": None}
+        for name in ("a b", "a:b")
+    ]
+    nothing = conform(pd.DataFrame(), ASSIGNMENTS), conform(pd.DataFrame(), PICKS)
+    with pytest.raises(ValueError, match="events a b and a:b get the same QuakeML identifier"):
+        write_quakeml(conform(pd.DataFrame(rows), EVENTS), *nothing, tmp_path / "catalog.quakeml")
+
+
+def test_picks_of_a_reference_without_locations_count_as_picks_of_no_event(tmp_path, caplog):
+    card = "ABCDiP 1126011512 0 0226" + " " * 39 + "LD" + " " * 12 + "1 g"
+    (tmp_path / "week.dat").write_text(card + "\n" + " " * 17 + "1\n")
+    bulletin = read_reference(tmp_path / "week.dat", *EVER)
+    assert (len(bulletin.events), list(bulletin.picks.event_id)) == (0, [""])
+    assert "1 events without an origin are left out" in caplog.text
+    region = {"min_latitude_deg": 35, "max_latitude_deg": 36, "min_longitude_deg": -118, "max_longitude_deg": -117}
+    assert read_reference(tmp_path / "week.dat", *EVER, region).picks.empty
 
 
 @pytest.fixture
