@@ -25,6 +25,9 @@ include: "workflow/rules/denoise.smk"
 include: "workflow/rules/pick.smk"
 include: "workflow/rules/compress.smk"
 include: "workflow/rules/associate.smk"
+include: "workflow/rules/locate.smk"
+include: "workflow/rules/amplitude.smk"
+include: "workflow/rules/catalog.smk"
 include: "workflow/rules/analyze.smk"
 include: "workflow/rules/train.smk"
 
@@ -41,7 +44,7 @@ rule all:
     input:
         "<results>/report.html",
         "<results>/summary.json",
-        catalogs_of_run("catalog.quakeml"),
+        [catalogs_of_run(file) for file in CATALOG_FILES],
 
 
 rule download_all:

@@ -20,6 +20,7 @@ DENOISE_CPU_S = {"none": 0.0, "bandpass": 1.0, "deepdenoiser": 60.0}
 PICK_CPU_S = {"PickflowNet": 4.0, "PhaseNet": 4.5, "PhaseNetLight": 2.0, "EQTransformer": 9.0}
 OTHER_MODEL_CPU_S = 20.0
 ASSOCIATE_CPU_S = {"pyocto": 0.5, "gamma": 5.0}
+AMPLITUDE_CPU_S = 0.5
 # Seconds of a teacher's compression; they do not grow with the run.
 COMPRESS_CPU_S = {"PickflowNet": 90.0, "PhaseNetLight": 300.0, "PhaseNet": 600.0, "EQTransformer": 1800.0}
 # ASSUME a data-centre GPU is this many times faster than a core; the waveforms are decoded by the CPU meanwhile.
@@ -118,11 +119,11 @@ def make_plan(
     n_jobs = (
         1
         + own_archive
-        + n_days * (1 + n_denoised + len(methods) * n_models * (1 + len(associators)))
+        + n_days * (1 + n_denoised + len(methods) * n_models * (1 + 2 * len(associators)))  # associate, amplitude
         + len(candidates)  # weights
         + len(students)  # compress
         + ("deepdenoiser" in methods)
-        + len(methods) * n_models * len(associators)
+        + 2 * len(methods) * n_models * len(associators)  # locate, catalog
         + 2  # analyze, report
         + 1  # the target itself
     )
@@ -132,7 +133,7 @@ def make_plan(
     picking_s = len(methods) * sum(PICK_CPU_S.get(pair.model, OTHER_MODEL_CPU_S) for pair in pickers)
     denoising_s = sum(DENOISE_CPU_S[method] for method in methods)
     networks_s = picking_s + (denoising_s if "deepdenoiser" in methods else 0.0)
-    associating_s = len(methods) * n_models * sum(ASSOCIATE_CPU_S[name] for name in associators)
+    associating_s = len(methods) * n_models * sum(ASSOCIATE_CPU_S[name] + AMPLITUDE_CPU_S for name in associators)
     cpu_s = DOWNLOAD_CPU_S + denoising_s + picking_s + associating_s - (networks_s if on_gpu else 0.0)
     gpu_s = networks_s / GPU_SPEED if on_gpu else 0.0
     compressing_s = sum(COMPRESS_CPU_S[teacher.model] for teacher in students)

@@ -9,6 +9,8 @@ STAGE_VERSIONS = {
     "denoise": 1,
     "pick": 2,
     "compress": 1,
-    "associate": 1,
-    "analyze": 3,
+    "associate": 2,
+    "locate": 1,
+    "magnitude": 1,
+    "analyze": 4,
 }

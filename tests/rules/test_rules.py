@@ -6,8 +6,23 @@ import obspy
 import pandas as pd
 import pytest
 
+from pickflow.associate import merge_days
+from pickflow.io.formats import FORMATS, read_bulletin
 from pickflow.io.tables import read_provenance, read_table
-from pickflow.schemas import ASSIGNMENTS, EVENTS, LEDGER, MANIFEST, MATCHES, PICK_LEDGER, PICKS, STATIONS
+from pickflow.schemas import (
+    AMPLITUDE_REASONS,
+    AMPLITUDES,
+    ASSIGNMENTS,
+    CATALOG_FILE,
+    EVENTS,
+    LEDGER,
+    MANIFEST,
+    MATCHES,
+    PICK_LEDGER,
+    PICKS,
+    STATION_CORRECTIONS,
+    STATIONS,
+)
 from tests.snakemake_runner import SMALL, snakemake
 
 DAYS = ["2026-01-15", "2026-01-16"]
@@ -86,6 +101,46 @@ def test_associate_assigns_picks_that_exist(make):
     assert set(assignments["event_id"]) == set(read_table(events, EVENTS)["event_id"])
 
 
+def test_locate_joins_the_days_and_loses_nothing(make):
+    events = make(f"located/{CATALOG}/events.parquet")
+    table = read_table(events, EVENTS)
+    assignments = read_table(events.with_name("assignments.parquet"), ASSIGNMENTS)
+    read_table(events.with_name("station_corrections.parquet"), STATION_CORRECTIONS)
+    folder = make(f"events/{CATALOG}/{DAYS[0]}.events.parquet").parent
+    names = (("events", EVENTS), ("assignments", ASSIGNMENTS))
+    days = [tuple(read_table(folder / f"{day}.{name}.parquet", kind) for name, kind in names) for day in DAYS]
+    picks = pd.concat(read_table(make(f"picks/none/{PICKER}/{day}.parquet"), PICKS) for day in DAYS)
+    found, found_assignments = merge_days(days, picks)
+    assert list(table["event_id"].sort_values()) == list(found["event_id"].sort_values())
+    keys = ["event_id", "pick_id"]
+    pd.testing.assert_frame_equal(assignments[keys], found_assignments[keys])
+    assert assignments.groupby("event_id").size().to_dict() == table.set_index("event_id")["n_picks"].to_dict()
+
+
+def test_amplitude_has_a_row_for_each_event_of_the_day_and_station_with_an_arrival(make):
+    table = pd.concat(read_table(make(f"amplitudes/{CATALOG}/{day}.parquet"), AMPLITUDES) for day in DAYS)
+    assignments = read_table(make(f"located/{CATALOG}/assignments.parquet"), ASSIGNMENTS)
+    picks = pd.concat(read_table(make(f"picks/none/{PICKER}/{day}.parquet"), PICKS) for day in DAYS)
+    arrivals = assignments.merge(picks, on="pick_id")[["event_id", "network", "station"]].drop_duplicates()
+    assert len(arrivals) > 0
+    assert set(arrivals.itertuples(index=False, name=None)) == set(
+        table[list(arrivals)].itertuples(index=False, name=None)
+    )
+    assert table["magnitude"].notna().sum() >= 2
+    usable = table["reason"].map(lambda reason: AMPLITUDE_REASONS[reason].usable)
+    assert (usable == table["magnitude"].notna()).all()
+
+
+def test_catalog_has_no_magnitude_without_the_number_of_its_stations(make):
+    path = make(f"catalog/{CATALOG}/catalog.parquet")
+    table, amplitudes = read_table(path, EVENTS), read_table(path.with_name("amplitudes.parquet"), AMPLITUDES)
+    counts = amplitudes[amplitudes["magnitude"].notna()].groupby("event_id").size()
+    assert table["magnitude"].notna().any()
+    for event in table.itertuples():
+        assert event.n_magnitude_stations == counts.get(event.event_id, 0)
+        assert (event.magnitude_type == "ML") == (event.n_magnitude_stations >= 2) == (event.magnitude_uncertainty > 0)
+
+
 def test_catalog_is_the_same_in_every_format(make):
     table = read_table(make(f"catalog/{CATALOG}/catalog.parquet"), EVENTS)
     quakeml = obspy.read_events(str(make(f"catalog/{CATALOG}/catalog.quakeml")))
@@ -94,6 +149,18 @@ def test_catalog_is_the_same_in_every_format(make):
     assert [event.preferred_origin().time for event in quakeml] == [
         obspy.UTCDateTime(time.isoformat()) for time in table["time"]
     ]
+
+
+def test_catalog_is_written_in_each_format_asked_for(make):
+    formats = [name for name in FORMATS if name in CATALOG_FILE]
+    folder = make(f"catalog/{CATALOG}/{CATALOG_FILE[formats[-1]]}", catalog={"formats": formats}).parent
+    table = read_table(folder / "catalog.parquet", EVENTS)
+    for name in formats:
+        path = folder / CATALOG_FILE[name]
+        assert path.stat().st_size > 0, name
+        if name not in ("csv", "pyrocko"):
+            bulletin = read_bulletin(path)
+            assert (len(bulletin.events), len(bulletin.picks)) == (len(table), table["n_picks"].sum()), name
 
 
 def test_analyze_accounts_for_every_station_day(make):

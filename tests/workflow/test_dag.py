@@ -1,5 +1,6 @@
 """The graph of jobs: which jobs, with which resources, in which profile; and what is refused before any work."""
 
+import dataclasses
 import re
 import shutil
 from pathlib import Path
@@ -7,6 +8,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from pickflow.analyze.tables import Findings
+from pickflow.config import load_schema
+from pickflow.io.formats import FORMATS
+from pickflow.schemas import CATALOG_FILE
 from tests.snakemake_runner import ROOT, SMALL, snakemake
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
@@ -74,7 +79,31 @@ def test_every_denoiser_picker_and_associator_makes_a_catalog(tmp_path):
     assert "weights: 4\n" in graph
     assert "denoise: 4\n" in graph
     assert "pick: 18\n" in graph
+    assert "locate: 18\n" in graph
+    assert "amplitude: 36\n" in graph
     assert "catalog: 18\n" in graph
+
+
+def test_each_format_that_is_asked_for_is_a_file_of_every_catalog(tmp_path):
+    config = {**SMALL, "catalog": {"formats": ["nordic", "hypodd"]}}
+    run = snakemake("-n", directory=tmp_path, config=config)
+    block = re.split(r"^rule catalog:$", run.stdout + run.stderr, flags=re.MULTILINE)[1].split("\n\n")[0]
+    names = [path.rsplit("/", 1)[1] for path in re.search("output: (.*)", block)[1].split(", ")]
+    assert names[-2:] == ["catalog.nordic", "catalog.pha"]
+    assert "catalog.csv" not in block
+
+
+def test_every_format_that_can_be_written_can_be_asked_for():
+    schema = load_schema(ROOT / "workflow" / "schemas")["properties"]["catalog"]["properties"]["formats"]
+    # The Parquet tables are always there; Pyrocko may not be installed.
+    assert set(schema["items"]["enum"]) == set(CATALOG_FILE) == {*FORMATS, "pyrocko"} - {"parquet"}
+
+
+def test_the_analysis_declares_every_table_that_it_writes(tmp_path):
+    run = snakemake("-n", directory=tmp_path, config=SMALL)
+    block = re.split(r"^rule analyze:$", run.stdout + run.stderr, flags=re.MULTILINE)[1].split("\n\n")[0]
+    declared = {Path(path).stem for path in re.search("output: (.*)", block)[1].split(", ")} - {"summary"}
+    assert declared == {field.name for field in dataclasses.fields(Findings)} - {"summary"}
 
 
 GRID = {"models": ["PhaseNet", "EQTransformer", "GPD"], "weights": ["instance", "stead"]}
@@ -153,6 +182,9 @@ def test_without_a_target_nothing_is_compressed(tmp_path):
         ({"weights": {"cache": "nowhere"}}, "config key weights.cache: 'nowhere' does not exist"),
         ({"analyze": {"reference": {"file": "no.xml"}}}, "config key analyze.reference.file: 'no.xml' does not exist"),
         ({"associate": {"velocity_model": {"file": __file__}}}, "config key associate.velocity_model.file: "),
+        ({"catalog": {"formats": ["quakml"]}}, "config key 'catalog.formats.0': 'quakml' is not one of"),
+        ({"magnitude": {"law": "custom"}}, "config key 'magnitude.custom': None is not of type 'object'"),
+        ({"magnitude": {"station_corrections": {"CLC": 0.1}}}, "'CLC' does not match"),
         ({"compress": {"target": {"macs": 7}}}, "config key compress.target.macs: 7 does not lie between 0 and 1"),
         ({"compress": {"target": 0.07}}, "config key 'compress.target': 0.07 is not of type"),
         (

@@ -18,7 +18,9 @@ TIERS = [
     {"annotate"},
     {"distillation"},
 ]
-STAGES = set("synthesize train weights download denoise pick compress associate magnitude analyze".split())
+STAGES = {
+    *("synthesize", "train", "weights", "download", "denoise", "pick", "compress", "associate", "magnitude", "analyze"),
+}
 
 
 def imports_of(path):

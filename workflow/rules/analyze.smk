@@ -4,14 +4,14 @@ rule analyze:
         waveforms=expand("<results>/waveforms/{date}", date=DAYS),
         stations="<results>/inventory/stations.parquet",
         picks=picks_of_run,
+        ledgers=ledgers_of_run,
         events=catalogs_of_run("catalog.parquet"),
         assignments=catalogs_of_run("assignments.parquet"),
+        corrections=catalogs_of_run("station_corrections.parquet"),
         compressions=teachers_of_run("compression.json"),
     output:
         summary="<results>/summary.json",
-        ledger="<results>/analysis/ledger.parquet",
-        reference="<results>/analysis/reference.parquet",
-        matches=expand("<results>/analysis/{catalog}/matches.parquet", catalog=CATALOGS),
+        findings=expand("<results>/analysis/{table}.parquet", table=FINDINGS),
     log:
         "<logs>/analyze/summary.log",
     benchmark:
@@ -35,17 +35,17 @@ rule analyze:
 rule report:
     input:
         summary="<results>/summary.json",
-        ledger="<results>/analysis/ledger.parquet",
-        reference="<results>/analysis/reference.parquet",
-        matches=expand("<results>/analysis/{catalog}/matches.parquet", catalog=CATALOGS),
+        findings=expand("<results>/analysis/{table}.parquet", table=FINDINGS),
         stations="<results>/inventory/stations.parquet",
         waveforms=expand("<results>/waveforms/{date}", date=DAYS),
         models=models_of_run,
         latencies=teachers_of_run("latency.json"),
         velocity=velocity_file,
         picks=picks_of_run,
+        ledgers=ledgers_of_run,
         events=catalogs_of_run("catalog.parquet"),
         assignments=catalogs_of_run("assignments.parquet"),
+        corrections=catalogs_of_run("station_corrections.parquet"),
     output:
         "<results>/report.html",
     log:

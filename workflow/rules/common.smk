@@ -10,6 +10,7 @@ from snakemake.logging import logger
 from pickflow import config as configuration
 from pickflow import grid, plan, students, windows
 from pickflow.io.velocity import read_velocity_model
+from pickflow.schemas import CATALOG_FILE
 from pickflow.versions import STAGE_VERSIONS
 
 # Keys that stand in the paths: a longer grid must not run again what was done.
@@ -65,6 +66,18 @@ PICKERS = [pair for candidate in CANDIDATES for pair in (candidate, *STUDENTS.ge
 # The catalogs of the run, each a path below picks/, events/ and catalog/.
 PICK_SETS = [f"{signal}/{pair.model}/{pair.weights}" for signal in SIGNALS for pair in PICKERS]
 CATALOGS = [f"{picks}/{associator}" for picks in PICK_SETS for associator in ASSOCIATORS]
+# One for each format that is asked for.
+CATALOG_FILES = [CATALOG_FILE[name] for name in config["catalog"]["formats"]]
+# Tables of the analysis: of the run, of each set of picks, of each catalog.
+FINDINGS = (
+    ["ledger", "reference", "reference_picks"]
+    + [f"{picks}/{name}" for picks in PICK_SETS for name in ("pick_matches", "pick_scores")]
+    + [
+        f"{catalog}/{name}"
+        for catalog in CATALOGS
+        for name in ("matches", "event_scores", "missed_events", "new_events", "wadati")
+    ]
+)
 
 
 wildcard_constraints:
@@ -141,6 +154,11 @@ def picks_around_day(wildcards):
 def picks_of_run(wildcards):
     """All tables of picks."""
     return [f"<results>/picks/{picks}/{day}.parquet" for picks in PICK_SETS for day in DAYS]
+
+
+def ledgers_of_run(wildcards):
+    """What became of each station-day in picking."""
+    return [f"<results>/picks/{picks}/{day}.ledger.parquet" for picks in PICK_SETS for day in DAYS]
 
 
 def weights_of_run(wildcards):
