@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -39,8 +40,12 @@ class Scene:
 
 def associate_params(**changes) -> AssociateParams:
     """The defaults of the schema, with changes; those of nested sections are given as dictionaries."""
-    schema = load_schema(Path(__file__).parents[1] / "workflow" / "schemas")["properties"]["associate"]
-    return build(AssociateParams, with_defaults(changes, schema))
+    return build(AssociateParams, with_defaults(changes, _schema()))
+
+
+@cache
+def _schema() -> dict:
+    return load_schema(Path(__file__).parents[1] / "workflow" / "schemas")["properties"]["associate"]
 
 
 def stations_around_centre(n_stations: int, seed: int = 0, width_km: float = 100.0) -> pd.DataFrame:

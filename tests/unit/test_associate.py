@@ -10,17 +10,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import pickflow.associate
 from pickflow.associate import associate, derive_settings, merge_days
 from pickflow.associate.with_gamma import associate_gamma
 from pickflow.io.tables import conform
 from pickflow.locate.geometry import azimuthal_gap_deg, distance_and_azimuth, frame_around
 from pickflow.locate.observations import Hypotheses, observe
 from pickflow.locate.relocation import relocate, residuals_s
+from pickflow.locate.tables import TravelTimes
 from pickflow.schemas import ASSIGNMENTS, EVENTS, PICKS
 from pickflow.travel_times import homogeneous, travel_time_s
 from tests.association_fixture import LAYERS, START, associate_params, make_scene, stations_around_centre
 
-METHODS = ["pyocto", "gamma"]
+METHODS = ["pyocto", "gamma", "stack"]
 HALF_SPACE = homogeneous(6.0, 3.45)
 
 
@@ -42,8 +44,9 @@ def found_events(events, truth, seconds, km):
 
 
 @pytest.mark.parametrize(
-    ("method", "model"), [("pyocto", LAYERS), ("pyocto", HALF_SPACE), ("gamma", HALF_SPACE)],
-    ids=["pyocto-layers", "pyocto-half space", "gamma-half space"],
+    ("method", "model"),
+    [("pyocto", LAYERS), ("pyocto", HALF_SPACE), ("gamma", HALF_SPACE), ("stack", LAYERS), ("stack", HALF_SPACE)],
+    ids=["pyocto-layers", "pyocto-half space", "gamma-half space", "stack-layers", "stack-half space"],
 )  # fmt: skip
 def test_every_event_is_found_once_and_nothing_else(scene, method, model):
     events, assignments = associate(scene.picks, scene.stations, model, associate_params(), method, scene.window)
@@ -74,13 +77,13 @@ def test_the_number_of_threads_does_not_matter(scene, method):
 
 
 def test_gamma_neither_depends_on_the_global_random_numbers_nor_changes_them(scene):
-    settings = derive_settings(scene.stations, HALF_SPACE, associate_params())
+    settings = derive_settings(scene.stations, HALF_SPACE, associate_params(), 0.1)
     frame = frame_around(scene.stations)
     observations = observe(scene.picks, scene.stations, frame, pd.Timestamp(START))
     origins, draws = [], []
     for seed in (1, 2):
         np.random.seed(seed)
-        origins.append(associate_gamma(observations, HALF_SPACE, settings).origin)
+        origins.append(associate_gamma(observations, HALF_SPACE, settings))
         draws.append(np.random.random())
     np.testing.assert_array_equal(*origins)
     np.random.seed(1)
@@ -127,7 +130,7 @@ def test_three_p_and_two_s_are_enough_if_the_configuration_says_so():
     picks = scene.picks.drop(scene.picks.index[(scene.picks.phase == "S")][-1])
     params = associate_params(min_picks=5, min_p_picks=3, min_s_picks=2, min_p_and_s_stations=2)
     assert len(associate(picks, scene.stations, LAYERS, params, "pyocto", scene.window)[0]) == 1
-    assert associate(picks, scene.stations, LAYERS, associate_params(), "pyocto", scene.window)[0].empty
+    assert associate(picks, scene.stations, LAYERS, associate_params(min_picks=6), "pyocto", scene.window)[0].empty
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -136,24 +139,74 @@ def test_an_event_at_midnight_is_in_the_catalog_once(method):
     midnight = START + timedelta(hours=1)
     days = [(START, midnight), (midnight, scene.window[1])]
     found = [associate(scene.picks, scene.stations, LAYERS, associate_params(), method, day) for day in days]
-    events, assignments = merge_days(found)
+    events, assignments = merge_days(found, scene.picks)
     assert [len(day_events) for day_events, _ in found] == [2, 2]
     assert len(events) == found_events(events, scene.events, seconds=1.0, km=3.0) == 3
     assert set(assignments.event_id) == set(events.event_id)
 
 
-def test_merging_keeps_the_event_with_more_picks_and_spares_strangers():
-    def day(rows):
-        events = pd.DataFrame({"event_id": list(rows), "n_picks": [len(picks) for picks in rows.values()]})
-        events = events.reindex(columns=EVENTS.schema.names).assign(
-            time=pd.Timestamp(START), rms_residual_s=0.1, n_p=0, n_s=0, n_stations=0
-        )
-        events["n_picks"] = [len(picks) for picks in rows.values()]
-        arrivals = [(event, pick, 0.0, 1.0, 2.0) for event, picks in rows.items() for pick in picks]
-        return conform(events, EVENTS), conform(pd.DataFrame(arrivals, columns=ASSIGNMENTS.schema.names), ASSIGNMENTS)
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("border", ["midnight", "part of a day"])
+def test_no_event_is_lost_or_doubled_at_a_border_in_whichever_second_it_comes(method, border, monkeypatch):
+    """An event in every second around a border, each alone in its hour; the borders of hours are the borders."""
+    shifts = np.arange(-10, 11)
+    for shift in shifts[:: 1 if method == "stack" else 4]:
+        scene = make_scene([3600.0 + float(shift)], n_noise=20, seed=int(shift) + 20)
+        if border == "midnight":
+            middle = START + timedelta(hours=1)
+            days = [(START, middle), (middle, scene.window[1])]
+            found = [associate(scene.picks, scene.stations, LAYERS, associate_params(), method, day) for day in days]
+            events, assignments = merge_days(found, scene.picks)
+        else:
+            monkeypatch.setattr(pickflow.associate, "MAX_PICKS", len(scene.picks) // 2 + 1)
+            events, assignments = associate(
+                scene.picks, scene.stations, LAYERS, associate_params(), method, scene.window
+            )
+        assert len(events) == found_events(events, scene.events, seconds=1.0, km=3.0) == 1, shift
+        owners = assignments.pick_id.map(scene.owner)
+        assert (owners == "event0").sum() >= 22, shift
 
-    events, _ = merge_days([day({"a": "123456", "b": "uvwxyz"}), day({"c": "12345", "d": "z78901"})])
+
+def test_a_swarm_across_a_border_is_what_it_is_without_the_border(monkeypatch):
+    """One event every 8 s for 5 minutes around a border: all are found, no pick is in two."""
+    scene = make_scene([3600.0 + shift for shift in range(-152, 153, 8)], n_stations=20, n_seeing=10)
+    whole, _ = associate(scene.picks, scene.stations, LAYERS, associate_params(), "stack", scene.window)
+    monkeypatch.setattr(pickflow.associate, "MAX_PICKS", len(scene.picks) // 2 + 1)
+    events, assignments = associate(scene.picks, scene.stations, LAYERS, associate_params(), "stack", scene.window)
+    found = [found_events(table, scene.events, seconds=1.0, km=4.0) for table in (whole, events)]
+    assert found == [len(scene.events)] * 2
+    assert len(whole) == len(events) == len(scene.events)
+    assert assignments.pick_id.is_unique
+
+
+def _day(rows):
+    """Tables of a day: event names with their picks, a letter each."""
+    events = pd.DataFrame({"event_id": list(rows)}).reindex(columns=EVENTS.schema.names).assign(
+        time=pd.Timestamp(START), rms_residual_s=0.1, n_p=0, n_s=0, n_stations=0, n_magnitude_stations=0
+    )  # fmt: skip
+    events["n_picks"] = [len(picks) for picks in rows.values()]
+    arrivals = [(event, pick, 0.0, 1.0, 2.0) for event, picks in rows.items() for pick in picks]
+    return conform(events, EVENTS), conform(pd.DataFrame(arrivals, columns=ASSIGNMENTS.schema.names), ASSIGNMENTS)
+
+
+def _picks(letters):
+    return pd.DataFrame(
+        {"pick_id": list(letters), "network": "XX", "station": [f"S{letter}" for letter in letters], "phase": "P"}
+    )
+
+
+def test_merging_keeps_the_event_with_more_picks_and_spares_strangers():
+    days = [_day({"a": "123456", "b": "uvwxyz"}), _day({"c": "12345", "d": "78901"})]
+    events, _ = merge_days(days, _picks("1234567890uvwxyz"))
     assert sorted(events.event_id) == ["a", "b", "d"]
+
+
+def test_a_pick_that_two_events_still_share_stays_with_the_larger_one():
+    days = [_day({"a": "123456"}), _day({"b": "6789"})]
+    events, assignments = merge_days(days, _picks("123456789"))
+    assert assignments.groupby("event_id").size().to_dict() == {"a": 6, "b": 3}
+    assert events.set_index("event_id").n_picks.to_dict() == {"a": 6, "b": 3}
+    assert events.set_index("event_id").n_stations.to_dict() == {"a": 6, "b": 3}
 
 
 def test_picks_without_coordinates_are_left_out_and_counted(scene, caplog):
@@ -188,7 +241,7 @@ def test_poor_input_gives_empty_tables(scene, method, case):
 
 def test_unusable_requests_are_named(scene):
     arguments = (HALF_SPACE, associate_params())
-    with pytest.raises(ValueError, match="'real' is unknown; known: pyocto, gamma"):
+    with pytest.raises(ValueError, match="'real' is unknown; known: pyocto, gamma, stack"):
         associate(scene.picks, scene.stations, *arguments, "real", scene.window)
     nowhere = scene.stations.assign(latitude_deg=np.nan)
     with pytest.raises(ValueError, match="no station has coordinates"):
@@ -200,15 +253,24 @@ def test_unusable_requests_are_named(scene):
 
 def test_given_settings_are_kept_and_the_others_follow_the_network():
     small, large = (stations_around_centre(12, width_km=width) for width in (20.0, 400.0))
-    near, far = (derive_settings(stations, HALF_SPACE, associate_params()) for stations in (small, large))
+    near, far = (derive_settings(stations, HALF_SPACE, associate_params(), 0.1) for stations in (small, large))
     assert near.area_margin_km < far.area_margin_km
     assert near.pyocto.time_before_s < far.pyocto.time_before_s < far.halo_s
     assert near.gamma.dbscan_eps_s < far.gamma.dbscan_eps_s
     assert (near.max_residual_s, far.max_residual_s) == (1.0, 2.0)
-    assert derive_settings(large, LAYERS, associate_params()).max_residual_s == 1.0
-    given = derive_settings(small, HALF_SPACE, associate_params(min_picks=11, pyocto={"time_before_s": 99.0}))
+    assert derive_settings(large, LAYERS, associate_params(), 0.1).max_residual_s == 1.0
+    given = derive_settings(small, HALF_SPACE, associate_params(min_picks=11, pyocto={"time_before_s": 99.0}), 0.1)
     assert (given.min_picks, given.pyocto.time_before_s, given.halo_s) == (11, 99.0, 198.0)
     assert None not in dataclasses.asdict(near).values()
+
+
+def test_more_picks_call_for_more_picks_of_an_event():
+    stations = stations_around_centre(12)
+    rates = [1e-4, 0.1, 0.3, 1.0, 10.0]
+    least = [derive_settings(stations, LAYERS, associate_params(), rate) for rate in rates]
+    assert [settings.min_picks for settings in least] == [5, 5, 5, 7, 7]
+    assert [settings.min_s_picks for settings in least] == [0, 0, 0, 2, 2]
+    assert derive_settings(stations[:3], LAYERS, associate_params(), 10.0).min_picks == 6
 
 
 def test_a_network_across_the_date_line_stays_together():
@@ -226,11 +288,12 @@ def test_relocation_brings_a_displaced_origin_back():
     x, y = frame.to_local(scene.events.latitude_deg, scene.events.longitude_deg)
     truth = np.column_stack([x, y, scene.events.depth_km, [600.0, 1800.0]])
     moved = Hypotheses(origin=truth + np.array([6.0, -5.0, 4.0, 0.8]), event=event, pick=np.arange(event.size))
-    located = relocate(moved, observations, LAYERS, 40.0)
-    assert np.abs(residuals_s(moved, observations, LAYERS)).max() > 0.5
+    times = TravelTimes(LAYERS, 200.0, (0.0, 40.0), (-2.0, 0.0))
+    located = relocate(moved, observations, times, 0.25, 100.0)
+    assert np.abs(residuals_s(moved, observations, times)).max() > 0.5
     assert np.hypot(*(located.origin - truth)[:, :2].T).max() < 0.5
     assert np.abs((located.origin - truth)[:, 2]).max() < 1.0
-    assert np.abs(residuals_s(located, observations, LAYERS)).max() < 0.1
+    assert np.abs(residuals_s(located, observations, times)).max() < 0.1
 
 
 def test_one_bad_arrival_does_not_move_the_origin_much():
@@ -240,5 +303,6 @@ def test_one_bad_arrival_does_not_move_the_origin_much():
     start = np.column_stack([x, y, scene.events.depth_km, [600.0]])
     observations.time_s[5] += 3.0
     whole = Hypotheses(origin=start, event=np.zeros(observations.time_s.size, np.int64), pick=np.arange(24))
-    moved = relocate(whole, observations, LAYERS, 40.0).origin - start
+    times = TravelTimes(LAYERS, 200.0, (0.0, 40.0), (-2.0, 0.0))
+    moved = relocate(whole, observations, times, 0.25, 100.0).origin - start
     assert np.hypot(*moved[0, :2]) < 1.0

@@ -102,8 +102,8 @@ def associate(
     solve = partial(_associate_part, picks, located, frame, model, replace(settings, threads=threads), method)
     if len(parts) > 1 and settings.threads > 1:
         with ProcessPoolExecutor(min(len(parts), settings.threads), mp_context=get_context("fork")) as pool:
-            return merge_days(list(pool.map(solve, parts)))
-    return merge_days([solve(part) for part in parts])
+            return merge_days(list(pool.map(solve, parts)), picks)
+    return merge_days([solve(part) for part in parts], picks)
 
 
 def _parts(
@@ -168,7 +168,8 @@ def _find_events(
         free = np.setdiff1d(np.arange(observations.time_s.size), found.pick)
         if free.size < settings.min_picks:
             break
-        proposed = _propose(method, observations, free, model, series, odds, times, settings)
+        proposer = "stack" if number and settings.complete_with_stack else method
+        proposed = _propose(proposer, observations, free, model, series, odds, times, settings)
         sharp = _sharpen(proposed, observations, free, series, odds, times, settings)
         better = _decide(np.concatenate([found.origin, sharp]), observations, series, odds, times, settings)
         logger.info(

@@ -128,17 +128,22 @@ def _arrivals(
     )
 
 
-def merge_days(days: Sequence[tuple[pd.DataFrame, pd.DataFrame]]) -> tuple[pd.DataFrame, pd.DataFrame]:
+def merge_days(
+    days: Sequence[tuple[pd.DataFrame, pd.DataFrame]], picks: pd.DataFrame
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """
-    One catalog out of several days whose windows overlap a little.
+    One catalog out of several days (or parts of days) whose windows overlap a little.
 
     Two events are the same if they share at least half of the picks of the smaller; the one with more picks stays, then
-    the one with the smaller rms residual, then the one with the first id.
+    the one with the smaller rms residual, then the one with the first id. A pick that two events still share stays with
+    the one that ranks higher.
 
     Parameters
     ----------
     days : sequence of (events, assignments)
         Tables `EVENTS` and `ASSIGNMENTS` of each day.
+    picks : DataFrame
+        Table `PICKS` with their picks.
 
     Returns
     -------
@@ -165,7 +170,26 @@ def merge_days(days: Sequence[tuple[pd.DataFrame, pd.DataFrame]]) -> tuple[pd.Da
         kept.add(event_id)
         for pick in picks:
             owners.setdefault(pick, []).append(event_id)
-    return (
-        conform(events[events.event_id.isin(kept)], EVENTS),
-        conform(assignments[assignments.event_id.isin(kept)], ASSIGNMENTS),
+    events, assignments = events[events.event_id.isin(kept)], assignments[assignments.event_id.isin(kept)]
+    rank = pd.Series(np.arange(len(ranked)), index=ranked.event_id.to_numpy())
+    ordered = assignments.assign(rank=assignments.event_id.map(rank)).sort_values("rank", kind="stable")
+    single = ordered.drop_duplicates("pick_id")
+    if len(single) < len(ordered):
+        events = _recount(events, single, picks)
+    return conform(events, EVENTS), conform(single, ASSIGNMENTS)
+
+
+def _recount(events: pd.DataFrame, assignments: pd.DataFrame, picks: pd.DataFrame) -> pd.DataFrame:
+    """Numbers of picks and stations of events that lost some."""
+    arrivals = assignments.merge(picks[["pick_id", "network", "station", "phase"]], on="pick_id", how="left")
+    arrivals["code"] = arrivals.network + "." + arrivals.station
+    grouped = arrivals.groupby("event_id")
+    counts = pd.DataFrame(
+        {
+            "n_picks": grouped.size(),
+            "n_p": (arrivals.phase == "P").groupby(arrivals.event_id).sum(),
+            "n_s": (arrivals.phase == "S").groupby(arrivals.event_id).sum(),
+            "n_stations": grouped.code.nunique(),
+        }
     )
+    return events.drop(columns=counts.columns).merge(counts, left_on="event_id", right_index=True)

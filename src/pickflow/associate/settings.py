@@ -73,6 +73,7 @@ class AssociateParams:
     max_residual_s: float | None
     min_evidence: float
     passes: int
+    complete_with_stack: bool
     threads: int
     pyocto: PyoctoParams
     gamma: GammaParams
@@ -133,6 +134,7 @@ class AssociateSettings:
     max_residual_s: float
     min_evidence: float
     passes: int
+    complete_with_stack: bool
     threads: int
     pyocto: PyoctoSettings
     gamma: GammaSettings
@@ -194,6 +196,7 @@ def derive_settings(
         max_depth_km=depth,
         min_evidence=params.min_evidence,
         passes=params.passes,
+        complete_with_stack=params.complete_with_stack,
         threads=params.threads,
         pyocto=pyocto,
         gamma=_gamma_settings(params.gamma, model, spacing),

@@ -13,7 +13,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from pickflow.associate.settings import AssociateSettings
-from pickflow.locate.observations import Array, Observations, travel_time_table
+from pickflow.locate.observations import Array, Index, Observations, travel_time_table
 from pickflow.travel_times import VelocityModel
 
 _TABLE_STEP_KM = 0.5
@@ -21,6 +21,7 @@ _SEED = 42
 _MIXTURE = "BGMM"
 # GaMMA leaves out arrivals that fit; the stage takes them in later and then counts by the settings.
 _MISSED_PICKS = 2
+_MAX_GROUP = 150
 
 
 def associate_gamma(observations: Observations, model: VelocityModel, settings: AssociateSettings) -> Array:
@@ -43,11 +44,13 @@ def associate_gamma(observations: Observations, model: VelocityModel, settings: 
     config = _config(observations, model, settings)
     velocity = {"p": float(model.vp_km_s[0]), "s": float(model.vs_km_s[0])}
     labels = _groups(arrays, velocity, settings)
-    tasks = [
-        (tuple(array[labels == label] for array in arrays), config, velocity)
+    groups = [
+        part
         for label in np.unique(labels[labels >= 0])
-        if (labels == label).sum() >= settings.min_picks
+        for part in _cut(np.flatnonzero(labels == label), observations.time_s, settings)
+        if part.size >= settings.min_picks
     ]
+    tasks = [(tuple(array[group] for array in arrays), config, velocity) for group in groups]
     if settings.threads > 1 and len(tasks) > 1:
         with get_context("fork").Pool(min(settings.threads, len(tasks))) as pool:
             solutions = pool.starmap(_solve, tasks, chunksize=1)
@@ -84,6 +87,21 @@ def _groups(arrays: Arrays, velocity: dict[str, float], settings: AssociateSetti
             eps=settings.gamma.dbscan_eps_s,
             min_samples=settings.gamma.dbscan_min_samples,
         )
+
+
+def _cut(rows: Index, time_s: Array, settings: AssociateSettings) -> list[Index]:
+    """
+    A group as it is, or in parts that overlap by half if it is large.
+
+    In a swarm DBSCAN makes one group of a whole day, in which the mixture finds no way: the parts are as long as the
+    picks of two events that follow one another, so that each event lies whole in one of them.
+    """
+    if rows.size <= _MAX_GROUP:
+        return [rows]
+    time = time_s[rows]
+    length = settings.pyocto.time_before_s
+    starts = np.arange(time.min(), time.max(), length)
+    return [rows[(time >= start) & (time < start + 2 * length)] for start in starts]
 
 
 def _config(observations: Observations, model: VelocityModel, settings: AssociateSettings) -> dict[str, Any]:

@@ -89,7 +89,7 @@ def propose(
         at, moment = np.nonzero((best == peak) & (best >= least))
         return np.column_stack([cells[cell[at, moment]], start + (moment + 0.5) * _BIN_S])
 
-    spans = [free[span] for span in _spans(observations.time_s[free], longest)]
+    spans = [free[span] for span in _spans(observations.time_s[free], longest) if span.size >= settings.min_picks]
     with ThreadPoolExecutor(settings.threads) as pool:
         return np.concatenate([np.empty((0, 4)), *pool.map(stack, spans)])
 
@@ -125,7 +125,7 @@ def _spans(time_s: Array, longest_s: float) -> list[Index]:
         for begin, end in pairwise(borders):
             low, high = np.searchsorted(ordered, begin), np.searchsorted(ordered, end + longest_s, side="right")
             spans.append(order[low : min(high, last)])
-    return [span for span in spans if span.size]
+    return spans
 
 
 @njit(cache=True, nogil=True, fastmath=True)
