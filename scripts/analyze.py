@@ -9,11 +9,9 @@ if __name__ == "__main__":
     job = runtime.start(snakemake)
     from pickflow.analyze.reference import AnalyzeParams
     from pickflow.analyze.run import analyze_run
-    from pickflow.analyze.tables import read_run
+    from pickflow.analyze.tables import read_run, write_findings
     from pickflow.config import build
     from pickflow.io.atomic import write_text
-    from pickflow.io.tables import write_table
-    from pickflow.schemas import EVENTS, LEDGER, MATCHES
     from pickflow.windows import parse_time
 
     window = (parse_time(job.params.starttime), parse_time(job.params.endtime))
@@ -22,7 +20,4 @@ if __name__ == "__main__":
     findings = analyze_run(job.params.run, tables, compressions, window, build(AnalyzeParams, job.params.settings))
     origin = runtime.origin(job, "analyze", *job.input.events, *job.input.assignments)
     write_text(job.output.summary, json.dumps(findings.summary, indent=2) + "\n")
-    write_table(findings.ledger, LEDGER, job.output.ledger, origin)
-    write_table(findings.reference, EVENTS, job.output.reference, origin)
-    for catalog, path in zip(job.params.catalogs, job.output.matches, strict=True):
-        write_table(findings.matches[catalog], MATCHES, path, origin)
+    write_findings(findings, Path(job.output.summary).parent / "analysis", origin)

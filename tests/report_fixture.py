@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 
 import numpy as np
@@ -12,12 +12,28 @@ from obspy import Stream, Trace, UTCDateTime
 from obspy.geodetics import degrees2kilometers, locations2degrees
 
 from pickflow.analyze.compression import CompressionContent
+from pickflow.analyze.content import CatalogContent, ReportContent
+from pickflow.analyze.events import compare_events
 from pickflow.analyze.gather import GatherParams, ReadWaveforms, choose_events, gather_for_event
-from pickflow.analyze.report import CatalogContent, ReportContent
+from pickflow.analyze.picks import compare_picks
+from pickflow.analyze.reference import AnalyzeParams, ReferenceParams, ReferenceSet, reference_picks
+from pickflow.analyze.unmatched import missed_events, new_events, properties
 from pickflow.io.tables import conform
-from pickflow.schemas import ASSIGNMENTS, EVENTS, LEDGER, MATCHES, PICKS, STATIONS
+from pickflow.schemas import (
+    ASSIGNMENTS,
+    EVENTS,
+    LEDGER,
+    PICKS,
+    STATION_CORRECTIONS,
+    STATIONS,
+)
 
-STARTTIME, ENDTIME = datetime(2024, 3, 9, tzinfo=UTC), datetime(2024, 3, 11, tzinfo=UTC)
+STARTTIME = datetime(2024, 3, 9, tzinfo=UTC)
+PARAMS = AnalyzeParams(
+    reference=ReferenceParams(file=None, server=None, complete_file=None, complete_picks_file=None),
+    reference_window=None, region=None, event_time_tolerance_s=2.0, event_distance_tolerance_km=8.0,
+    pick_time_tolerance_s=0.5, pick_judged_within_s=10.0, min_pick_snr_db=6.0,
+)  # fmt: skip
 SPEED_KM_S = {"P": 6.0, "S": 3.46}
 LATE_STATION = "BAD"
 GATHER_PARAMS = GatherParams(n_best=2, n_worst=1, n_stations=8, margin_s=4.0, context_s=10.0, highpass_hz=1.0)
@@ -43,8 +59,8 @@ def stations_table(random: np.random.Generator) -> pd.DataFrame:
     )
 
 
-def reference_table(random: np.random.Generator, n_events: int) -> pd.DataFrame:
-    seconds = np.sort(random.uniform(600, 2 * 86400 - 600, n_events))
+def reference_table(random: np.random.Generator, n_events: int, n_days: int = 2) -> pd.DataFrame:
+    seconds = np.sort(random.uniform(600, n_days * 86400 - 600, n_events))
     clustered = random.random(n_events) < 0.7
     magnitude = np.round(0.4 + random.exponential(0.7, n_events), 1)
     return conform(
@@ -92,22 +108,34 @@ def _picks_table(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def catalog_content(
-    stations: pd.DataFrame, reference: pd.DataFrame, random: np.random.Generator, associator: str, n_false: int
+    stations: pd.DataFrame,
+    reference: pd.DataFrame,
+    random: np.random.Generator,
+    associator: str,
+    n_false: int,
+    n_days: int = 2,
 ) -> CatalogContent:
     """Most events of the reference, shifted a little, some false ones, and noise picks."""
     found = reference.sample(frac=0.9, random_state=3)
-    false = reference_table(random, n_false).assign(magnitude=0.2)
+    false = reference_table(random, n_false, n_days).assign(magnitude=0.2)
     truth = pd.concat([found, false], ignore_index=True)
     truth["event_id"] = [f"{associator}{index:05d}" for index in range(len(truth))]
     rows = pd.concat([_picks_of(event, stations, random) for _, event in truth.iterrows()], ignore_index=True)
     rows = rows.merge(truth[["event_id", "time"]], on="event_id")
     rows["time"] += pd.to_timedelta(rows.pop("time_s"), unit="s")
     rows["pick_id"] = [f"{associator}p{index:06d}" for index in range(len(rows))]
-    noise = pd.DataFrame({"station": random.choice(stations["station"], 260), "phase": random.choice(["P", "S"], 260)})
+    n_noise = 130 * n_days
+    noise = pd.DataFrame(
+        {"station": random.choice(stations["station"], n_noise), "phase": random.choice(["P", "S"], n_noise)}
+    )
     noise = noise.merge(stations[["network", "station"]], on="station")
-    noise["time"] = pd.Timestamp(STARTTIME) + pd.to_timedelta(np.round(random.uniform(0, 2 * 86400, 260), 2), unit="s")
+    noise["time"] = pd.Timestamp(STARTTIME) + pd.to_timedelta(
+        np.round(random.uniform(0, n_days * 86400, n_noise), 2), unit="s"
+    )
     noise["pick_id"] = [f"{associator}n{index:06d}" for index in range(len(noise))]
-    picks = _picks_table(pd.concat([rows, noise], ignore_index=True)).assign(probability=0.7)
+    picks = _picks_table(pd.concat([rows, noise], ignore_index=True))
+    sure = np.where(np.arange(len(picks)) < len(rows), 5.0, 2.0)
+    picks = picks.assign(probability=np.round(random.beta(sure, 2.0), 3))
     counts = rows.groupby("event_id")
     by_phase = rows.groupby(["event_id", "phase"]).size().unstack(fill_value=0)
     events = truth.set_index("event_id").loc[list(counts.groups)]
@@ -120,18 +148,38 @@ def catalog_content(
     ).reset_index()  # fmt: skip
     shifts = pd.to_timedelta(np.round(random.normal(0.02, 0.12, len(events)), 3), unit="s")
     events["time"] += shifts
-    names = {f"{associator}{index:05d}": reference_id for index, reference_id in enumerate(found["event_id"])}
-    pairs = pd.DataFrame({"event_id": events["event_id"], "time_error_s": shifts.total_seconds()})
-    pairs["reference_id"] = pairs["event_id"].map(names)
-    pairs["epicentral_error_km"] = random.rayleigh(0.8, len(pairs))
-    pairs["depth_error_km"] = random.normal(0.2, 1.2, len(pairs))
-    missed = pd.DataFrame({"reference_id": sorted(set(reference["event_id"]) - set(pairs["reference_id"].dropna()))})
+    held = ReferenceSet(
+        events=reference, others=reference.head(0), picks=manual_picks(stations, reference), other_picks=None,
+        window=(STARTTIME, STARTTIME + timedelta(days=n_days)), region=None,
+    )  # fmt: skip
+    events, picks = conform(events, EVENTS), conform(picks, PICKS)
+    assignments = conform(rows.assign(azimuth_deg=0.0), ASSIGNMENTS)
+    compared, of_picks = compare_events(events, held, PARAMS), compare_picks(picks, held, PARAMS)
+    described = properties(events, assignments, picks, reference)
     return CatalogContent(
         signal="raw", model="PhaseNet", weights="original", associator=associator,
-        events=conform(events, EVENTS), picks=conform(picks, PICKS),
-        assignments=conform(rows.assign(azimuth_deg=0.0), ASSIGNMENTS),
-        matches=conform(pd.concat([pairs, missed]), MATCHES), unjudged=frozenset(), gathers=(),
+        events=events, picks=picks, assignments=assignments, matches=compared.matches,
+        corrections=conform(pd.DataFrame(), STATION_CORRECTIONS), pick_matches=of_picks.matches,
+        pick_scores=of_picks.scores, event_scores=compared.scores,
+        missed_events=missed_events(
+            events, assignments, picks, stations, held, compared.matches, of_picks.matches, PARAMS
+        ),
+        new_events=new_events(described, compared.matches, reference, PARAMS), gathers=(),
     )  # fmt: skip
+
+
+def manual_picks(stations: pd.DataFrame, reference: pd.DataFrame) -> pd.DataFrame:
+    """What an analyst picks: the arrivals of every event at the nearer stations, without networks."""
+    parts = []
+    for station in stations.itertuples():
+        place = (reference["latitude_deg"], reference["longitude_deg"], station.latitude_deg, station.longitude_deg)
+        distance_km = degrees2kilometers(locations2degrees(*place))
+        for phase, speed_km_s in SPEED_KM_S.items():
+            travel_s = np.round(np.hypot(distance_km, reference["depth_km"]) / speed_km_s, 2)
+            rows = pd.DataFrame({"event_id": reference["event_id"], "station": station.station, "phase": phase})
+            rows["time"] = reference["time"] + pd.to_timedelta(travel_s, unit="s")
+            parts.append(rows[(distance_km < 25 + 15 * reference["magnitude"]).to_numpy()])
+    return reference_picks(pd.concat(parts).assign(network=""), reference, stations)
 
 
 def read_waveforms_of(reference: pd.DataFrame, stations: pd.DataFrame):
@@ -230,6 +278,10 @@ def summary_of(run: str, catalogs: list[CatalogContent], reference: pd.DataFrame
                     "f1": 2 * recall * precision / max(1e-9, recall + precision),
                     "median_time_error_s": matched["time_error_s"].median(),
                     "median_epicentral_error_km": matched["epicentral_error_km"].median(),
+                    "picks": {
+                        str(row.phase): {"f1": row.f1}
+                        for row in catalog.pick_scores[catalog.pick_scores["by"] == "all"].itertuples()
+                    },
                 },
                 "teacher": None,
             }
@@ -313,24 +365,26 @@ def with_students(run: ReportContent) -> ReportContent:
     return replace(run, summary=summary, compressions=(compression,))
 
 
-def report_content(n_events: int = 30, with_gathers: bool = True) -> ReportContent:
+def report_content(n_events: int = 30, with_gathers: bool = True, n_days: int = 2) -> ReportContent:
     """The whole run."""
     random = np.random.default_rng(20240309)
     stations = stations_table(random)
-    reference = reference_table(random, n_events)
+    reference = reference_table(random, n_events, n_days)
     catalogs = [
-        catalog_content(stations, reference, random, associator, n_false)
+        catalog_content(stations, reference, random, associator, n_false, n_days)
         for associator, n_false in (("pyocto", 2), ("gamma", 5))
     ]
     if with_gathers:
         read = read_waveforms_of(reference, stations)
         catalogs = [_with_gathers(catalog, stations, reference, read) for catalog in catalogs]
-    ledger = ledger_table(stations, ["2024-03-09", "2024-03-10"])
+    days = pd.date_range(STARTTIME, periods=n_days).strftime("%Y-%m-%d")
+    ledger = ledger_table(stations, list(days))
     return ReportContent(
-        run="friuli-2024", starttime=STARTTIME, endtime=ENDTIME,
+        run="friuli-2024", starttime=STARTTIME, endtime=STARTTIME + timedelta(days=n_days),
         config_summary={"Source": "SDS archive of OX and NI", "Reference": "truth.quakeml, within ±2 s and 8 km"},
         summary=summary_of("friuli-2024", catalogs, reference, ledger), stations=stations, ledger=ledger,
         reference=reference, catalogs=tuple(catalogs), compressions=(),
+        travel_time_s=travel_time_s,
         provenance={"parameters": {"pick": {"threshold_p": 0.3}, "download": {"password": "hunter2"}}},
     )  # fmt: skip
 
@@ -338,11 +392,11 @@ def report_content(n_events: int = 30, with_gathers: bool = True) -> ReportConte
 def _with_gathers(
     catalog: CatalogContent, stations: pd.DataFrame, reference: pd.DataFrame, read: ReadWaveforms
 ) -> CatalogContent:
-    choices = choose_events(catalog.events, catalog.matches, reference, catalog.unjudged, GATHER_PARAMS)
-    annotate = annotate_of(catalog.picks)
+    choices = choose_events(catalog.events, catalog.matches, reference, {}, GATHER_PARAMS)
+    annotate, manual = annotate_of(catalog.picks), manual_picks(stations, reference)
     gathers = tuple(
         gather_for_event(
-            choice, stations, catalog.picks, catalog.assignments, read, annotate, travel_time_s, GATHER_PARAMS
+            choice, stations, catalog.picks, catalog.assignments, manual, read, annotate, travel_time_s, GATHER_PARAMS
         )
         for choice in choices
     )

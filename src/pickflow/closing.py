@@ -60,6 +60,15 @@ def _catalog(catalog: dict[str, Any]) -> list[str]:
             f"             {reference['matched']} of {reference['n']} reference events found:"
             f" recall {reference['recall']:.3f}, precision {reference['precision']:.3f}"
         )
+    if picks := (reference or {}).get("picks"):
+        scores = ", ".join(
+            f"{phase} {picks[phase]['recall']:.3f}/{picks[phase]['precision']:.3f}"
+            for phase in ("P", "S")
+            if picks[phase]["n"]
+        )
+        lines.append(f"             recall/precision of picks: {scores}")
+    if magnitudes := catalog.get("magnitudes"):
+        lines.append(f"             {magnitudes['n']} magnitudes, complete from {magnitudes['completeness']:.1f}")
     return lines
 
 

@@ -117,6 +117,21 @@ def test_picks_match_only_their_own_station_and_phase(picks, reference):
         assert not ((same.tenths - picks.tenths[row]).abs() < 5).any()
 
 
+@settings(deadline=None)
+@given(picks_strategy, picks_strategy, st.data())
+def test_an_empty_network_is_any_and_others_must_agree(picks, reference, data):
+    networks = st.sampled_from(["", "SY", "XX"])
+    picks, reference = (
+        table.assign(network=[data.draw(networks) for _ in range(len(table))]) for table in (picks, reference)
+    )
+    pairs = match_picks(picks, reference, 0.5)
+    left, right = (table.network.to_numpy()[rows] for table, rows in ((picks, pairs.left), (reference, pairs.right)))
+    assert ((left == right) | (left == "") | (right == "")).all()
+    nameless = match_picks(picks.assign(network=""), reference, 0.5)
+    same = match_picks(picks.assign(network="SY"), reference.assign(network="SY"), 0.5)
+    assert nameless.left.size == same.left.size >= pairs.left.size
+
+
 def test_a_crowd_of_events_is_matched_as_a_whole():
     events = make_events([(0.0, 0.0), (1.5, 0.0), (3.0, 0.0)])
     reference = make_events([(1.4, 0.0), (2.9, 0.0), (4.5, 0.0)])

@@ -50,8 +50,8 @@ def _read(network: str, station: str, date: str) -> Stream:
     return _recording(station, UTCDateTime(f"{date}T11:58:00"), 300.0)
 
 
-def _gather(read=_read, annotate=None, travel_time_s=None, choice=CHOICE, params=PARAMS, picks=PICKS):
-    return gather_for_event(choice, STATIONS, picks, ASSIGNMENTS, read, annotate, travel_time_s, params)
+def _gather(read=_read, annotate=None, travel_time_s=None, choice=CHOICE, params=PARAMS, picks=PICKS, manual=None):
+    return gather_for_event(choice, STATIONS, picks, ASSIGNMENTS, manual, read, annotate, travel_time_s, params)
 
 
 def test_stations_come_nearest_first_and_those_without_coordinates_are_passed_over():
@@ -148,6 +148,15 @@ def test_the_instrument_that_was_picked_on_is_shown():
     assert (near.channel, far.channel) == ("HH", "HN")
 
 
+def test_picks_of_the_reference_are_shown_at_their_station_with_or_without_network():
+    rows = [("NEAR", "P", 2.1, ""), ("NEAR", "S", 3.5, "OX"), ("MID", "P", 4.0, "XX"), ("NEAR", "P", 900.0, "")]
+    manual = pd.DataFrame(rows, columns=["station", "phase", "time_s", "network"])
+    manual["time"] = ORIGIN + pd.to_timedelta(manual["time_s"], unit="s")
+    near, middle = _gather(manual=manual).stations[:2]
+    assert near.manual == (("P", pytest.approx(2.1)), ("S", pytest.approx(3.5)))
+    assert middle.manual == ()
+
+
 def test_probabilities_of_p_and_s_are_told_apart_by_their_channel():
     def annotate(stream: Stream) -> Stream:
         header = {"starttime": UTCDateTime(ORIGIN.isoformat()), "sampling_rate": 100.0}
@@ -182,27 +191,34 @@ MATCHES = pd.DataFrame(
 
 
 def test_the_best_event_has_the_most_picks_and_then_the_smallest_residual():
-    choices = choose_events(CATALOG, MATCHES, None, frozenset(), PARAMS)
+    choices = choose_events(CATALOG, MATCHES, None, {}, PARAMS)
     assert [(choice.kind, choice.event["event_id"]) for choice in choices] == [("best", "c"), ("best", "b")]
 
 
 def test_the_worst_of_each_kind_follow():
-    choices = choose_events(CATALOG, MATCHES, REFERENCE, frozenset(), PARAMS)[PARAMS.n_best :]
+    choices = choose_events(CATALOG, MATCHES, REFERENCE, {}, PARAMS)[PARAMS.n_best :]
     assert [(choice.kind, choice.event["event_id"]) for choice in choices] == [
         ("largest_error", "b"), ("missed", "r4"), ("unmatched", "c"),
     ]  # fmt: skip
 
 
 def test_an_event_that_is_not_judged_is_never_shown_as_unmatched():
-    choices = choose_events(CATALOG, MATCHES, REFERENCE, frozenset("cd"), PARAMS)
+    judged = MATCHES[~MATCHES["event_id"].isin(["c", "d"])]
+    choices = choose_events(CATALOG, judged, REFERENCE, {}, PARAMS)
     assert "unmatched" not in {choice.kind for choice in choices}
+
+
+def test_what_is_known_about_an_event_is_said_beside_it():
+    notes = {choice.kind: choice.note for choice in choose_events(CATALOG, MATCHES, REFERENCE, {"r4": "why"}, PARAMS)}
+    assert notes["missed"] == "in the reference, not in this catalog; why"
+    assert notes["unmatched"] == "12 picks, and no counterpart in the reference"
 
 
 def test_an_empty_catalog_still_shows_what_was_missed():
     nothing = MATCHES.dropna(subset=["reference_id"]).assign(
         event_id=None, time_error_s=np.nan, epicentral_error_km=np.nan
     )
-    choices = choose_events(CATALOG.head(0), nothing, REFERENCE, frozenset(), PARAMS)
+    choices = choose_events(CATALOG.head(0), nothing, REFERENCE, {}, PARAMS)
     assert [(choice.kind, choice.event["event_id"]) for choice in choices] == [("missed", "r2")]
 
 

@@ -9,11 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pickflow.analyze import report
+from pickflow.analyze import drawing, report
 from pickflow.analyze.figures import suspicious_stations
 from pickflow.analyze.report import write_report
 from pickflow.analyze.trade_off import draw_trade_off
-from pickflow.schemas import REASONS
+from pickflow.analyze.unmatched import KINDS, WHY
+from pickflow.io.tables import conform
+from pickflow.schemas import REASONS, STATION_CORRECTIONS
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import report_fixture
@@ -27,8 +29,15 @@ def content():
 
 
 @cache
-def light_content():
+def both():
+    """Two catalogs, without waveforms."""
     return report_fixture.report_content(with_gathers=False)
+
+
+@cache
+def light_content():
+    """One of the two, which is drawn in half the time."""
+    return replace(both(), catalogs=both().catalogs[:1])
 
 
 @cache
@@ -54,7 +63,10 @@ def _alone(catalog, **changes):
 
 def _without_events(catalog):
     missed = catalog.matches.dropna(subset=["reference_id"]).assign(event_id=None)
-    return _alone(catalog, events=catalog.events.head(0), assignments=catalog.assignments.head(0), matches=missed)
+    return _alone(
+        catalog, events=catalog.events.head(0), assignments=catalog.assignments.head(0), matches=missed,
+        new_events=catalog.new_events.head(0),
+    )  # fmt: skip
 
 
 def test_the_same_content_gives_the_same_bytes():
@@ -94,10 +106,10 @@ def test_the_time_span_is_that_of_the_data():
 
 
 def test_catalogs_stand_side_by_side_with_the_best_first():
-    text = _text(write_report(replace(light_content(), catalogs=light_content().catalogs[::-1])))
+    text = _text(write_report(replace(both(), catalogs=both().catalogs[::-1])))
     assert text.index("PhaseNet original · pyocto") < text.index("PhaseNet original · gamma")
     assert "Catalogs side by side" in text
-    assert "Catalogs side by side" not in _text(write_report(_alone(light_content().catalogs[0])))
+    assert "Catalogs side by side" not in _text(write_report(_alone(both().catalogs[0])))
 
 
 def test_every_kind_of_event_is_shown_with_waveforms():
@@ -126,7 +138,8 @@ def test_unmatched_events_are_counted_and_unjudged_ones_are_not_among_them():
     catalog = light_content().catalogs[0]
     false = set(catalog.events["event_id"]) - set(catalog.matches.dropna(subset=["reference_id"])["event_id"])
     assert f"{len(false)} events are not in the reference" in _text(write_report(_alone(catalog)))
-    forgiven = _text(write_report(_alone(catalog, unjudged=frozenset(false))))
+    judged = catalog.matches[~catalog.matches["event_id"].isin(false)]
+    forgiven = _text(write_report(_alone(catalog, matches=judged)))
     assert "no event is without a counterpart" in forgiven
     assert "not judged" in forgiven
 
@@ -178,6 +191,7 @@ def test_one_station_without_events_is_a_page_of_sentences():
     catalog = light_content().catalogs[0]
     empty = replace(_without_events(catalog).catalogs[0], picks=catalog.picks.head(0), matches=catalog.matches.head(0))
     run = light_content()
+    empty = replace(empty, pick_matches=empty.pick_matches.head(0))
     html = write_report(
         replace(
             run, stations=run.stations.head(1), ledger=run.ledger.head(1), reference=None, catalogs=(empty,), summary={}
@@ -226,6 +240,79 @@ def test_a_year_of_a_large_network_stays_a_page():
     assert "19,700 more events" in _text(html)
 
 
+def test_a_month_of_three_catalogs_stays_below_ten_megabytes():
+    run = report_fixture.report_content(1800, with_gathers=False, n_days=30)
+    one = len(write_report(replace(run, catalogs=run.catalogs[:1])).encode())
+    assert len(run.catalogs[0].events) > 1500
+    assert 3 * one + report._GATHER_BUDGET_BYTES < 10 * MEGABYTE
+
+
+def test_catalogs_that_do_not_fit_are_named_and_not_drawn(monkeypatch):
+    monkeypatch.setattr(report, "_PAGE_BUDGET_BYTES", 100_000)
+    html = write_report(both())
+    assert html.count('<details class="catalog"') == 2
+    assert _text(html).count("Not drawn, to keep this page small") == 1
+    assert "c0-" in html
+    assert "c1-" not in html
+
+
+def test_missed_and_new_events_are_listed_with_what_is_known_about_them():
+    run, text = light_content(), _text(page())
+    catalog = run.catalogs[0]
+    assert len(catalog.missed_events)
+    assert len(catalog.new_events)
+    for why, n in catalog.missed_events.why.value_counts().items():
+        assert f"{n}: {WHY[why]}" in text
+    for kind, n in catalog.new_events.kind.value_counts().items():
+        assert f"{n}: {KINDS[kind]}" in text
+    assert "Medians, in brackets those of the matched events:" in text
+
+
+def test_picks_are_held_against_the_reference_once_for_all_catalogs_of_the_same_picks():
+    assert _text(page()).count("Picks against those of the reference") == 1
+    other = replace(both().catalogs[1], weights="stead")
+    run = replace(both(), catalogs=(both().catalogs[0], other), summary={})
+    assert _text(write_report(run)).count("Picks against those of the reference") == 2
+
+
+def test_new_columns_of_the_catalog_are_shown_where_they_are_known():
+    catalog = light_content().catalogs[0]
+    assert "Quality" not in _text(page())
+    known = catalog.events.assign(
+        magnitude=1.26, magnitude_uncertainty=0.12, n_magnitude_stations=7, quality="B", horizontal_uncertainty_km=0.84,
+        depth_uncertainty_km=1.9, time_uncertainty_s=0.1,
+    )  # fmt: skip
+    corrections = pd.DataFrame(
+        [("OX", "ACOM", phase, value, 0.05, 12) for phase, value in (("P", 0.1), ("S", -0.2))],
+        columns=STATION_CORRECTIONS.schema.names,
+    )
+    text = _text(write_report(_alone(catalog, events=known, corrections=conform(corrections, STATION_CORRECTIONS))))
+    assert "1.3 ± 0.1 (7)" in text
+    assert f"Quality: B {len(known)}" in text
+    assert "Station corrections of the location" in text
+
+
+def test_picks_without_probability_and_events_without_residual_are_no_trouble():
+    catalog = light_content().catalogs[0]
+    bare = catalog.events.assign(rms_residual_s=np.nan, azimuthal_gap_deg=np.nan, depth_km=np.nan)
+    scores = catalog.pick_scores[catalog.pick_scores["by"] != "threshold"]
+    run = _alone(catalog, events=bare, picks=catalog.picks.assign(probability=np.nan), pick_scores=scores)
+    text = _text(write_report(run))
+    assert "The picks have no probabilities, so there is no curve" in text
+    assert not re.search(r"\b(nan|NaN|NaT|None)\b", text)
+
+
+def test_one_event_is_enough_for_a_page():
+    catalog = light_content().catalogs[0]
+    first = catalog.events["event_id"].iloc[0]
+    one = {
+        name: getattr(catalog, name)[getattr(catalog, name)["event_id"] == first]
+        for name in ("events", "assignments", "matches")
+    }
+    run = replace(_alone(catalog, **one), reference=light_content().reference.head(1))
+    assert not re.search(r"\b(nan|NaN|NaT|None)\b", _text(write_report(run)))
+
+
 def test_gathers_that_do_not_fit_are_counted(monkeypatch):
     run = replace(content(), catalogs=content().catalogs[:1])
     monkeypatch.setattr(report, "_GATHER_BUDGET_BYTES", 250_000)
@@ -238,7 +325,7 @@ def test_gathers_that_do_not_fit_are_counted(monkeypatch):
 @cache
 def taught():
     """A run with students; its catalogs are in the summary only, so that the page is drawn in no time."""
-    return replace(report_fixture.with_students(light_content()), catalogs=())
+    return replace(report_fixture.with_students(both()), catalogs=())
 
 
 @cache
@@ -325,3 +412,11 @@ def test_a_teacher_whose_students_pick_nothing_is_still_a_page():
     text = _text(write_report(replace(taught(), compressions=(lost,))))
     assert "– / – / –" in text
     assert not re.search(r"\b(nan|NaN|None)\b", text)
+
+
+def test_numbers_for_people_keep_their_digits_in_the_drawings():
+    figure = drawing.new_figure(200, 100)
+    drawing.add_axes(figure, 10, 10, 100, 50).set_title("0.12345")
+    svg = drawing.illustrate(figure, "n", "").svg
+    assert "0.12345" in svg
+    assert not re.search(r"<[^>]*\d\.\d{3}", svg)

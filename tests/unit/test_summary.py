@@ -8,27 +8,21 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pickflow.analyze.events import compare_events
+from pickflow.analyze.picks import compare_picks
 from pickflow.analyze.reference import (
     AnalyzeParams,
     ReferenceParams,
-    ReferenceSet,
     RegionParams,
     WindowParams,
     load_reference,
 )
 from pickflow.analyze.run import analyze_run
-from pickflow.analyze.summary import (
-    against_teacher,
-    catalog_numbers,
-    compare,
-    summarize,
-    teachers_of,
-    unjudged_events,
-)
+from pickflow.analyze.summary import against_teacher, catalog_numbers, summarize, teachers_of
 from pickflow.analyze.tables import RunTables, pick_set
 from pickflow.io.catalogs import write_csv
 from pickflow.io.tables import conform, write_table
-from pickflow.schemas import EVENTS, LEDGER, PICKS, STATIONS, TRUTH_PICKS
+from pickflow.schemas import ASSIGNMENTS, EVENTS, LEDGER, PICKS, STATIONS, TRUTH_PICKS
 from pickflow.windows import parse_time
 
 ZERO = pd.Timestamp("2026-01-15T00:00:00Z")
@@ -45,6 +39,7 @@ def analyze_params(**changes):
         "event_time_tolerance_s": 2.0,
         "event_distance_tolerance_km": 8.0,
         "pick_time_tolerance_s": 0.5,
+        "pick_judged_within_s": 10.0,
         "min_pick_snr_db": 6.0,
     }
     return AnalyzeParams(**(values | changes))
@@ -84,15 +79,20 @@ def reference_in(tmp_path, events, **changes):
 NO_PICKS = picks_at()
 
 
+def unjudged(events, matches):
+    """Events of a catalog that its table of matches leaves out."""
+    return set(events.event_id) - set(matches.event_id.dropna())
+
+
 def test_found_missed_and_false_events_are_counted(tmp_path):
     params = reference_in(tmp_path, catalog(a=100, b=200, c=300, d=400))
-    result = compare(catalog(x=101, y=200.5, z=700), NO_PICKS, load_reference(params, WINDOW, STATION_TABLE), params)
-    assert {key: result.scores[key] for key in ("n", "matched", "n_false")} == {"n": 4, "matched": 2, "n_false": 1}
-    assert result.scores["recall"] == 0.5
-    assert result.scores["precision"] == pytest.approx(2 / 3, abs=1e-6)
-    assert result.scores["f1"] == pytest.approx(4 / 7, abs=1e-6)
-    assert result.scores["median_time_error_s"] == pytest.approx(0.75)
-    assert result.scores["median_epicentral_error_km"] == 0
+    result = compare_events(catalog(x=101, y=200.5, z=700), load_reference(params, WINDOW, STATION_TABLE), params)
+    assert {key: result.numbers[key] for key in ("n", "matched", "n_false")} == {"n": 4, "matched": 2, "n_false": 1}
+    assert result.numbers["recall"] == 0.5
+    assert result.numbers["precision"] == pytest.approx(2 / 3, abs=1e-6)
+    assert result.numbers["f1"] == pytest.approx(4 / 7, abs=1e-6)
+    assert result.numbers["median_time_error_s"] == pytest.approx(0.75)
+    assert result.numbers["median_epicentral_error_km"] == 0
     pairs = result.matches[["reference_id", "event_id"]].astype(object).where(result.matches.notna(), None)
     assert sorted(map(tuple, pairs.to_numpy()), key=str) == sorted(
         [("a", "x"), ("b", "y"), ("c", None), ("d", None), (None, "z")], key=str
@@ -103,10 +103,10 @@ def test_an_event_that_matches_a_true_one_nobody_asked_for_is_not_false(tmp_path
     write_csv(catalog(a=100, weak=500), tmp_path / "complete.csv")
     params = reference_in(tmp_path, catalog(a=100), complete_file=str(tmp_path / "complete.csv"))
     events = catalog(x=100, y=500, again=501, z=900)
-    result = compare(events, NO_PICKS, load_reference(params, WINDOW, STATION_TABLE), params)
-    assert (result.scores["n"], result.scores["matched"], result.scores["recall"]) == (1, 1, 1.0)
-    assert (result.scores["n_false"], result.scores["precision"]) == (2, 0.5)
-    assert unjudged_events(events, result.matches) == {"y"}
+    result = compare_events(events, load_reference(params, WINDOW, STATION_TABLE), params)
+    assert (result.numbers["n"], result.numbers["matched"], result.numbers["recall"]) == (1, 1, 1.0)
+    assert (result.numbers["n_false"], result.numbers["precision"]) == (2, 0.5)
+    assert unjudged(events, result.matches) == {"y"}
 
 
 def test_events_outside_the_window_or_the_region_are_not_judged(tmp_path):
@@ -115,18 +115,18 @@ def test_events_outside_the_window_or_the_region_are_not_judged(tmp_path):
     window = WindowParams(starttime="2026-01-15T00:01:00Z", endtime="2026-01-15T00:30:00Z")
     narrow = analyze_params(reference=params.reference, reference_window=window)
     events = catalog(x=10, y=100, w=2000)
-    result = compare(events, NO_PICKS, load_reference(narrow, WINDOW, STATION_TABLE), narrow)
-    assert (result.scores["n"], result.scores["matched"], result.scores["precision"]) == (1, 1, 1.0)
-    assert unjudged_events(events, result.matches) == {"x", "w"}
+    result = compare_events(events, load_reference(narrow, WINDOW, STATION_TABLE), narrow)
+    assert (result.numbers["n"], result.numbers["matched"], result.numbers["precision"]) == (1, 1, 1.0)
+    assert unjudged(events, result.matches) == {"x", "w"}
     elsewhere = RegionParams(min_latitude_deg=0, max_latitude_deg=1, min_longitude_deg=0, max_longitude_deg=1)
     far = analyze_params(reference=params.reference, region=elsewhere)
-    assert compare(events, NO_PICKS, load_reference(far, WINDOW, STATION_TABLE), far).scores["n"] == 0
+    assert compare_events(events, load_reference(far, WINDOW, STATION_TABLE), far).numbers["n"] == 0
 
 
 def test_an_event_at_the_edge_of_the_window_finds_its_counterpart_outside(tmp_path):
     params = reference_in(tmp_path, catalog(before=-0.5, a=100))
-    result = compare(catalog(x=0.5), NO_PICKS, load_reference(params, WINDOW, STATION_TABLE), params)
-    assert (result.scores["n"], result.scores["n_false"]) == (1, 0)
+    result = compare_events(catalog(x=0.5), load_reference(params, WINDOW, STATION_TABLE), params)
+    assert (result.numbers["n"], result.numbers["n_false"]) == (1, 0)
 
 
 def test_picks_are_scored_where_all_true_picks_are_known(tmp_path):
@@ -138,27 +138,18 @@ def test_picks_are_scored_where_all_true_picks_are_known(tmp_path):
     write_table(truth, TRUTH_PICKS, tmp_path / "truth.parquet", {})
     params = reference_in(tmp_path, catalog(a=100), complete_picks_file=str(tmp_path / "truth.parquet"))
     picks = picks_at(("A", "P", 101.1), ("B", "P", 103.2), ("A", "P", 300.0), ("A", "S", 105.6))
-    scores = compare(catalog(), picks, load_reference(params, WINDOW, STATION_TABLE), params).scores["picks"]
+    scores = compare_picks(picks, load_reference(params, WINDOW, STATION_TABLE), params).numbers
     assert (scores["P"]["n"], scores["P"]["matched"], scores["P"]["recall"]) == (1, 1, 1.0)
     assert scores["P"]["precision"] == pytest.approx(2 / 3, abs=1e-6)
     assert scores["P"]["median_time_error_s"] == pytest.approx(0.1)
     assert (scores["S"]["recall"], scores["S"]["precision"], scores["S"]["median_time_error_s"]) == (0.0, 0.0, None)
 
 
-def test_picks_of_a_bulletin_are_not_called_false():
-    truth = picks_at(("A", "P", 101.0))[["network", "station", "phase", "time"]]
-    reference = ReferenceSet(
-        events=catalog(a=100), others=catalog(), picks=truth, other_picks=None, window=WINDOW, region=None
-    )
-    picks = picks_at(("A", "P", 101.1), ("A", "P", 900.0))
-    assert "precision" not in compare(catalog(), picks, reference, analyze_params()).scores["picks"]["P"]
-
-
 @pytest.mark.parametrize("empty", ["catalog", "reference", "both"])
 def test_nothing_to_compare_gives_zeros_and_unknowns_that_json_can_say(tmp_path, empty):
     events = catalog() if empty != "reference" else catalog(x=1)
     params = reference_in(tmp_path, catalog() if empty != "catalog" else catalog(a=1))
-    scores = compare(events, NO_PICKS, load_reference(params, WINDOW, STATION_TABLE), params).scores
+    scores = compare_events(events, load_reference(params, WINDOW, STATION_TABLE), params).numbers
     assert (scores["recall"], scores["precision"], scores["f1"]) == (0.0, 0.0, 0.0)
     assert scores["median_time_error_s"] is None
     assert json.loads(json.dumps(scores, allow_nan=False)) == scores
@@ -167,9 +158,11 @@ def test_nothing_to_compare_gives_zeros_and_unknowns_that_json_can_say(tmp_path,
 def test_without_a_reference_the_summary_still_has_its_counts():
     params = analyze_params()
     assert load_reference(params, WINDOW, STATION_TABLE) is None
-    result = compare(catalog(x=1), NO_PICKS, None, params)
+    assert compare_events(catalog(x=1), None, params).numbers == {}
     ledger = pd.DataFrame({"reason": ["ok", "gap", "ok"]}).reindex(columns=LEDGER.schema.names)
-    numbers = catalog_numbers("none/PhaseNet/stead/pyocto", picks_at(("A", "P", 1.0)), catalog(x=1), result, None)
+    numbers = catalog_numbers(
+        "none/PhaseNet/stead/pyocto", picks_at(("A", "P", 1.0)), catalog(x=1), {}, (np.nan, np.nan), None
+    )
     assert summarize("demo", ledger, [numbers], []) == {
         "run": "demo",
         "station_days": 3,
@@ -183,6 +176,9 @@ def test_without_a_reference_the_summary_still_has_its_counts():
                 "n_picks": 1,
                 "n_events": 1,
                 "reference": None,
+                "magnitudes": None,
+                "vp_vs": None,
+                "quality": {},
                 "teacher": None,
             }
         ],
@@ -219,7 +215,8 @@ def test_catalogs_of_students_are_held_against_their_teacher_with_the_same_signa
         events={
             name: pickers[name.split("/")[2]] if name.startswith("none") else pickers["original"] for name in names
         },
-        assignments={},
+        assignments={name: conform(pd.DataFrame(), ASSIGNMENTS) for name in names},
+        corrections={},
     )
     models = [{"name": "original", "method": "teacher"}, {"name": "original-safe-s93", "method": "safe"}]
     compression = {"teacher": {"model": "PhaseNet", "weights": "original"}, "models": models}

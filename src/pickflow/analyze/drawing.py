@@ -15,12 +15,16 @@ from matplotlib.figure import Figure
 # Okabe and Ito (2008): distinguishable with any colour vision.
 PHASE_COLOURS = {"P": "#0072b2", "S": "#d55e00"}
 UNMATCHED_COLOUR = "#b0148c"
+MATCHED_COLOUR = "#2a788e"
+# One for each catalog of a comparison, again from Okabe and Ito.
+SERIES_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7d8790", "#1f2a33")
 INK = "#1f2a33"
 GREY = "#7d8790"
 FAINT = "#dfe4e8"
 DEPTH_COLOURS = "viridis_r"
 # Above this number, points become one picture inside the SVG: a browser is slow with 20,000 circles.
 N_VECTOR_POINTS = 1000
+WIDE_PX, HALF_PX = 920, 500
 _PIXELS_PER_INCH = 72  # one SVG unit is then one CSS pixel, and font sizes are in CSS pixels
 _STYLE: Any = {
     "svg.fonttype": "none",
@@ -82,6 +86,15 @@ def add_axes(
     return axes
 
 
+def legend(axes: Axes, place: Any, n_columns: int, anchor: tuple[float, float] | None = None) -> None:
+    """Legend of all that has a label, if anything has."""
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(
+            loc=place, bbox_to_anchor=anchor, ncols=n_columns, frameon=False, fontsize=10.5, columnspacing=1.3,
+            handlelength=1.2, handletextpad=0.5, borderpad=0.2,
+        )  # fmt: skip
+
+
 def illustrate(figure: Figure, name: str, caption: str) -> Illustration:
     """
     Turn a figure into inline SVG.
@@ -121,7 +134,8 @@ def _inline(svg: str, name: str) -> str:
     body = re.sub(r' id="([^"]+)"', lambda match: match.group(0) if match.group(1) in used else "", body)
     body = re.sub(r'(url\(|href="| id=")(#?)([^)":]+)(?=[)"])', rf"\1\2{name}-\3", body)
     body = re.sub(r'd="(M [^"CQ]+)"', lambda match: f'd="{_relative(match.group(1))}"', body)
-    body = re.sub(r"(\d\.\d\d)\d+", r"\1", body)
+    # Only inside the tags: what is written for people keeps its digits.
+    body = re.sub(r"<[^>]*>", lambda tag: re.sub(r"(\d\.\d\d)\d+", r"\1", tag.group(0)), body)
     return re.sub(r">\s*\n\s*<", ">\n<", body).strip()
 
 

@@ -1,8 +1,6 @@
-"""Figures of one catalog: events in time, residuals, errors against the reference, picks per station."""
+"""Figures of one catalog: events in time, residuals, picks per station."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import matplotlib
 import matplotlib.dates
@@ -14,19 +12,21 @@ from matplotlib.ticker import MaxNLocator
 from pickflow.analyze.drawing import (
     FAINT,
     GREY,
+    HALF_PX,
     INK,
+    MATCHED_COLOUR,
     N_VECTOR_POINTS,
     PHASE_COLOURS,
     UNMATCHED_COLOUR,
+    WIDE_PX,
     Illustration,
     absent,
     add_axes,
     illustrate,
+    legend,
     new_figure,
 )
 
-_WIDE_PX, _HALF_PX = 920, 500
-_MATCHED_COLOUR = "#2a788e"
 _N_STATIONS_SHOWN, _ROW_PX = 40, 17
 # A station is suspicious if its median residual stands out by this much from the other stations.
 _SUSPICIOUS_S = 0.25
@@ -57,22 +57,22 @@ def draw_timeline(
     """
     if events.empty and (reference is None or reference.empty):
         return absent("No events, so nothing to show in time.")
-    figure = new_figure(_WIDE_PX, 380)
-    upper = add_axes(figure, 70, 28, _WIDE_PX - 88, 186)
-    lower = add_axes(figure, 70, 236, _WIDE_PX - 88, 104, share_x=upper)
+    figure = new_figure(WIDE_PX, 380)
+    upper = add_axes(figure, 70, 28, WIDE_PX - 88, 186)
+    lower = add_axes(figure, 70, 236, WIDE_PX - 88, 104, share_x=upper)
     quantity, label = (
         ("magnitude", "Magnitude") if events["magnitude"].notna().any() else ("n_picks", "Picks per event")
     )
     _draw_stems(upper, events, missed, quantity)
     upper.set_ylabel(label)
     upper.tick_params(labelbottom=False)
-    _draw_cumulative(lower, events["time"], span, _MATCHED_COLOUR, "catalog")
+    _draw_cumulative(lower, events["time"], span, MATCHED_COLOUR, "catalog")
     if reference is not None:
         _draw_cumulative(lower, reference["time"], span, INK, "reference")
     lower.set_ylabel("Cumulative\nnumber")
     lower.set_ylim(bottom=0)
     lower.yaxis.set_major_locator(MaxNLocator(4, integer=True))
-    _legend(lower, "upper left", 1)
+    legend(lower, "upper left", 1)
     _time_axis(lower, span)
     for axes in (upper, lower):
         axes.grid(True)
@@ -86,7 +86,7 @@ def draw_timeline(
 def _draw_stems(axes: Axes, events: pd.DataFrame, missed: pd.DataFrame, quantity: str) -> None:
     many = len(events) + len(missed) > N_VECTOR_POINTS
     for status, label, colour, marker in (
-        ("matched", "in the reference", _MATCHED_COLOUR, "o"),
+        ("matched", "in the reference", MATCHED_COLOUR, "o"),
         ("unjudged", "not judged" if len(events["status"].unique()) > 1 else "event", "#9bb8c4", "o"),
         ("unmatched", "not in the reference", UNMATCHED_COLOUR, "D"),
     ):
@@ -114,7 +114,7 @@ def _draw_stems(axes: Axes, events: pd.DataFrame, missed: pd.DataFrame, quantity
             _naive(missed["time"]), np.full(len(missed), 0.02), transform=axes.get_xaxis_transform(), s=26, marker="x",
             color=INK, linewidths=1.2, label="missed", clip_on=False, zorder=4, rasterized=many,
         )  # fmt: skip
-    _legend(axes, "lower left", 4, (0.0, 1.0))
+    legend(axes, "lower left", 4, (0.0, 1.0))
 
 
 def _draw_cumulative(
@@ -126,41 +126,6 @@ def _draw_cumulative(
     x = np.concatenate([ends[:1], ordered[thinned], ends[1:]]) if len(ordered) else ends
     y = np.concatenate([[0], np.asarray(thinned) + 1, [len(ordered)]]) if len(ordered) else np.zeros(2)
     axes.plot(x, y, drawstyle="steps-post", color=colour, linewidth=1.5, label=label)
-
-
-def draw_magnitudes(name: str, reference: pd.DataFrame, missed: pd.DataFrame) -> Illustration:
-    """Found and missed reference events by magnitude."""
-    magnitude = reference["magnitude"].dropna()
-    if magnitude.empty:
-        return absent("The reference has no magnitudes, so recall by magnitude is unknown.")
-    step = 0.5 if magnitude.max() - magnitude.min() < 5 else 1.0
-    low, high = (np.floor(value / step) * step for value in (magnitude.min(), magnitude.max()))
-    edges = np.arange(low, high + 1.5 * step, step)
-    centres = (edges[:-1] + edges[1:]) / 2
-    total = np.histogram(magnitude, edges)[0]
-    lost = np.histogram(missed["magnitude"].dropna(), edges)[0]
-    figure = new_figure(_HALF_PX, 250)
-    axes = add_axes(figure, 62, 28, _HALF_PX - 76, 176)
-    axes.bar(centres, total - lost, width=0.88 * step, color=_MATCHED_COLOUR, label="found")
-    some = lost > 0
-    axes.bar(
-        centres[some], lost[some], bottom=(total - lost)[some], width=0.88 * step,
-        color="white", edgecolor=INK, linewidth=0.9, label="missed",
-    )  # fmt: skip
-    for centre, n_total, n_lost in zip(centres, total, lost, strict=True):
-        if n_total:
-            axes.annotate(
-                f"{(n_total - n_lost) / n_total:.0%}", (centre, n_total), xytext=(0, 2), textcoords="offset points",
-                ha="center", fontsize=9.5, color=INK,
-            )  # fmt: skip
-    axes.set(xlabel="Magnitude of the reference", ylabel="Reference events", ylim=(0, 1.15 * total.max()))
-    axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
-    _legend(axes, "lower right", 2, (1.0, 1.0))
-    return illustrate(
-        figure,
-        name,
-        "Reference events found and missed, with the recall above each bar: recall should only fall to the left.",
-    )
 
 
 def draw_residuals(name: str, arrivals: pd.DataFrame) -> Illustration:
@@ -177,8 +142,8 @@ def draw_residuals(name: str, arrivals: pd.DataFrame) -> Illustration:
     if arrivals.empty:
         return absent("No pick belongs to an event, so there are no residuals.")
     limit_s = max(0.1, float(arrivals["residual_s"].abs().quantile(0.99)) * 1.05)
-    figure = new_figure(_HALF_PX, 250)
-    axes = add_axes(figure, 62, 28, _HALF_PX - 76, 176)
+    figure = new_figure(HALF_PX, 250)
+    axes = add_axes(figure, 62, 28, HALF_PX - 76, 176)
     for phase, colour in PHASE_COLOURS.items():
         residual_s = arrivals.loc[arrivals["phase"] == phase, "residual_s"]
         if residual_s.empty:
@@ -192,7 +157,7 @@ def draw_residuals(name: str, arrivals: pd.DataFrame) -> Illustration:
     axes.axvline(0, color=GREY, linewidth=0.8)
     axes.set(xlabel="Residual, observed − predicted (s)", ylabel="Picks", xlim=(-limit_s, limit_s))
     axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
-    _legend(axes, "upper right", 1)
+    legend(axes, "upper right", 1)
     axes.set_ylim(top=1.35 * axes.get_ylim()[1])
     return illustrate(
         figure, name,
@@ -209,7 +174,7 @@ def station_residuals(arrivals: pd.DataFrame) -> pd.DataFrame:
     DataFrame
         Columns station (``network.station``), phase, n, median_s, low_s and high_s (16 % and 84 %).
     """
-    names = arrivals["network"] + "." + arrivals["station"]
+    names = (arrivals["network"] + "." + arrivals["station"]).str.lstrip(".")
     grouped = arrivals.assign(name=names).groupby(["name", "phase"])["residual_s"]
     rows = [(station, phase, len(values), *values.quantile([0.5, 0.16, 0.84])) for (station, phase), values in grouped]
     return pd.DataFrame(rows, columns=["station", "phase", "n", "median_s", "low_s", "high_s"])
@@ -240,8 +205,8 @@ def draw_station_residuals(name: str, arrivals: pd.DataFrame) -> Illustration:
     statistics = station_residuals(arrivals)
     worst = statistics.assign(size=statistics["median_s"].abs()).groupby("station")["size"].max()
     shown = sorted(worst.sort_values(ascending=False, kind="stable").index[:_N_STATIONS_SHOWN])
-    figure = new_figure(_HALF_PX, 30 + _ROW_PX * len(shown) + 44)
-    axes = add_axes(figure, 84, 24, _HALF_PX - 100, _ROW_PX * len(shown))
+    figure = new_figure(HALF_PX, 30 + _ROW_PX * len(shown) + 44)
+    axes = add_axes(figure, 84, 24, HALF_PX - 100, _ROW_PX * len(shown))
     for phase, offset in (("P", -0.17), ("S", 0.17)):
         rows = statistics[(statistics["phase"] == phase) & statistics["station"].isin(shown)]
         y = np.array([shown.index(station) for station in rows["station"]]) + offset
@@ -251,59 +216,11 @@ def draw_station_residuals(name: str, arrivals: pd.DataFrame) -> Illustration:
     _station_axis(axes, shown)
     axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
     axes.set_xlabel("Residual: median and central 68 % (s)")
-    _legend(axes, "lower right", 2, (1.0, 1.0))
+    legend(axes, "lower right", 2, (1.0, 1.0))
     caption = "Residuals by station: P and S shifted by the same time mean a clock, S shifted more the ground."
     if len(shown) < len(worst):
         caption += f" The {len(shown)} of {len(worst)} stations with the largest median are shown."
     return illustrate(figure, name, " ".join([caption, *suspicious_stations(statistics)]))
-
-
-def draw_errors(name: str, matched: pd.DataFrame) -> Illustration:
-    """
-    Histograms of time, epicentral and depth errors against the reference.
-
-    Parameters
-    ----------
-    name : str
-        Unique on the page.
-    matched : DataFrame
-        Rows of `MATCHES` with both identifiers.
-    """
-    if matched.empty:
-        return absent("No event matches the reference, so there are no errors to show.")
-    figure = new_figure(_HALF_PX, 470)
-    columns = (
-        ("time_error_s", "Origin time, catalog − reference (s)", "s", True),
-        ("epicentral_error_km", "Epicentre, distance to the reference (km)", "km", False),
-        ("depth_error_km", "Depth, catalog − reference (km)", "km", True),
-    )
-    for index, (column, label, unit, signed) in enumerate(columns):
-        axes = add_axes(figure, 62, 12 + 152 * index, _HALF_PX - 76, 102)
-        values = matched[column].dropna()
-        axes.set(xlabel=label, ylabel="Events")
-        axes.yaxis.set_major_locator(MaxNLocator(3, integer=True))
-        if values.empty:
-            axes.text(0.5, 0.5, "unknown", transform=axes.transAxes, ha="center", color=GREY)
-            continue
-        n_bins = int(np.clip(2.5 * np.sqrt(len(values)), 8, 44))
-        limit = max(1e-3, float(values.abs().quantile(0.995)) * 1.02)
-        axes.hist(
-            values.clip(-limit, limit),
-            bins=list(np.linspace(-limit if signed else 0.0, limit, n_bins)),
-            color=_MATCHED_COLOUR,
-        )
-        axes.axvline(values.median(), color=INK, linewidth=1.1)
-        axes.text(
-            0.995, 0.97, f"median {values.median():{'+' if signed else ''}.2f} {unit}", transform=axes.transAxes,
-            ha="right", va="top", fontsize=10,
-        )  # fmt: skip
-        if signed:
-            axes.axvline(0, color=GREY, linewidth=0.8, linestyle=(0, (3, 3)))
-    return illustrate(
-        figure,
-        name,
-        "Errors of the matched events; the line marks the median, which should lie near zero in time and depth.",
-    )
 
 
 def draw_picks_per_station(name: str, picks: pd.DataFrame, stations: pd.DataFrame) -> Illustration:
@@ -321,13 +238,13 @@ def draw_picks_per_station(name: str, picks: pd.DataFrame, stations: pd.DataFram
     """
     if picks.empty:
         return absent("Nothing was picked; the ledger says what was recorded.")
-    names = picks["network"] + "." + picks["station"]
-    asked = set(stations["network"] + "." + stations["station"]) | set(names)
+    names = (picks["network"] + "." + picks["station"]).str.lstrip(".")
+    asked = set((stations["network"] + "." + stations["station"]).str.lstrip(".")) | set(names)
     order = names.value_counts().reindex(sorted(asked), fill_value=0).sort_values(ascending=False, kind="stable")
     shown = sorted(order.index[:_N_STATIONS_SHOWN])
     counts = picks.assign(name=names).groupby(["name", "phase", "assigned"]).size()
-    figure = new_figure(_HALF_PX, 30 + _ROW_PX * len(shown) + 44)
-    axes = add_axes(figure, 84, 24, _HALF_PX - 150, _ROW_PX * len(shown))
+    figure = new_figure(HALF_PX, 30 + _ROW_PX * len(shown) + 44)
+    axes = add_axes(figure, 84, 24, HALF_PX - 150, _ROW_PX * len(shown))
     _draw_pick_bars(axes, counts, shown)
     share = picks.assign(name=names).groupby("name")["assigned"].agg(lambda assigned: 1 - assigned.mean())
     for row, station in enumerate(shown):
@@ -390,11 +307,3 @@ def _time_axis(axes: Axes, span: tuple[pd.Timestamp, pd.Timestamp]) -> None:
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(matplotlib.dates.ConciseDateFormatter(locator))
     axes.set_xlim(*_naive(pd.Series(span)))
-
-
-def _legend(axes: Axes, place: Any, n_columns: int, anchor: tuple[float, float] | None = None) -> None:
-    if axes.get_legend_handles_labels()[0]:
-        axes.legend(
-            loc=place, bbox_to_anchor=anchor, ncols=n_columns, frameon=False, fontsize=10.5, columnspacing=1.3,
-            handlelength=1.2, handletextpad=0.5, borderpad=0.2,
-        )  # fmt: skip

@@ -64,6 +64,8 @@ class StationGather:
         Of P and of S; NaN where the model says nothing.
     picks : tuple of (phase, time_s, assigned)
         ``assigned``: the pick belongs to this event.
+    manual : tuple of (phase, time_s)
+        Picks of the reference.
     predicted_s : dict
         Predicted arrival time by phase; absent if unknown.
     """
@@ -78,6 +80,7 @@ class StationGather:
     probability_time_s: np.ndarray
     probability: np.ndarray
     picks: tuple[tuple[str, float, bool], ...]
+    manual: tuple[tuple[str, float], ...]
     predicted_s: Mapping[str, float]
 
 
@@ -97,7 +100,7 @@ def choose_events(
     events: pd.DataFrame,
     matches: pd.DataFrame,
     reference: pd.DataFrame | None,
-    unjudged: frozenset[str],
+    notes: Mapping[str, str],
     params: GatherParams,
 ) -> list[Choice]:
     """
@@ -109,8 +112,8 @@ def choose_events(
         `EVENTS` and `MATCHES` of one catalog.
     reference : DataFrame or None
         `EVENTS` of the reference.
-    unjudged : frozenset of str
-        Events that are not false although the reference lacks them; never shown as such.
+    notes : mapping of str to str
+        What is known about missed and unmatched events, by their identifier.
     params : GatherParams
         How many.
 
@@ -127,13 +130,22 @@ def choose_events(
     ]
     if reference is None:
         return best
-    true = set(matches.dropna(subset=["reference_id"])["event_id"].dropna()) | unjudged
-    false = order[~order["event_id"].isin(true)]
+    false = order[order["event_id"].isin(matches.loc[matches["reference_id"].isna(), "event_id"].dropna())]
     unmatched = [
-        Choice(kind="unmatched", event=_row(row), note=f"{row['n_picks']} picks, and no counterpart in the reference")
+        Choice(
+            kind="unmatched",
+            event=_row(row),
+            note=_noted(f"{row['n_picks']} picks, and no counterpart in the reference", notes, row),
+        )
         for row in false.head(params.n_worst).to_dict("records")
     ]
-    return [*best, *_largest_errors(by_id, matches, params.n_worst), *_missed(matches, reference, params), *unmatched]
+    missed = _missed(matches, reference, notes, params)
+    return [*best, *_largest_errors(by_id, matches, params.n_worst), *missed, *unmatched]
+
+
+def _noted(text: str, notes: Mapping[str, str], row: Mapping[Any, Any]) -> str:
+    note = notes.get(str(row["event_id"]))
+    return f"{text}; {note}" if note else text
 
 
 def _largest_errors(by_id: pd.DataFrame, matches: pd.DataFrame, n_worst: int) -> list[Choice]:
@@ -157,12 +169,14 @@ def _row(values: Mapping[Any, Any]) -> dict[str, Any]:
     return {str(key): value for key, value in values.items()}
 
 
-def _missed(matches: pd.DataFrame, reference: pd.DataFrame, params: GatherParams) -> list[Choice]:
+def _missed(
+    matches: pd.DataFrame, reference: pd.DataFrame, notes: Mapping[str, str], params: GatherParams
+) -> list[Choice]:
     found = set(matches.dropna(subset=["event_id"])["reference_id"].dropna())
     missed = reference[~reference["event_id"].isin(found)]
     missed = missed.sort_values(["magnitude", "time"], ascending=[False, True], na_position="last")
     return [
-        Choice(kind="missed", event=_row(row), note="in the reference, not in this catalog")
+        Choice(kind="missed", event=_row(row), note=_noted("in the reference, not in this catalog", notes, row))
         for row in missed.head(params.n_worst).to_dict("records")
     ]
 
@@ -172,6 +186,7 @@ def gather_for_event(
     stations: pd.DataFrame,
     picks: pd.DataFrame,
     assignments: pd.DataFrame,
+    manual: pd.DataFrame | None,
     read_waveforms: ReadWaveforms,
     annotate: Annotate | None,
     travel_time_s: TravelTime | None,
@@ -186,6 +201,8 @@ def gather_for_event(
         The event, from `choose_events`.
     stations, picks, assignments : DataFrame
         `STATIONS`, `PICKS` and `ASSIGNMENTS`; all may be larger than needed.
+    manual : DataFrame or None
+        `REFERENCE_PICKS`; may be larger than needed.
     read_waveforms : callable
         ``(network, station, date) -> Stream or None``; stations without waveforms are passed over.
     annotate : callable or None
@@ -225,7 +242,9 @@ def gather_for_event(
             logger.info("%s.%s: no waveforms around %s", site.network, site.station, event["time"])
             continue
         shown = tuple(zip(station_picks["phase"], station_picks["time_s"], station_picks["assigned"], strict=True))
-        gathered.append(StationGather(picks=shown, predicted_s=expected[site.network, site.station], **record))
+        theirs = _manual_in_window(site, event, manual, (start_s, end_s))
+        predicted_s = expected[site.network, site.station]
+        gathered.append(StationGather(picks=shown, manual=theirs, predicted_s=predicted_s, **record))
     return Gather(
         kind=choice.kind, note=choice.note, event=event, start_s=start_s, end_s=end_s, stations=tuple(gathered)
     )
@@ -267,6 +286,18 @@ def _picks_in_window(
     here = picks[(picks["network"] == site.network) & (picks["station"] == site.station)]
     here = here.assign(time_s=_seconds_after(here["time"], event["time"]), assigned=here["pick_id"].isin(assigned))
     return here[here["time_s"].between(*window_s) & here["phase"].isin(PHASES)]
+
+
+def _manual_in_window(
+    site: Any, event: Mapping[str, Any], manual: pd.DataFrame | None, window_s: tuple[float, float]
+) -> tuple[tuple[str, float], ...]:
+    """Phases and times of the reference's picks at a station; one without a network is any."""
+    if manual is None:
+        return ()
+    here = manual[(manual["station"] == site.station) & manual["network"].isin(["", site.network])]
+    time_s = _seconds_after(here["time"], event["time"])
+    inside = time_s.between(*window_s)
+    return tuple(zip(here["phase"][inside], time_s[inside], strict=True))
 
 
 def _record(

@@ -80,6 +80,11 @@ def _draw_station(axes: Axes, station: StationGather, bottom: float, width_px: i
             [time_s, time_s], [bottom + _PROBABILITY_BASE, bottom + 0.97], color=PHASE_COLOURS[phase],
             linewidth=1.5 if assigned else 1.0, linestyle="-" if assigned else (0, (1.5, 2)), zorder=3,
         )  # fmt: skip
+    for phase, time_s in station.manual:
+        axes.plot(
+            [time_s], [bottom + 0.14], marker="d", markersize=6, markerfacecolor="white", linestyle="none", zorder=4,
+            markeredgecolor=PHASE_COLOURS[phase], markeredgewidth=1.2,
+        )  # fmt: skip
     for phase, time_s in station.predicted_s.items():
         axes.plot(
             [time_s], [bottom + 0.95], marker="v", markersize=6, markerfacecolor="white", clip_on=False,
@@ -150,6 +155,12 @@ def _legend(axes: Axes, gather: Gather) -> None:
         entries.append(
             Line2D(
                 [], [], linestyle="none", marker="v", markerfacecolor="white", markeredgecolor=GREY, label="predicted"
+            )
+        )
+    if any(station.manual for station in gather.stations):
+        entries.append(
+            Line2D(
+                [], [], linestyle="none", marker="d", markerfacecolor="white", markeredgecolor=GREY, label="reference's"
             )
         )
     if any(np.isfinite(station.probability).any() for station in gather.stations):

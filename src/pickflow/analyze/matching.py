@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,6 +19,7 @@ Array = NDArray[np.float64]
 Index = NDArray[np.int64]
 
 _EARTH_RADIUS_KM = 6371.0
+_KM_PER_DEGREE = np.pi * _EARTH_RADIUS_KM / 180
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,14 +60,19 @@ def best_pairs(left: Index, right: Index, cost: Array) -> Pairs:
         return Pairs(left=left, right=right)
     lefts, left_node = np.unique(left, return_inverse=True)
     rights, right_node = np.unique(right, return_inverse=True)
-    size = lefts.size + rights.size
-    graph = coo_array((np.ones(left.size), (left_node, lefts.size + right_node)), shape=(size, size))
+    n_nodes = lefts.size + rights.size
+    graph = coo_array((np.ones(left.size), (left_node, lefts.size + right_node)), shape=(n_nodes, n_nodes))
     component = connected_components(graph, directed=False)[1][left_node]
-    order = np.argsort(component, kind="stable")
-    groups = np.split(order, np.flatnonzero(np.diff(component[order])) + 1)
-    chosen = np.concatenate([group if group.size == 1 else _solve(group, left, right, cost) for group in groups])
-    chosen = chosen[np.argsort(left[chosen], kind="stable")]
-    return Pairs(left=left[chosen], right=right[chosen])
+    size = np.bincount(component)[component]
+    alone, crowd = np.flatnonzero(size == 1), np.flatnonzero(size > 1)
+    chosen = [alone]
+    if crowd.size:
+        crowd = crowd[np.argsort(component[crowd], kind="stable")]
+        groups = np.split(crowd, np.flatnonzero(np.diff(component[crowd])) + 1)
+        chosen += [_solve(group, left, right, cost) for group in groups]
+    rows = np.concatenate(chosen)
+    rows = rows[np.argsort(left[rows], kind="stable")]
+    return Pairs(left=left[rows], right=right[rows])
 
 
 def _solve(group: Index, left: Index, right: Index, cost: Array) -> Index:
@@ -82,11 +89,11 @@ def _solve(group: Index, left: Index, right: Index, cost: Array) -> Index:
     return chosen[chosen >= 0]
 
 
-def _within(times: Array, other: Array, tolerance_s: float) -> tuple[Index, Index]:
-    """Rows of two arrays of times, in s, that differ by at most a tolerance."""
+def within(times: NDArray[Any], other: NDArray[Any], tolerance: float) -> tuple[Index, Index]:
+    """Rows of two arrays of times that differ by at most a tolerance, all in one unit."""
     order = np.argsort(other, kind="stable")
-    first = np.searchsorted(other[order], times - tolerance_s, side="left")
-    count = np.searchsorted(other[order], times + tolerance_s, side="right") - first
+    first = np.searchsorted(other[order], times - tolerance, side="left")
+    count = np.searchsorted(other[order], times + tolerance, side="right") - first
     left = np.repeat(np.arange(times.size), count)
     offset = np.arange(left.size) - np.repeat(np.cumsum(count) - count, count)
     return left, order[np.repeat(first, count) + offset]
@@ -128,7 +135,7 @@ def match_events(
         return _NO_PAIRS
     zero = reference.time.iloc[0]
     times, other = _seconds(events.time, zero), _seconds(reference.time, zero)
-    left, right = _within(times, other, time_tolerance_s)
+    left, right = within(times, other, time_tolerance_s)
     distance = _distance_km(events, reference, left, right)
     near = distance <= distance_tolerance_km
     left, right, distance = left[near], right[near], distance[near]
@@ -144,6 +151,59 @@ def _distance_km(events: pd.DataFrame, reference: pd.DataFrame, left: Index, rig
     return epicentral_distance_km(*place[left].T, *other[right].T)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Candidates:
+    """
+    Pairs of picks that may belong together.
+
+    Parameters
+    ----------
+    left, right : ndarray of int, shape (n,)
+        Row numbers.
+    gap_s : ndarray, shape (n,)
+        Left minus right.
+    """
+
+    left: Index
+    right: Index
+    gap_s: Array
+
+    def choose(self, tolerance_s: float, keep: NDArray[np.bool_] | None = None) -> Pairs:
+        """Best pairs of these candidates, or of those to keep; see `best_pairs`."""
+        rows = slice(None) if keep is None else np.flatnonzero(keep)
+        return best_pairs(self.left[rows], self.right[rows], np.abs(self.gap_s[rows]) / tolerance_s)
+
+
+def candidates(picks: pd.DataFrame, reference: pd.DataFrame, tolerance_s: float, same_phase: bool = True) -> Candidates:
+    """
+    Pairs of picks of the same station, within a tolerance.
+
+    Parameters
+    ----------
+    picks, reference : DataFrame
+        Columns network, station, phase and time. An empty network is any: many bulletins name stations only.
+    tolerance_s : float
+        Largest difference.
+    same_phase : bool
+        Whether the phase must be the same too.
+    """
+    columns = ["station", "phase"] if same_phase else ["station"]
+    groups = reference.groupby(columns, sort=False).indices
+    times, other = (table.time.to_numpy("M8[ns]").astype(np.int64) for table in (picks, reference))
+    parts: list[tuple[Index, Index]] = []
+    for key, rows in picks.groupby(columns, sort=False).indices.items():
+        if (others := groups.get(key)) is not None:
+            left, right = within(times[rows], other[others], round(tolerance_s * 1e9))
+            parts.append((np.asarray(rows)[left], np.asarray(others)[right]))
+    if not parts:
+        return Candidates(left=np.empty(0, np.int64), right=np.empty(0, np.int64), gap_s=np.empty(0))
+    left, right = (np.concatenate(side) for side in zip(*parts, strict=True))
+    ours, theirs = (table.network.fillna("").to_numpy(str) for table in (picks, reference))
+    same = (ours[left] == theirs[right]) | (ours[left] == "") | (theirs[right] == "")
+    left, right = left[same], right[same]
+    return Candidates(left=left, right=right, gap_s=(times[left] - other[right]) / 1e9)
+
+
 def match_picks(picks: pd.DataFrame, reference: pd.DataFrame, time_tolerance_s: float) -> Pairs:
     """
     Match picks with reference picks of the same station and phase, one to one.
@@ -151,7 +211,7 @@ def match_picks(picks: pd.DataFrame, reference: pd.DataFrame, time_tolerance_s: 
     Parameters
     ----------
     picks, reference : DataFrame
-        Columns network, station, phase and time.
+        See `candidates`.
     time_tolerance_s : float
         Largest difference.
 
@@ -160,16 +220,7 @@ def match_picks(picks: pd.DataFrame, reference: pd.DataFrame, time_tolerance_s: 
     Pairs
         Rows of ``picks`` and rows of ``reference``: as many as possible, then with the smallest time errors.
     """
-    if picks.empty or reference.empty:
-        return _NO_PAIRS
-    zero = reference.time.iloc[0]
-    keys = pd.concat([picks, reference])[["network", "station", "phase"]]
-    group = keys.groupby(["network", "station", "phase"], sort=False).ngroup().to_numpy()
-    times, other = _seconds(picks.time, zero), _seconds(reference.time, zero)
-    left, right = _within(times, other, time_tolerance_s)
-    same = group[: len(picks)][left] == group[len(picks) :][right]
-    left, right = left[same], right[same]
-    return best_pairs(left, right, np.abs(times[left] - other[right]) / time_tolerance_s)
+    return candidates(picks, reference, time_tolerance_s).choose(time_tolerance_s)
 
 
 def matches_table(
@@ -198,7 +249,11 @@ def matches_table(
         "time_error_s": (found.time.to_numpy("M8[ns]") - wanted.time.to_numpy("M8[ns]")) / np.timedelta64(1, "s"),
         "epicentral_error_km": _distance_km(events, reference, pairs.left, pairs.right),
         "depth_error_km": found.depth_km.to_numpy(float) - wanted.depth_km.to_numpy(float),
+        "east_error_km": (found.longitude_deg.to_numpy(float) - wanted.longitude_deg.to_numpy(float) + 180) % 360 - 180,
+        "north_error_km": _KM_PER_DEGREE * (found.latitude_deg.to_numpy(float) - wanted.latitude_deg.to_numpy(float)),
+        "magnitude_error": found.magnitude.to_numpy(float) - wanted.magnitude.to_numpy(float),
     }
+    rows["east_error_km"] *= _KM_PER_DEGREE * np.cos(np.radians(wanted.latitude_deg.to_numpy(float)))
     parts = [
         pd.DataFrame(rows),
         pd.DataFrame({"reference_id": reference.event_id[missed]}),

@@ -8,9 +8,11 @@ from datetime import datetime, timedelta
 import numpy as np
 import pandas as pd
 
-from pickflow.io.catalogs import Reference, read_reference, select_events
+from pickflow.analyze.matching import epicentral_distance_km
+from pickflow.io.catalogs import read_reference, select_events
+from pickflow.io.formats import Bulletin
 from pickflow.io.tables import conform, read_table
-from pickflow.schemas import EVENTS, TRUTH_PICKS
+from pickflow.schemas import EVENTS, REFERENCE_PICKS, TRUTH_PICKS
 from pickflow.windows import parse_time
 
 # A server is asked for events this far around the network, as a share of its extent.
@@ -55,6 +57,7 @@ class AnalyzeParams:
     event_time_tolerance_s: float
     event_distance_tolerance_km: float
     pick_time_tolerance_s: float
+    pick_judged_within_s: float
     min_pick_snr_db: float
 
 
@@ -70,9 +73,10 @@ class ReferenceSet:
     others : DataFrame
         Table `EVENTS`: further true events; who finds one of them is not wrong.
     picks : DataFrame
-        Columns network, station, phase and time: the picks that should be found.
+        Table `REFERENCE_PICKS`: the picks that should be found.
     other_picks : DataFrame or None
-        Further true picks; None if the true picks are not all known, so that no pick can be called false.
+        Columns network, station, phase and time: further true picks; None if the true picks are not all known, so
+        that a pick far from those of the reference cannot be called false.
     window : tuple of datetime
         Half-open [start, end) of the comparison.
     region : dict or None
@@ -136,10 +140,11 @@ def load_reference(
         known.append(read_reference(params.reference.complete_file, *wide).events)
     others = pd.concat(known).drop_duplicates("event_id")
     picks, other_picks = _picks(params, near, events, window)
+    known_events = pd.concat([events, others[others.event_id.isin(picks.event_id)]]).drop_duplicates("event_id")
     return ReferenceSet(
         events=events,
         others=conform(others[~others.event_id.isin(events.event_id)], EVENTS),
-        picks=picks,
+        picks=reference_picks(picks, known_events, stations),
         other_picks=other_picks,
         window=window,
         region=region,
@@ -172,13 +177,52 @@ def _surroundings(stations: pd.DataFrame) -> dict[str, float] | None:
 
 
 def _picks(
-    params: AnalyzeParams, reference: Reference, events: pd.DataFrame, window: tuple[datetime, datetime]
+    params: AnalyzeParams, reference: Bulletin, events: pd.DataFrame, window: tuple[datetime, datetime]
 ) -> tuple[pd.DataFrame, pd.DataFrame | None]:
-    columns = ["network", "station", "phase", "time"]
     if params.reference.complete_picks_file is None:
-        picks = reference.picks[reference.picks.event_id.isin(events.event_id)]
-        return picks[columns].reset_index(drop=True), None
+        return picks_of_events(reference.picks, events, window), None
     truth = read_table(params.reference.complete_picks_file, TRUTH_PICKS)
-    wanted = truth.recorded & (truth.snr_db >= params.min_pick_snr_db)
-    wanted &= (truth.time >= pd.Timestamp(window[0])) & (truth.time < pd.Timestamp(window[1]))
-    return truth.loc[wanted, columns].reset_index(drop=True), truth.loc[~wanted, columns].reset_index(drop=True)
+    wanted = truth.recorded & (truth.snr_db >= params.min_pick_snr_db) & _inside(truth.time, window)
+    return truth[wanted], truth[~wanted].reset_index(drop=True)
+
+
+def picks_of_events(picks: pd.DataFrame, events: pd.DataFrame, window: tuple[datetime, datetime]) -> pd.DataFrame:
+    """Picks of some events, and picks of no event inside a time span: some references are tables of picks only."""
+    alone = (picks.event_id.fillna("") == "") & _inside(picks.time, window)
+    return picks[picks.event_id.isin(events.event_id) | alone]
+
+
+def _inside(times: pd.Series, window: tuple[datetime, datetime]) -> pd.Series:
+    return (times >= pd.Timestamp(window[0])) & (times < pd.Timestamp(window[1]))
+
+
+def reference_picks(picks: pd.DataFrame, events: pd.DataFrame, stations: pd.DataFrame) -> pd.DataFrame:
+    """
+    The table `REFERENCE_PICKS`: picks with what is known of their events, in order of time.
+
+    Parameters
+    ----------
+    picks : DataFrame
+        Columns event_id, network, station, phase, time, and perhaps distance_km. A station without a network gets the
+        one that it has in ``stations``, if that is unique.
+    events : DataFrame
+        Table `EVENTS`.
+    stations : DataFrame
+        Table `STATIONS`; may be empty.
+    """
+    if picks.empty:
+        return conform(pd.DataFrame(), REFERENCE_PICKS)
+    table = picks.sort_values(["time", "station", "phase"], kind="stable").reset_index(drop=True)
+    unique = stations.drop_duplicates("station", keep=False).set_index("station").network
+    given = table.network.fillna("")
+    network = given.where(given != "", table.station.map(unique).fillna(""))
+    table = table.assign(network=network, event_id=table.event_id.fillna(""), reference_pick=np.arange(len(table)))
+    places = stations[["network", "station", "latitude_deg", "longitude_deg"]]
+    origins = events[["event_id", "latitude_deg", "longitude_deg", "magnitude"]]
+    joined = table[["network", "station"]].merge(places, "left", ["network", "station"])
+    origin = table[["event_id"]].merge(origins, "left", "event_id")
+    columns = ["latitude_deg", "longitude_deg"]
+    distance = epicentral_distance_km(*joined[columns].to_numpy(float).T, *origin[columns].to_numpy(float).T)
+    said = table.distance_km.to_numpy(float) if "distance_km" in table else np.full(len(table), np.nan)
+    distance = np.where(np.isfinite(distance), distance, said)
+    return conform(table.assign(distance_km=distance, magnitude=origin.magnitude.to_numpy(float)), REFERENCE_PICKS)

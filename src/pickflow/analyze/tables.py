@@ -3,15 +3,32 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from pickflow.io.tables import read_table, read_tables
-from pickflow.schemas import ASSIGNMENTS, EVENTS, LEDGER, MANIFEST, MATCHES, PICK_LEDGER, PICKS, STATIONS
+from pickflow.io.tables import conform, read_table, read_tables, write_table
+from pickflow.schemas import (
+    ASSIGNMENTS,
+    EVENTS,
+    LEDGER,
+    MANIFEST,
+    MATCHES,
+    MISSED_EVENTS,
+    NEW_EVENTS,
+    PICK_LEDGER,
+    PICK_MATCHES,
+    PICKS,
+    REFERENCE_PICKS,
+    SCORES,
+    STATION_CORRECTIONS,
+    STATIONS,
+    WADATI,
+    Table,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,8 +44,9 @@ class RunTables:
         `MANIFEST`, one a day.
     picks, pick_ledgers : dict of str to DataFrame
         `PICKS` and `PICK_LEDGER` by ``signal/model/weights``.
-    events, assignments : dict of str to DataFrame
-        `EVENTS` and `ASSIGNMENTS` by catalog, ``signal/model/weights/associator``.
+    events, assignments, corrections : dict of str to DataFrame
+        `EVENTS`, `ASSIGNMENTS` and `STATION_CORRECTIONS` (empty: none were estimated) by catalog,
+        ``signal/model/weights/associator``.
     """
 
     stations: pd.DataFrame
@@ -37,6 +55,7 @@ class RunTables:
     pick_ledgers: dict[str, pd.DataFrame]
     events: dict[str, pd.DataFrame]
     assignments: dict[str, pd.DataFrame]
+    corrections: dict[str, pd.DataFrame]
 
     def picks_of(self, catalog: str) -> pd.DataFrame:
         """Picks that a catalog was made of."""
@@ -82,25 +101,93 @@ def read_run(results: Path, catalogs: Sequence[str], days: Sequence[str]) -> Run
         assignments={
             name: read_table(results / "catalog" / name / "assignments.parquet", ASSIGNMENTS) for name in catalogs
         },
+        corrections={
+            name: _read_corrections(results / "catalog" / name / "station_corrections.parquet") for name in catalogs
+        },
     )
+
+
+def _read_corrections(path: Path) -> pd.DataFrame:
+    """Station corrections, if the catalog was relocated."""
+    return read_table(path, STATION_CORRECTIONS) if path.exists() else conform(pd.DataFrame(), STATION_CORRECTIONS)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Findings:
-    """What `analyze` found: the summary, `LEDGER`, the reference's `EVENTS`, and `MATCHES` by catalog."""
+    """
+    What `analyze` found.
+
+    Attributes
+    ----------
+    summary : dict
+        Content of ``summary.json``.
+    ledger, reference, reference_picks : DataFrame
+        `LEDGER`, `EVENTS` and `REFERENCE_PICKS`.
+    pick_matches, pick_scores : dict of str to DataFrame
+        `PICK_MATCHES` and `SCORES` by ``signal/model/weights``.
+    matches, event_scores, missed_events, new_events, wadati : dict of str to DataFrame
+        `MATCHES`, `SCORES`, `MISSED_EVENTS`, `NEW_EVENTS` and `WADATI` by catalog.
+    """
 
     summary: dict[str, Any]
     ledger: pd.DataFrame
     reference: pd.DataFrame
+    reference_picks: pd.DataFrame
+    pick_matches: dict[str, pd.DataFrame]
+    pick_scores: dict[str, pd.DataFrame]
     matches: dict[str, pd.DataFrame]
+    event_scores: dict[str, pd.DataFrame]
+    missed_events: dict[str, pd.DataFrame]
+    new_events: dict[str, pd.DataFrame]
+    wadati: dict[str, pd.DataFrame]
+
+
+# Name of a field of `Findings`, which is that of the file as well, and its contract.
+_OF_RUN = {"ledger": LEDGER, "reference": EVENTS, "reference_picks": REFERENCE_PICKS}
+_OF_PICK_SET = {"pick_matches": PICK_MATCHES, "pick_scores": SCORES}
+_OF_CATALOG = {
+    "matches": MATCHES,
+    "event_scores": SCORES,
+    "missed_events": MISSED_EVENTS,
+    "new_events": NEW_EVENTS,
+    "wadati": WADATI,
+}
+
+
+def write_findings(findings: Findings, folder: Path, origin: Mapping[str, Any]) -> None:
+    """
+    Write all tables below a folder, those of a pick set or a catalog in folders of its name.
+
+    Parameters
+    ----------
+    findings : Findings
+        See `analyze_run`.
+    folder : Path
+        ``results/<run>/analysis``.
+    origin : mapping
+        See `pickflow.provenance.provenance`.
+    """
+    for name, table in _OF_RUN.items():
+        write_table(getattr(findings, name), table, folder / f"{name}.parquet", origin)
+    for name, table in (_OF_PICK_SET | _OF_CATALOG).items():
+        for place, frame in getattr(findings, name).items():
+            write_table(frame, table, folder / place / f"{name}.parquet", origin)
 
 
 def read_findings(results: Path, catalogs: Sequence[str]) -> Findings:
     """Read what `analyze` wrote below ``results/<run>``."""
-    analysis = results / "analysis"
+    analysis, pick_sets = results / "analysis", dict.fromkeys(pick_set(catalog) for catalog in catalogs)
+
+    def read(tables: Mapping[str, Table], places: Iterable[str]) -> dict[str, Any]:
+        return {
+            name: {place: read_table(analysis / place / f"{name}.parquet", table) for place in places}
+            for name, table in tables.items()
+        }
+
+    of_run: dict[str, Any] = {name: read_table(analysis / f"{name}.parquet", table) for name, table in _OF_RUN.items()}
     return Findings(
         summary=json.loads((results / "summary.json").read_text()),
-        ledger=read_table(analysis / "ledger.parquet", LEDGER),
-        reference=read_table(analysis / "reference.parquet", EVENTS),
-        matches={name: read_table(analysis / name / "matches.parquet", MATCHES) for name in catalogs},
+        **of_run,
+        **read(_OF_PICK_SET, pick_sets),
+        **read(_OF_CATALOG, catalogs),
     )
