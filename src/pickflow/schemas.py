@@ -10,7 +10,7 @@ TIME = pa.timestamp("ns", tz="UTC")
 
 
 class Table(NamedTuple):
-    """A table contract: name, Arrow schema, sort order, unique key, columns that are null (integers: 0) where absent."""
+    """A table contract: name, Arrow schema, sort order, unique key, columns that are null (integers: 0) if absent."""
 
     name: str
     schema: pa.Schema

@@ -163,12 +163,12 @@ def merge_days(
     kept: set[str] = set()
     owners: dict[str, list[str]] = {}
     for event_id in ranked.event_id:
-        picks = picks_of[event_id]
-        shared = Counter(owner for pick in picks for owner in owners.get(pick, []))
-        if any(2 * count >= min(len(picks), len(picks_of[owner])) for owner, count in shared.items()):
+        own = picks_of[event_id]
+        shared = Counter(owner for pick in own for owner in owners.get(pick, []))
+        if any(2 * count >= min(len(own), len(picks_of[owner])) for owner, count in shared.items()):
             continue
         kept.add(event_id)
-        for pick in picks:
+        for pick in own:
             owners.setdefault(pick, []).append(event_id)
     events, assignments = events[events.event_id.isin(kept)], assignments[assignments.event_id.isin(kept)]
     rank = pd.Series(np.arange(len(ranked)), index=ranked.event_id.to_numpy())
