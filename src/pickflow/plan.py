@@ -19,7 +19,7 @@ DOWNLOAD_CPU_S = 3.0
 DENOISE_CPU_S = {"none": 0.0, "bandpass": 1.0, "deepdenoiser": 60.0}
 PICK_CPU_S = {"PickflowNet": 4.0, "PhaseNet": 4.5, "PhaseNetLight": 2.0, "EQTransformer": 9.0}
 OTHER_MODEL_CPU_S = 20.0
-ASSOCIATE_CPU_S = {"pyocto": 0.5, "gamma": 5.0}
+ASSOCIATE_CPU_S = {"pyocto": 0.5, "gamma": 5.0, "stack": 0.3}
 AMPLITUDE_CPU_S = 0.5
 # Seconds of a teacher's compression; they do not grow with the run.
 COMPRESS_CPU_S = {"PickflowNet": 90.0, "PhaseNetLight": 300.0, "PhaseNet": 600.0, "EQTransformer": 1800.0}

@@ -80,10 +80,11 @@ def test_gamma_neither_depends_on_the_global_random_numbers_nor_changes_them(sce
     settings = derive_settings(scene.stations, HALF_SPACE, associate_params(), 0.1)
     frame = frame_around(scene.stations)
     observations = observe(scene.picks, scene.stations, frame, pd.Timestamp(START))
+    times = TravelTimes(HALF_SPACE, 400.0, (0.0, 60.0), (-2.0, 0.0))
     origins, draws = [], []
     for seed in (1, 2):
         np.random.seed(seed)
-        origins.append(associate_gamma(observations, HALF_SPACE, settings))
+        origins.append(associate_gamma(observations, times, settings))
         draws.append(np.random.random())
     np.testing.assert_array_equal(*origins)
     np.random.seed(1)

@@ -130,7 +130,7 @@ def _associate_part(
     found = NO_EVENTS
     if observations.time_s.size >= settings.min_picks:
         times = _travel_times(model, located, settings)
-        found = _find_events(observations, model, times, settings, method)
+        found = _find_events(observations, times, settings, method)
     return catalog_tables(found.keep(_in_window(found, observations, window)), observations, located, frame, model)
 
 
@@ -157,7 +157,7 @@ def _travel_times(model: VelocityModel, located: pd.DataFrame, settings: Associa
 
 
 def _find_events(
-    observations: Observations, model: VelocityModel, times: TravelTimes, settings: AssociateSettings, method: str
+    observations: Observations, times: TravelTimes, settings: AssociateSettings, method: str
 ) -> Hypotheses:
     """Events of all passes; each later pass looks for more among the picks that are still free."""
     series = series_of(observations)
@@ -169,7 +169,7 @@ def _find_events(
         if free.size < settings.min_picks:
             break
         proposer = "stack" if number and settings.complete_with_stack else method
-        proposed = _propose(proposer, observations, free, model, series, odds, times, settings)
+        proposed = _propose(proposer, observations, free, series, odds, times, settings)
         sharp = _sharpen(proposed, observations, free, series, odds, times, settings)
         better = _decide(np.concatenate([found.origin, sharp]), observations, series, odds, times, settings)
         logger.info(
@@ -186,7 +186,6 @@ def _propose(
     method: str,
     observations: Observations,
     free: Index,
-    model: VelocityModel,
     series: Series,
     odds: Odds,
     times: TravelTimes,
@@ -195,7 +194,7 @@ def _propose(
     if method == "stack":
         return propose(observations, free, series, odds, times, settings)
     associator = associate_pyocto if method == "pyocto" else associate_gamma
-    return associator(observations.take(free), model, settings)
+    return associator(observations.take(free), times, settings)
 
 
 def _sharpen(

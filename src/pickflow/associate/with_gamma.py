@@ -13,8 +13,9 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from pickflow.associate.settings import AssociateSettings
-from pickflow.locate.observations import Array, Index, Observations, travel_time_table
-from pickflow.travel_times import VelocityModel
+from pickflow.associate.tables import travel_time_table
+from pickflow.locate.observations import Array, Index, Observations
+from pickflow.locate.tables import TravelTimes
 
 _TABLE_STEP_KM = 0.5
 _SEED = 42
@@ -24,7 +25,7 @@ _MISSED_PICKS = 2
 _MAX_GROUP = 150
 
 
-def associate_gamma(observations: Observations, model: VelocityModel, settings: AssociateSettings) -> Array:
+def associate_gamma(observations: Observations, times: TravelTimes, settings: AssociateSettings) -> Array:
     """
     Origins x, y, depth, time, shape (n, 4), as components of a Bayesian Gaussian mixture.
 
@@ -35,14 +36,14 @@ def associate_gamma(observations: Observations, model: VelocityModel, settings: 
     ----------
     observations : Observations
         Picks, sorted by time.
-    model : VelocityModel
+    times : TravelTimes
         One layer is treated as homogeneous, more as a table of travel times.
     settings : AssociateSettings
         See `derive_settings`.
     """
     arrays = _arrays(observations)
-    config = _config(observations, model, settings)
-    velocity = {"p": float(model.vp_km_s[0]), "s": float(model.vs_km_s[0])}
+    config = _config(observations, times, settings)
+    velocity = {"p": float(times.model.vp_km_s[0]), "s": float(times.model.vs_km_s[0])}
     labels = _groups(arrays, velocity, settings)
     groups = [
         part
@@ -59,7 +60,7 @@ def associate_gamma(observations: Observations, model: VelocityModel, settings: 
     return np.concatenate([np.empty((0, 4)), *solutions])
 
 
-Arrays = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+Arrays = tuple[np.ndarray, ...]
 
 
 def _arrays(observations: Observations) -> Arrays:
@@ -104,7 +105,7 @@ def _cut(rows: Index, time_s: Array, settings: AssociateSettings) -> list[Index]
     return [rows[(time >= start) & (time < start + 2 * length)] for start in starts]
 
 
-def _config(observations: Observations, model: VelocityModel, settings: AssociateSettings) -> dict[str, Any]:
+def _config(observations: Observations, times: TravelTimes, settings: AssociateSettings) -> dict[str, Any]:
     x_range, y_range, depth = settings.x_range_km, settings.y_range_km, settings.max_depth_km
     bounds = (x_range, y_range, (0.0, depth), (None, None))
     return {
@@ -119,15 +120,15 @@ def _config(observations: Observations, model: VelocityModel, settings: Associat
         "min_picks_per_eq": max(4, settings.min_picks - _MISSED_PICKS),
         "min_p_picks_per_eq": max(1, settings.min_p_picks - _MISSED_PICKS),
         "min_s_picks_per_eq": max(1, settings.min_s_picks - _MISSED_PICKS),
-        "eikonal": _table(observations, model, settings) if model.top_depth_km.size > 1 else None,
+        "eikonal": _table(observations, times, settings) if times.model.top_depth_km.size > 1 else None,
     }
 
 
-def _table(observations: Observations, model: VelocityModel, settings: AssociateSettings) -> dict[str, Any]:
+def _table(observations: Observations, times: TravelTimes, settings: AssociateSettings) -> dict[str, Any]:
     """Our travel times in the layout of GaMMA's eikonal solver, which would make a folder where it stands."""
     width = np.ptp(settings.x_range_km), np.ptp(settings.y_range_km)
     deepest = settings.max_depth_km + max(0.0, -float(observations.depth_km.min()))
-    table = travel_time_table(model, float(np.hypot(*width)), deepest, _TABLE_STEP_KM)
+    table = travel_time_table(times, float(np.hypot(*width)), deepest, _TABLE_STEP_KM)
     n_distances, n_depths = table.p_time_s.shape
     content: dict[str, Any] = {
         "nr": n_distances,
@@ -136,9 +137,9 @@ def _table(observations: Observations, model: VelocityModel, settings: Associate
         "rgrid": table.step_km * np.arange(n_distances),
         "zgrid": table.step_km * np.arange(n_depths),
     }
-    for key, times in (("up", table.p_time_s), ("us", table.s_time_s)):
-        content[key] = times.ravel()
-        content[f"grad_{key}"] = np.array([slope.ravel() for slope in np.gradient(times, table.step_km)])
+    for key, time_s in (("up", table.p_time_s), ("us", table.s_time_s)):
+        content[key] = time_s.ravel()
+        content[f"grad_{key}"] = np.array([slope.ravel() for slope in np.gradient(time_s, table.step_km)])
     return content
 
 

@@ -11,13 +11,14 @@ import pandas as pd
 import pyocto
 
 from pickflow.associate.settings import AssociateSettings
-from pickflow.locate.observations import Array, Observations, travel_time_table
-from pickflow.travel_times import VelocityModel
+from pickflow.associate.tables import travel_time_table
+from pickflow.locate.observations import Array, Observations
+from pickflow.locate.tables import TravelTimes
 
 _TABLE_STEP_KM = 1.0
 
 
-def associate_pyocto(observations: Observations, model: VelocityModel, settings: AssociateSettings) -> Array:
+def associate_pyocto(observations: Observations, times: TravelTimes, settings: AssociateSettings) -> Array:
     """
     Origins x, y, depth, time, shape (n, 4), by partitioning space and time into an octree.
 
@@ -25,7 +26,7 @@ def associate_pyocto(observations: Observations, model: VelocityModel, settings:
     ----------
     observations : Observations
         Picks, sorted by time.
-    model : VelocityModel
+    times : TravelTimes
         One layer is treated as homogeneous, more as a table of travel times.
     settings : AssociateSettings
         See `derive_settings`.
@@ -42,7 +43,7 @@ def associate_pyocto(observations: Observations, model: VelocityModel, settings:
         }
     )
     with tempfile.TemporaryDirectory() as folder:
-        associator = _associator(_velocity_model(model, settings, Path(folder)), settings)
+        associator = _associator(_velocity_model(times, settings, Path(folder)), settings)
         events, _ = associator.associate(picks, stations)
     if events.empty:  # without the columns of an event
         return np.empty((0, 4))
@@ -69,7 +70,8 @@ def _associator(velocity_model: pyocto.VelocityModel, settings: AssociateSetting
     )
 
 
-def _velocity_model(model: VelocityModel, settings: AssociateSettings, folder: Path) -> pyocto.VelocityModel:
+def _velocity_model(times: TravelTimes, settings: AssociateSettings, folder: Path) -> pyocto.VelocityModel:
+    model = times.model
     tolerance = settings.pyocto.velocity_tolerance_s
     cutoff = settings.pyocto.cutoff_distance_km
     if model.top_depth_km.size == 1:
@@ -77,7 +79,7 @@ def _velocity_model(model: VelocityModel, settings: AssociateSettings, folder: P
             float(model.vp_km_s[0]), float(model.vs_km_s[0]), tolerance, association_cutoff_distance=cutoff
         )
     width = np.ptp(settings.x_range_km), np.ptp(settings.y_range_km)
-    table = travel_time_table(model, float(np.hypot(*width)), settings.max_depth_km, _TABLE_STEP_KM)
+    table = travel_time_table(times, float(np.hypot(*width)), settings.max_depth_km, _TABLE_STEP_KM)
     path = folder / "travel_times.bin"
     # The layout that PyOcto's VelocityModel1D reads: two counts, the step, then the times of P and of S.
     header = struct.pack("iid", *table.p_time_s.shape, table.step_km)

@@ -123,31 +123,3 @@ def predict_s(
     for phase, rows in (("P", ~is_s), ("S", is_s)):
         times[rows] = travel_time_s(model, phase, distance_km[rows], source_depth_km[rows], receiver_depth_km[rows])
     return times
-
-
-@dataclass(frozen=True, kw_only=True)
-class TravelTimeTable:
-    """
-    Times from a surface receiver on a grid that starts at zero distance and zero depth.
-
-    Parameters
-    ----------
-    step_km : float
-        Grid step of distance and depth.
-    p_time_s, s_time_s : ndarray, shape (n_distances, n_depths)
-        Travel times.
-    """
-
-    step_km: float
-    p_time_s: Array
-    s_time_s: Array
-
-
-def travel_time_table(
-    model: VelocityModel, max_distance_km: float, max_depth_km: float, step_km: float
-) -> TravelTimeTable:
-    """Travel times up to a distance and a depth, for the associators that want tables."""
-    distance = step_km * np.arange(int(np.ceil(max_distance_km / step_km)) + 2)
-    depth = step_km * np.arange(int(np.ceil(max_depth_km / step_km)) + 2)
-    p_time, s_time = (travel_time_s(model, phase, distance[:, None], depth[None, :]) for phase in "PS")
-    return TravelTimeTable(step_km=step_km, p_time_s=p_time, s_time_s=s_time)
