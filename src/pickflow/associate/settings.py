@@ -270,6 +270,6 @@ def _gamma_settings(params: GammaParams, model: VelocityModel, spacing: float) -
         "dbscan_eps_s": round(float(max(5.0, 2 * spacing / model.vp_km_s[0])), 1),
         "dbscan_min_samples": 3,
         "max_sigma_s": 2.0,
-        "oversample_factor": 5,
+        "oversample_factor": 2,
     }
     return GammaSettings(**{name: _given(getattr(params, name), value) for name, value in derived.items()})

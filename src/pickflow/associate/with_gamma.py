@@ -23,6 +23,9 @@ _MIXTURE = "BGMM"
 # GaMMA leaves out arrivals that fit; the stage takes them in later and then counts by the settings.
 _MISSED_PICKS = 2
 _MAX_GROUP = 150
+# Parts of a large group overlap by this share of the time that waves need to cross the network: the mixture's time grows
+# with the square of the picks, and an origin is found from the nearer half of its picks.
+_OVERLAP = 0.3
 
 
 def associate_gamma(observations: Observations, times: TravelTimes, settings: AssociateSettings) -> Array:
@@ -94,13 +97,12 @@ def _cut(rows: Index, time_s: Array, settings: AssociateSettings) -> list[Index]
     """
     A group as it is, or in parts that overlap by half if it is large.
 
-    In a swarm DBSCAN makes one group of a whole day, in which the mixture finds no way: the parts are as long as the
-    picks of two events that follow one another, so that each event lies whole in one of them.
+    In a swarm DBSCAN makes one group of a whole day, in which the mixture finds no way.
     """
     if rows.size <= _MAX_GROUP:
         return [rows]
     time = time_s[rows]
-    length = settings.pyocto.time_before_s
+    length = _OVERLAP * settings.pyocto.time_before_s
     starts = np.arange(time.min(), time.max(), length)
     return [rows[(time >= start) & (time < start + 2 * length)] for start in starts]
 
