@@ -69,13 +69,13 @@ def test_picks_that_are_not_free_are_not_claimed():
 def test_near_stations_that_are_silent_speak_against_an_event():
     """Seven picks of the farthest stations, though the near ones, which pick other events, saw nothing."""
     scene = make_scene([600.0, 1500.0, 2400.0, 3300.0, 4200.0])
-    observations, _, _, _, truth = prepare(scene)
+    *_, truth = prepare(scene)
     own = scene.picks[scene.picks.pick_id.map(scene.owner) == "event0"]
     rest = scene.picks[scene.picks.pick_id.map(scene.owner) != "event0"]
     far, near = (pd.concat([rest, part]).sort_values("time") for part in (own.iloc[-7:], own.iloc[:7]))
     evidence = []
     for picks in (near, far):
-        observations, series, odds, _, _ = prepare(scene, picks.reset_index(drop=True))
+        _, series, odds, _, _ = prepare(scene, picks.reset_index(drop=True))
         lenient = replace(odds, least_evidence=-1e9)
         claims = promising(truth[:1], series, lenient, TIMES, np.ones(series.order.size, bool))
         assert claims.pick.size == 7

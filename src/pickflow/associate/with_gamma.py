@@ -23,8 +23,8 @@ _MIXTURE = "BGMM"
 # GaMMA leaves out arrivals that fit; the stage takes them in later and then counts by the settings.
 _MISSED_PICKS = 2
 _MAX_GROUP = 150
-# Parts of a large group overlap by this share of the time that waves need to cross the network: the mixture's time grows
-# with the square of the picks, and an origin is found from the nearer half of its picks.
+# Parts of a large group overlap by this share of the time that waves need to cross the network: the mixture's time
+# grows with the square of the picks, and an origin is found from the nearer half of its picks.
 _OVERLAP = 0.3
 
 
