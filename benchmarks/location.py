@@ -240,7 +240,7 @@ def against_comcat(events: pd.DataFrame) -> dict[str, Any]:
 
 
 def plain_pyocto(picks: pd.DataFrame, stations: pd.DataFrame, layers: Any) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Events and assignments of PyOcto alone, with the settings of its documentation for a network of this size."""
+    """Events and assignments of PyOcto alone, with plain settings for a network of this size."""
     import tempfile
 
     import pyocto

@@ -103,7 +103,7 @@ def test_two_thirds_lie_inside_with_stations_on_one_side_only():
     assert 0.62 < time < 0.84
 
 
-def test_the_epicentre_lies_in_its_ellipse_as_often_as_stated():
+def test_epicentres_with_larger_ellipses_have_larger_errors():
     catalog = make_catalog(random_origins(400, 25.0), square_of_stations(), assumed_error, n_seeing=8)
     events = locate(catalog, **NO_CORRECTIONS).events
     poor, good = (events.horizontal_uncertainty_km > 2), (events.horizontal_uncertainty_km < 1)
