@@ -180,6 +180,25 @@ def test_a_swarm_across_a_border_is_what_it_is_without_the_border(monkeypatch):
     assert assignments.pick_id.is_unique
 
 
+def test_a_swarm_with_as_many_false_picks_as_true_ones_is_found():
+    """One event every 15 s, 5,760 a day, and a false pick for each true one."""
+    scene = make_scene([300.0 + 15 * index for index in range(60)], n_stations=20, n_seeing=10, n_noise=1200, hours=0.4)
+    events, assignments = associate(scene.picks, scene.stations, LAYERS, associate_params(), "stack", scene.window)
+    owner = assignments.assign(owner=assignments.pick_id.map(scene.owner)).groupby("event_id").owner
+    mostly = owner.agg(lambda names: names.value_counts(normalize=True).iloc[0]) >= 0.6
+    right = owner.agg(lambda names: names.value_counts().index[0])[mostly]
+    right = set(right[right != ""])
+    assert len(right) >= 0.95 * 60
+    assert len(right) >= 0.95 * len(events)
+
+
+def test_gamma_finds_the_same_events_when_its_groups_are_cut(scene, monkeypatch):
+    params = associate_params(complete_with_stack=False, passes=1)
+    monkeypatch.setattr("pickflow.associate.with_gamma._MAX_GROUP", 20)
+    events, _ = associate(scene.picks, scene.stations, HALF_SPACE, params, "gamma", scene.window)
+    assert found_events(events, scene.events, seconds=1.0, km=5.0) == len(scene.events) == len(events)
+
+
 def _day(rows):
     """Tables of a day: event names with their picks, a letter each."""
     events = pd.DataFrame({"event_id": list(rows)}).reindex(columns=EVENTS.schema.names).assign(
