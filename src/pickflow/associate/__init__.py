@@ -42,6 +42,7 @@ METHODS = ("pyocto", "gamma", "stack")
 WINDOW_MARGIN = timedelta(seconds=3)
 # A day with more picks is associated in parts, which keeps time and memory in bounds.
 MAX_PICKS = 40_000
+BUSY_SPAN_S = 600.0
 # Proposals are off by a cell or so, which moves arrivals by this many seconds for each km of it.
 _ERROR_S_PER_KM = 0.2
 # Before proposals are sharpened they need less evidence: their arrivals fit badly.
@@ -93,8 +94,7 @@ def associate(
         raise ValueError(f"associate.methods: {method!r} is unknown; known: {', '.join(METHODS)}")
     picks, stations = conform(picks, PICKS), conform(stations, STATIONS)
     inside = picks[(picks.time >= pd.Timestamp(window[0])) & (picks.time < pd.Timestamp(window[1]))]
-    duration_s = (window[1] - window[0]).total_seconds()
-    settings = derive_settings(stations, model, params, len(inside) / max(duration_s, 1.0))
+    settings = derive_settings(stations, model, params, _busiest_rate_per_s(inside))
     located = located_stations(stations)
     frame = frame_around(located)
     parts = _parts(window, len(inside), settings)
@@ -104,6 +104,12 @@ def associate(
         with ProcessPoolExecutor(min(len(parts), settings.threads), mp_context=get_context("fork")) as pool:
             return merge_days(list(pool.map(solve, parts)), picks)
     return merge_days([solve(part) for part in parts], picks)
+
+
+def _busiest_rate_per_s(picks: pd.DataFrame) -> float:
+    """Rate of picks in the busiest ten minutes: a swarm in a quiet day is still a swarm."""
+    span = pd.Timedelta(seconds=BUSY_SPAN_S)
+    return float(picks.time.dt.floor(span).value_counts().max()) / BUSY_SPAN_S if len(picks) else 0.0
 
 
 def _parts(

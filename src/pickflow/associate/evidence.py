@@ -148,8 +148,8 @@ def estimate_odds(
     near = np.searchsorted(others, key + half, side="right") - np.searchsorted(others, key - half) - unexplained
     count = np.bincount(series.of_pick[unexplained], minlength=series.x_km.size)
     duration = max(series.span_s - _APART_S, _RATE_WINDOW_S)
-    # Half local, half of the whole series: a lone pick says little about its surroundings. One more for what is unseen.
-    rate = 0.5 * near / _RATE_WINDOW_S + 0.5 * (count[series.of_pick] + 1) / duration
+    # At least that of the whole series: a lone pick says little about its surroundings. One more for what is unseen.
+    rate = np.maximum(near / _RATE_WINDOW_S, (count[series.of_pick] + 1) / duration)
     sigma = np.full(series.x_km.size, _FIRST_SIGMA * settings.max_residual_s)
     for phase in (False, True):
         own = residual_s[observations.is_s[found.pick] == phase]

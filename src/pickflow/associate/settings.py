@@ -162,7 +162,7 @@ def derive_settings(
     params : AssociateParams
         None asks for the derived value.
     picks_per_s : float
-        Of all stations together.
+        Of all stations together, in the busiest ten minutes.
 
     Returns
     -------
