@@ -174,8 +174,12 @@ def _find_events(
         free = np.setdiff1d(np.arange(observations.time_s.size), found.pick)
         if free.size < settings.min_picks:
             break
-        proposer = "stack" if number and settings.complete_with_stack else method
-        proposed = _propose(proposer, observations, free, series, odds, times, settings)
+        proposed = np.concatenate(
+            [
+                _propose(name, observations, free, series, odds, times, settings)
+                for name in _proposers(method, number, settings)
+            ]
+        )
         sharp = _sharpen(proposed, observations, free, series, odds, times, settings)
         better = _decide(np.concatenate([found.origin, sharp]), observations, series, odds, times, settings)
         logger.info(
@@ -186,6 +190,13 @@ def _find_events(
             break
         found = better
     return found
+
+
+def _proposers(method: str, number: int, settings: AssociateSettings) -> list[str]:
+    """Who proposes in a pass: the associator, and the stack beside it, which in later passes is alone."""
+    if method == "stack" or not settings.complete_with_stack:
+        return [method]
+    return [method, "stack"] if number == 0 else ["stack"]
 
 
 def _propose(
