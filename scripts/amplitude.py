@@ -10,7 +10,7 @@ if __name__ == "__main__":
     from pickflow.io.inventory import read_inventory
     from pickflow.io.tables import read_table, read_tables, write_table
     from pickflow.io.velocity import velocity_model
-    from pickflow.magnitude import Catalog, MagnitudeParams, amplitudes_of_day
+    from pickflow.magnitude import WORTH_WORKERS, Catalog, MagnitudeParams, amplitudes_of_day
     from pickflow.schemas import AMPLITUDES, ASSIGNMENTS, EVENTS, MANIFEST, PICKS, STATIONS
 
     waveforms, params = Path(job.input.waveforms), build(MagnitudeParams, job.params.settings)
@@ -23,7 +23,8 @@ if __name__ == "__main__":
     )
     manifest = read_table(waveforms / "manifest.parquet", MANIFEST)
     inventory, day = read_inventory([job.input.inventory]), job.wildcards.date
-    with runtime.station_map(job.threads, job.params.dask_scheduler, f"amplitude {day}") as station_map:
+    threads = job.threads if len(catalog.assignments) > WORTH_WORKERS else 1
+    with runtime.station_map(threads, job.params.dask_scheduler, f"amplitude {day}") as station_map:
         amplitudes = amplitudes_of_day(catalog, waveforms, manifest, inventory, day, params, station_map)
     origin = runtime.origin(job, "magnitude", job.input.events, job.input.inventory, waveforms / "manifest.parquet")
     write_table(amplitudes, AMPLITUDES, job.output.amplitudes, origin)

@@ -24,6 +24,9 @@ from pickflow.travel_times import VelocityModel
 
 logger = logging.getLogger(__name__)
 
+# With fewer arrivals the start of worker processes takes longer than the work.
+WORTH_WORKERS = 10_000
+
 
 @dataclass(frozen=True, kw_only=True)
 class Catalog:
