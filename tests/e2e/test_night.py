@@ -84,22 +84,28 @@ def undisturbed(tmp_path_factory):
     return directory
 
 
-@pytest.mark.parametrize("stage", ["pick", "compress"])
-def test_a_run_killed_in_the_middle_ends_with_the_same_bytes(stage, undisturbed, tmp_path):
-    config = tmp_path / "test-config.yaml"
-    config.write_text(yaml.safe_dump(TAUGHT))
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--directory", str(tmp_path)]
-    command += ["--configfile", str(config), "--cores", "1"]
+def start_and_kill(stage, config, directory):
+    """Start a run, or go on with it, and kill all its processes when a stage has begun."""
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--directory", str(directory)]
+    command += ["--configfile", str(config), "--cores", "1", "--rerun-incomplete"]
     process = subprocess.Popen(
         command, cwd=ROOT, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     deadline = time.monotonic() + 300
-    while not list((tmp_path / "results" / "small").glob(f"logs/{stage}/*.log")):
+    while not list((directory / "results" / "small").glob(f"logs/{stage}/*.log")):
         assert process.poll() is None, "the run ended before it could be killed"
         assert time.monotonic() < deadline
         time.sleep(0.05)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+
+
+def test_a_run_killed_twice_in_the_middle_ends_with_the_same_bytes(undisturbed, tmp_path):
+    config = tmp_path / "test-config.yaml"
+    config.write_text(yaml.safe_dump(TAUGHT))
+    start_and_kill("pick", config, tmp_path)
+    snakemake("--unlock", directory=tmp_path, config=config)
+    start_and_kill("compress", config, tmp_path)
     assert not (tmp_path / "results" / "small" / "summary.json").exists()
     snakemake("--unlock", directory=tmp_path, config=config)
     snakemake("--rerun-incomplete", directory=tmp_path, config=config)
