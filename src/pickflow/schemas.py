@@ -225,11 +225,11 @@ AMPLITUDES = Table(
             ("station", pa.string()),
             ("location", pa.string()),
             ("channel", pa.string()),  # band+instrument, such as HH
-            ("amplitude_mm", pa.float64()),  # mean of the horizontal peaks, zero to peak; NaN: see reason
+            ("amplitude_mm", pa.float64()),  # geometric mean of the horizontal peaks; NaN: see reason
             ("snr_db", pa.float64()),
             ("hypocentral_distance_km", pa.float64()),
             ("magnitude", pa.float64()),  # of this station
-            ("reason", pa.string()),  # ok, low_snr, clipped, no_response, no_waveform, one_component, gap, ...
+            ("reason", pa.string()),  # of AMPLITUDE_REASONS
         ]
     ),
     sort=("event_id", "network", "station"),

@@ -8,11 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pickflow.associate.evidence import estimate_odds, promising, select, series_of
+from pickflow.associate.evidence import Search, estimate_odds, promising, select, series_of
 from pickflow.associate.settings import derive_settings
 from pickflow.associate.with_stack import propose
 from pickflow.locate.geometry import frame_around
 from pickflow.locate.observations import NO_EVENTS, observe
+from pickflow.locate.relocation import residuals_s
 from pickflow.locate.tables import TravelTimes
 from tests.association_fixture import LAYERS, START, associate_params, make_scene
 
@@ -20,38 +21,38 @@ TIMES = TravelTimes(LAYERS, 300.0, (0.0, 40.0), (-2.0, 0.0))
 
 
 def prepare(scene, picks=None):
-    """Observations, series, odds before any event is known, settings, and true origins."""
+    """The search, its series, odds before any event is known, and true origins."""
     picks = scene.picks if picks is None else picks
     frame = frame_around(scene.stations)
     observations = observe(picks, scene.stations, frame, pd.Timestamp(START))
     settings = derive_settings(scene.stations, LAYERS, associate_params(), 0.1)
-    series = series_of(observations)
-    odds = estimate_odds(series, observations, NO_EVENTS, np.empty(0), settings)
+    search = Search(observations=observations, series=series_of(observations), times=TIMES, settings=settings)
+    odds = estimate_odds(search, NO_EVENTS)
     x, y = frame.to_local(scene.events.latitude_deg, scene.events.longitude_deg)
     seconds = (scene.events.time - pd.Timestamp(START)).dt.total_seconds()
-    return observations, series, odds, settings, np.column_stack([x, y, scene.events.depth_km, seconds])
+    return search, search.series, odds, np.column_stack([x, y, scene.events.depth_km, seconds])
 
 
-def owners(scene, observations, chosen):
+def owners(scene, search, chosen):
     """Names of the true events of each chosen event's picks."""
-    names = observations.picks.pick_id.map(scene.owner).to_numpy()
+    names = search.observations.picks.pick_id.map(scene.owner).to_numpy()
     return [set(names[chosen.pick[chosen.event == row]]) for row in range(len(chosen.origin))]
 
 
 def test_true_origins_take_their_own_picks_and_wrong_ones_none():
     scene = make_scene([600.0, 604.0, 1500.0], n_noise=60)
-    observations, series, odds, _, truth = prepare(scene)
+    search, series, odds, truth = prepare(scene)
     wrong = truth + np.array([25.0, -20.0, 0.0, 3.0])
     chosen = select(np.concatenate([wrong, truth]), series, odds, TIMES)
     assert len(chosen.origin) == 3
-    assert all(len(names - {""}) == 1 for names in owners(scene, observations, chosen))
+    assert all(len(names - {""}) == 1 for names in owners(scene, search, chosen))
     assert np.unique(chosen.pick).size == chosen.pick.size
     assert chosen.pick.size >= 0.95 * 3 * 24
 
 
 def test_the_same_event_proposed_many_times_is_one():
     scene = make_scene([600.0])
-    _, series, odds, _, truth = prepare(scene)
+    _, series, odds, truth = prepare(scene)
     generator = np.random.default_rng(0)
     near = truth + generator.normal(0, [1.0, 1.0, 1.0, 0.1], (50, 4))
     assert len(select(near, series, odds, TIMES).origin) == 1
@@ -59,7 +60,7 @@ def test_the_same_event_proposed_many_times_is_one():
 
 def test_picks_that_are_not_free_are_not_claimed():
     scene = make_scene([600.0])
-    _, series, odds, _, truth = prepare(scene)
+    _, series, odds, truth = prepare(scene)
     free = np.ones(series.order.size, bool)
     free[:10] = False
     assert not np.isin(np.arange(10), select(truth, series, odds, TIMES, free).pick).any()
@@ -75,7 +76,7 @@ def test_near_stations_that_are_silent_speak_against_an_event():
     far, near = (pd.concat([rest, part]).sort_values("time") for part in (own.iloc[-7:], own.iloc[:7]))
     evidence = []
     for picks in (near, far):
-        _, series, odds, _, _ = prepare(scene, picks.reset_index(drop=True))
+        _, series, odds, _ = prepare(scene, picks.reset_index(drop=True))
         lenient = replace(odds, least_evidence=-1e9)
         claims = promising(truth[:1], series, lenient, TIMES, np.ones(series.order.size, bool))
         assert claims.pick.size == 7
@@ -92,9 +93,9 @@ def test_busy_series_are_worth_less_and_explained_picks_do_not_count():
     quiet, busy = make_scene([600.0]), make_scene([600.0], n_noise=2000)
     values = []
     for scene in (quiet, busy):
-        observations, series, odds, settings, truth = prepare(scene)
+        search, series, odds, truth = prepare(scene)
         found = select(truth, series, odds, TIMES)
-        again = estimate_odds(series, observations, found, np.full(found.pick.size, 0.01), settings)
+        again = estimate_odds(search, found)
         values.append((odds.log_rate.mean(), again.log_rate[found.pick].mean(), odds.log_rate[found.pick].mean()))
     # 83 picks of each series in two hours against the single one that is assumed in ten minutes, and its own.
     assert values[1][0] > values[0][0] + 1.0
@@ -102,31 +103,36 @@ def test_busy_series_are_worth_less_and_explained_picks_do_not_count():
 
 
 def test_residuals_teach_their_scatter():
-    scene = make_scene([600.0 + 200 * index for index in range(10)])
-    observations, series, odds, settings, truth = prepare(scene)
+    """Arrivals of S are moved by 0.2 s, half of them earlier and half later, those of P by 0.1 s."""
+    scene = make_scene([600.0 + 200 * index for index in range(10)], error_s=0.0)
+    search, series, odds, truth = prepare(scene)
     found = select(truth, series, odds, TIMES)
-    residual = np.where(observations.is_s[found.pick], 0.2, 0.1) * np.where(np.arange(found.pick.size) % 2, 1, -1)
-    again = estimate_odds(series, observations, found, residual, settings)
+    is_s = search.observations.is_s[found.pick]
+    sign = np.where(np.arange(found.pick.size) % 2, 1, -1)
+    search.observations.time_s[found.pick] += -residuals_s(found, search.observations, TIMES) + sign * np.where(
+        is_s, 0.2, 0.1
+    )
+    again = estimate_odds(search, found)
     assert again.sigma_s[~series.is_s] == pytest.approx(0.14826)
     assert again.sigma_s[series.is_s] == pytest.approx(0.29652)
-    assert again.tolerance_s.max() <= settings.max_residual_s
+    assert again.tolerance_s.max() <= search.settings.max_residual_s
 
 
 def test_the_stack_proposes_an_origin_near_every_event():
     scene = make_scene([600.0, 604.0, 1500.0, 3000.0], n_noise=100)
-    observations, series, odds, settings, truth = prepare(scene)
-    proposed = propose(observations, np.arange(observations.time_s.size), series, odds, TIMES, settings)
+    search, _, odds, truth = prepare(scene)
+    proposed = propose(search, np.arange(search.observations.time_s.size), odds)
     for origin in truth:
-        near = np.hypot(*(proposed[:, :2] - origin[:2]).T) < 2 * settings.stack.grid_step_km
+        near = np.hypot(*(proposed[:, :2] - origin[:2]).T) < 2 * search.settings.stack.grid_step_km
         assert (near & (np.abs(proposed[:, 3] - origin[3]) < 1.5)).any()
 
 
 def test_the_stack_finds_the_same_in_one_span_and_in_overlapping_ones(monkeypatch):
     scene = make_scene([600.0, 1800.0, 3000.0], n_noise=300)
-    observations, series, odds, settings, _ = prepare(scene)
-    every = np.arange(observations.time_s.size)
-    whole = propose(observations, every, series, odds, TIMES, settings)
+    search, series, odds, _ = prepare(scene)
+    every = np.arange(search.observations.time_s.size)
+    whole = propose(search, every, odds)
     monkeypatch.setattr("pickflow.associate.with_stack._LONGEST_SPAN_S", 900.0)
-    parts = propose(observations, every, series, odds, TIMES, settings)
+    parts = propose(search, every, odds)
     chosen = [select(origins, series, odds.coarse(1.0, 0.0), TIMES) for origins in (whole, parts)]
     assert len(chosen[0].origin) == len(chosen[1].origin) >= 3

@@ -25,6 +25,8 @@ DEPTH_COLOURS = "viridis_r"
 # Above this number, points become one picture inside the SVG: a browser is slow with 20,000 circles.
 N_VECTOR_POINTS = 1000
 WIDE_PX, HALF_PX = 920, 500
+# Figures with a row for each station.
+N_STATIONS_SHOWN, ROW_PX = 40, 17
 _PIXELS_PER_INCH = 72  # one SVG unit is then one CSS pixel, and font sizes are in CSS pixels
 _STYLE: Any = {
     "svg.fonttype": "none",

@@ -15,8 +15,10 @@ from pickflow.analyze.drawing import (
     HALF_PX,
     INK,
     MATCHED_COLOUR,
+    N_STATIONS_SHOWN,
     N_VECTOR_POINTS,
     PHASE_COLOURS,
+    ROW_PX,
     UNMATCHED_COLOUR,
     WIDE_PX,
     Illustration,
@@ -27,8 +29,6 @@ from pickflow.analyze.drawing import (
     new_figure,
 )
 from pickflow.analyze.seismicity import FEWEST_MAGNITUDES, frequency_magnitude
-
-_N_STATIONS_SHOWN, _ROW_PX = 40, 17
 
 
 class _Quantity(NamedTuple):
@@ -323,9 +323,9 @@ def draw_corrections(name: str, corrections: pd.DataFrame) -> Illustration:
     """Station corrections of P and S, with the spread of the residuals around them."""
     names = (corrections.network + "." + corrections.station).str.lstrip(".")
     size = corrections.assign(name=names, size=corrections.correction_s.abs()).groupby("name")["size"].max()
-    shown = sorted(size.sort_values(ascending=False, kind="stable").index[:_N_STATIONS_SHOWN])
-    figure = new_figure(HALF_PX, 30 + _ROW_PX * len(shown) + 44)
-    axes = add_axes(figure, 84, 24, HALF_PX - 100, _ROW_PX * len(shown))
+    shown = sorted(size.sort_values(ascending=False, kind="stable").index[:N_STATIONS_SHOWN])
+    figure = new_figure(HALF_PX, 30 + ROW_PX * len(shown) + 44)
+    axes = add_axes(figure, 84, 24, HALF_PX - 100, ROW_PX * len(shown))
     for phase, offset in (("P", -0.18), ("S", 0.18)):
         rows = (corrections.phase == phase) & names.isin(shown)
         y = np.array([shown.index(station) for station in names[rows]]) + offset

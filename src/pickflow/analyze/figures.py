@@ -15,8 +15,10 @@ from pickflow.analyze.drawing import (
     HALF_PX,
     INK,
     MATCHED_COLOUR,
+    N_STATIONS_SHOWN,
     N_VECTOR_POINTS,
     PHASE_COLOURS,
+    ROW_PX,
     UNMATCHED_COLOUR,
     WIDE_PX,
     Illustration,
@@ -27,7 +29,6 @@ from pickflow.analyze.drawing import (
     new_figure,
 )
 
-_N_STATIONS_SHOWN, _ROW_PX = 40, 17
 # A station is suspicious if its median residual stands out by this much from the other stations.
 _SUSPICIOUS_S = 0.25
 _FEWEST_FOR_SUSPICION = 5
@@ -204,9 +205,9 @@ def draw_station_residuals(name: str, arrivals: pd.DataFrame) -> Illustration:
         return absent("No pick belongs to an event, so there are no residuals by station.")
     statistics = station_residuals(arrivals)
     worst = statistics.assign(size=statistics["median_s"].abs()).groupby("station")["size"].max()
-    shown = sorted(worst.sort_values(ascending=False, kind="stable").index[:_N_STATIONS_SHOWN])
-    figure = new_figure(HALF_PX, 30 + _ROW_PX * len(shown) + 44)
-    axes = add_axes(figure, 84, 24, HALF_PX - 100, _ROW_PX * len(shown))
+    shown = sorted(worst.sort_values(ascending=False, kind="stable").index[:N_STATIONS_SHOWN])
+    figure = new_figure(HALF_PX, 30 + ROW_PX * len(shown) + 44)
+    axes = add_axes(figure, 84, 24, HALF_PX - 100, ROW_PX * len(shown))
     for phase, offset in (("P", -0.17), ("S", 0.17)):
         rows = statistics[(statistics["phase"] == phase) & statistics["station"].isin(shown)]
         y = np.array([shown.index(station) for station in rows["station"]]) + offset
@@ -241,10 +242,10 @@ def draw_picks_per_station(name: str, picks: pd.DataFrame, stations: pd.DataFram
     names = (picks["network"] + "." + picks["station"]).str.lstrip(".")
     asked = set((stations["network"] + "." + stations["station"]).str.lstrip(".")) | set(names)
     order = names.value_counts().reindex(sorted(asked), fill_value=0).sort_values(ascending=False, kind="stable")
-    shown = sorted(order.index[:_N_STATIONS_SHOWN])
+    shown = sorted(order.index[:N_STATIONS_SHOWN])
     counts = picks.assign(name=names).groupby(["name", "phase", "assigned"]).size()
-    figure = new_figure(HALF_PX, 30 + _ROW_PX * len(shown) + 44)
-    axes = add_axes(figure, 84, 24, HALF_PX - 150, _ROW_PX * len(shown))
+    figure = new_figure(HALF_PX, 30 + ROW_PX * len(shown) + 44)
+    axes = add_axes(figure, 84, 24, HALF_PX - 150, ROW_PX * len(shown))
     _draw_pick_bars(axes, counts, shown)
     share = picks.assign(name=names).groupby("name")["assigned"].agg(lambda assigned: 1 - assigned.mean())
     for row, station in enumerate(shown):
@@ -255,7 +256,7 @@ def draw_picks_per_station(name: str, picks: pd.DataFrame, stations: pd.DataFram
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     axes.xaxis.set_major_formatter(lambda value, _position: f"{abs(value):,.0f}")
     zero = _share_left_of_zero(axes)
-    below = -34 / (_ROW_PX * len(shown))
+    below = -34 / (ROW_PX * len(shown))
     for text, place in (("← P picks", zero - 0.03), ("S picks →", zero + 0.03)):
         align = "right" if place < zero else "left"
         axes.text(place, below, text, transform=axes.transAxes, ha=align, va="center")

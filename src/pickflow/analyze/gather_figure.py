@@ -1,4 +1,4 @@
-"""Record section of one event: waveforms, picks, predicted arrivals and probabilities."""
+"""Stations of one event in rows: waveforms, picks, predicted arrivals and probabilities."""
 
 from __future__ import annotations
 

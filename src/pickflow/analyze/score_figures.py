@@ -16,7 +16,9 @@ from pickflow.analyze.drawing import (
     HALF_PX,
     INK,
     MATCHED_COLOUR,
+    N_STATIONS_SHOWN,
     PHASE_COLOURS,
+    ROW_PX,
     SERIES_COLOURS,
     WIDE_PX,
     Illustration,
@@ -34,7 +36,6 @@ _LABELS = {
     "hour": "Hour of day (UTC)",
     "n_picks": "Picks per event",
 }
-_N_STATIONS_SHOWN, _ROW_PX = 40, 17
 _DASHED: Any = (0, (4, 2))
 
 
@@ -207,9 +208,9 @@ def draw_station_scores(name: str, table: pd.DataFrame) -> Illustration:
     if rows.empty:
         return absent("The reference has no pick at the stations of the run.")
     n = rows.groupby("bin").n_reference.sum().sort_values(ascending=False, kind="stable")
-    shown = sorted(n.index[:_N_STATIONS_SHOWN])
-    figure = new_figure(HALF_PX, 30 + _ROW_PX * len(shown) + 44)
-    axes = add_axes(figure, 84, 24, HALF_PX - 150, _ROW_PX * len(shown))
+    shown = sorted(n.index[:N_STATIONS_SHOWN])
+    figure = new_figure(HALF_PX, 30 + ROW_PX * len(shown) + 44)
+    axes = add_axes(figure, 84, 24, HALF_PX - 150, ROW_PX * len(shown))
     for phase, offset in (("P", -0.17), ("S", 0.17)):
         some = rows[(rows.phase == phase) & rows.bin.isin(shown)]
         y = np.array([shown.index(station) for station in some.bin]) + offset

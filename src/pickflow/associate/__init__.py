@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from pickflow.associate.catalog import catalog_tables, enough_arrivals, merge_days
-from pickflow.associate.evidence import Odds, Series, estimate_odds, promising, select, series_of
+from pickflow.associate.evidence import Odds, Search, estimate_odds, promising, select, series_of
 from pickflow.associate.settings import AssociateParams, AssociateSettings, derive_settings, located_stations
 from pickflow.associate.with_gamma import associate_gamma
 from pickflow.associate.with_pyocto import associate_pyocto
@@ -22,7 +22,7 @@ from pickflow.associate.with_stack import propose
 from pickflow.io.tables import conform
 from pickflow.locate.geometry import LocalFrame, frame_around
 from pickflow.locate.observations import NO_EVENTS, Array, Hypotheses, Index, Observations, observe
-from pickflow.locate.relocation import relocate, residuals_s
+from pickflow.locate.relocation import relocate
 from pickflow.locate.tables import TravelTimes
 from pickflow.schemas import PICKS, STATIONS
 from pickflow.travel_times import VelocityModel
@@ -136,7 +136,8 @@ def _associate_part(
     found = NO_EVENTS
     if observations.time_s.size >= settings.min_picks:
         times = _travel_times(model, located, settings)
-        found = _find_events(observations, times, settings, method)
+        search = Search(observations=observations, series=series_of(observations), times=times, settings=settings)
+        found = _find_events(search, method)
     return catalog_tables(found.keep(_in_window(found, observations, window)), observations, located, frame, model)
 
 
@@ -162,29 +163,22 @@ def _travel_times(model: VelocityModel, located: pd.DataFrame, settings: Associa
     return TravelTimes(model, farthest, (0.0, settings.max_depth_km), (float(receivers.min()), float(receivers.max())))
 
 
-def _find_events(
-    observations: Observations, times: TravelTimes, settings: AssociateSettings, method: str
-) -> Hypotheses:
+def _find_events(search: Search, method: str) -> Hypotheses:
     """Events of all passes; each later pass looks for more among the picks that are still free."""
-    series = series_of(observations)
+    n_picks = search.observations.time_s.size
     found = NO_EVENTS
-    for number in range(settings.passes):
-        residual = residuals_s(found, observations, times)
-        odds = estimate_odds(series, observations, found, residual, settings)
-        free = np.setdiff1d(np.arange(observations.time_s.size), found.pick)
-        if free.size < settings.min_picks:
+    for number in range(search.settings.passes):
+        odds = estimate_odds(search, found)
+        free = np.setdiff1d(np.arange(n_picks), found.pick)
+        if free.size < search.settings.min_picks:
             break
-        proposed = np.concatenate(
-            [
-                _propose(name, observations, free, series, odds, times, settings)
-                for name in _proposers(method, number, settings)
-            ]
-        )
-        sharp = _sharpen(proposed, observations, free, series, odds, times, settings)
-        better = _decide(np.concatenate([found.origin, sharp]), observations, series, odds, times, settings)
+        methods = _proposers(method, number, search.settings)
+        proposed = np.concatenate([_propose(name, search, free, odds) for name in methods])
+        sharp = _sharpen(proposed, search, free, odds)
+        better = _decide(np.concatenate([found.origin, sharp]), search, odds)
         logger.info(
             "pass %d: %d origins proposed, %d of them promising, %d events with %d of %d picks",
-            *(number + 1, len(proposed), len(sharp), len(better.origin), better.pick.size, observations.time_s.size),
+            *(number + 1, len(proposed), len(sharp), len(better.origin), better.pick.size, n_picks),
         )
         if len(better.origin) <= len(found.origin):
             break
@@ -199,61 +193,38 @@ def _proposers(method: str, number: int, settings: AssociateSettings) -> list[st
     return [method, "stack"] if number == 0 else ["stack"]
 
 
-def _propose(
-    method: str,
-    observations: Observations,
-    free: Index,
-    series: Series,
-    odds: Odds,
-    times: TravelTimes,
-    settings: AssociateSettings,
-) -> Array:
+def _propose(method: str, search: Search, free: Index, odds: Odds) -> Array:
     if method == "stack":
-        return propose(observations, free, series, odds, times, settings)
+        return propose(search, free, odds)
     associator = associate_pyocto if method == "pyocto" else associate_gamma
-    return associator(observations.take(free), times, settings)
+    return associator(search.observations.take(free), search.times, search.settings)
 
 
-def _sharpen(
-    origin: Array,
-    observations: Observations,
-    free: Index,
-    series: Series,
-    odds: Odds,
-    times: TravelTimes,
-    settings: AssociateSettings,
-) -> Array:
+def _sharpen(origin: Array, search: Search, free: Index, odds: Odds) -> Array:
     """Proposals moved to where their picks put them; those that explain too little are left out."""
-    unclaimed = np.zeros(observations.time_s.size, bool)
+    unclaimed = np.zeros(search.observations.time_s.size, bool)
     unclaimed[free] = True
-    error_s = _ERROR_S_PER_KM * settings.stack.grid_step_km
-    sigma_s = float(odds.sigma_s.mean())
-    rough = odds.coarse(error_s, _COARSE_EVIDENCE)
+    rough = odds.coarse(_ERROR_S_PER_KM * search.settings.stack.grid_step_km, _COARSE_EVIDENCE)
     for _ in range(_SHARPENING):
-        hypotheses = promising(origin, series, rough, times, unclaimed)
-        origin = relocate(hypotheses, observations, times, sigma_s, settings.stack.reach_km).origin
+        hypotheses = promising(origin, search.series, rough, search.times, unclaimed)
+        origin = _relocated(hypotheses, search, odds).origin
         rough = replace(odds, least_evidence=odds.least_evidence + _COARSE_EVIDENCE)
     return origin
 
 
-def _decide(
-    origin: Array,
-    observations: Observations,
-    series: Series,
-    odds: Odds,
-    times: TravelTimes,
-    settings: AssociateSettings,
-) -> Hypotheses:
+def _decide(origin: Array, search: Search, odds: Odds) -> Hypotheses:
     """Which origins are events; each is relocated with its picks, and then they are chosen again."""
-    sigma_s = float(odds.sigma_s.mean())
     for _ in range(2):
-        chosen = select(origin, series, odds, times)
-        origin = relocate(chosen, observations, times, sigma_s, settings.stack.reach_km).origin
-    chosen = select(origin, series, odds, times)
-    chosen = chosen.keep(enough_arrivals(chosen, observations, settings))
+        origin = _relocated(select(origin, search.series, odds, search.times), search, odds).origin
+    chosen = select(origin, search.series, odds, search.times)
+    chosen = chosen.keep(enough_arrivals(chosen, search.observations, search.settings))
     rows, event = np.unique(chosen.event, return_inverse=True)
-    chosen = Hypotheses(origin=chosen.origin[rows], event=event, pick=chosen.pick)
-    return relocate(chosen, observations, times, sigma_s, settings.stack.reach_km)
+    return _relocated(Hypotheses(origin=chosen.origin[rows], event=event, pick=chosen.pick), search, odds)
+
+
+def _relocated(hypotheses: Hypotheses, search: Search, odds: Odds) -> Hypotheses:
+    sigma_s, reach_km = float(odds.sigma_s.mean()), search.settings.stack.reach_km
+    return relocate(hypotheses, search.observations, search.times, sigma_s, reach_km)
 
 
 def _in_window(hypotheses: Hypotheses, observations: Observations, window: tuple[datetime, datetime]) -> np.ndarray:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from pickflow.associate.settings import AssociateSettings
 from pickflow.locate.observations import NO_EVENTS, Array, Hypotheses, Index, Observations
+from pickflow.locate.relocation import residuals_s
 from pickflow.locate.tables import TravelTimes
 
 # An event is seen by half of the stations at this distance, by 0.88 and 0.12 of them a width before and behind it.
@@ -89,6 +90,16 @@ def series_of(observations: Observations) -> Series:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Search:
+    """What does not change while events are sought in a part of a day."""
+
+    observations: Observations
+    series: Series
+    times: TravelTimes
+    settings: AssociateSettings
+
+
+@dataclass(frozen=True, kw_only=True)
 class Odds:
     """
     What a pick near a predicted arrival is worth.
@@ -116,29 +127,19 @@ class Odds:
         return replace(self, tolerance_s=wider, sigma_s=wider / 4, least_evidence=least_evidence)
 
 
-def estimate_odds(
-    series: Series,
-    observations: Observations,
-    found: Hypotheses,
-    residual_s: Array,
-    settings: AssociateSettings,
-) -> Odds:
+def estimate_odds(search: Search, found: Hypotheses) -> Odds:
     """
     Rates of picks that no event explains, and the scatter of residuals, from the events found so far.
 
     Parameters
     ----------
-    series : Series
-        See `series_of`.
-    observations : Observations
+    search : Search
         The picks.
     found : Hypotheses
         Events so far, none at first.
-    residual_s : ndarray, shape (n_arrivals,)
-        Of their arrivals.
-    settings : AssociateSettings
-        See `derive_settings`.
     """
+    observations, series, settings = search.observations, search.series, search.settings
+    residual_s = residuals_s(found, observations, search.times)
     unexplained = np.ones(observations.time_s.size, bool)
     unexplained[found.pick] = False
     key = np.empty(series.key_s.size)

@@ -10,10 +10,9 @@ from numba import njit
 from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter1d
 
-from pickflow.associate.evidence import Odds, Series
+from pickflow.associate.evidence import Odds, Search
 from pickflow.associate.settings import AssociateSettings
-from pickflow.locate.observations import Array, Index, Observations
-from pickflow.locate.tables import TravelTimes
+from pickflow.locate.observations import Array, Index
 
 Single = NDArray[np.float32]
 
@@ -29,14 +28,7 @@ _MAX_CELLS = 60_000
 _LONGEST_SPAN_S = 3600.0
 
 
-def propose(
-    observations: Observations,
-    free: Index,
-    series: Series,
-    odds: Odds,
-    times: TravelTimes,
-    settings: AssociateSettings,
-) -> Array:
+def propose(search: Search, free: Index, odds: Odds) -> Array:
     """
     Origins at the peaks of a stack of picks over a grid of places.
 
@@ -47,25 +39,22 @@ def propose(
 
     Parameters
     ----------
-    observations, series : Observations, Series
+    search : Search
         The picks.
     free : ndarray of int
         Rows of those that count.
     odds : Odds
         Rates of picks.
-    times : TravelTimes
-        Predicts the arrivals.
-    settings : AssociateSettings
-        See `derive_settings`.
 
     Returns
     -------
     ndarray, shape (n, 4)
         x, y, depth in km and time in s.
     """
+    observations, series, settings = search.observations, search.series, search.settings
     cells, block = _cells(settings)
     distance = np.hypot(cells[:, :1] - series.x_km, cells[:, 1:2] - series.y_km).astype(np.float32)
-    travel = times.times(series.is_s, distance, cells[:, 2:3], series.depth_km).astype(np.float32)
+    travel = search.times.times(series.is_s, distance, cells[:, 2:3], series.depth_km).astype(np.float32)
     reach = settings.stack.reach_km
     worth = np.clip(np.log(_DENSITY_PER_S) - odds.log_rate, *_WORTH)
     # Half of the least number of picks, at a third of the reach: what is weaker is never enough.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -49,13 +50,14 @@ def phase_of(hint: str) -> str:
     return letter
 
 
-def parse_hypodd(text: str, name: str) -> Bulletin:
-    """
-    Phases of HypoDD (``phase.dat``): a line with ``#`` and 14 numbers for an event, then its phases.
-
-    Errors of 0 are unknown, and so is a magnitude of -9 (as `write_catalog` writes it).
-    """
-    reading = Reading(name, "hypodd")
+def _parse(
+    text: str,
+    reading: Reading,
+    is_event: Callable[[list[str]], bool],
+    event_of: Callable[[list[str]], dict[str, Any]],
+    phase_in: Callable[[list[str], dict[str, Any]], dict[str, Any]],
+) -> Bulletin:
+    """Lines of events, each followed by its phases; those below an event that could not be read are rejected."""
     lines = lines_of(text)
     reading.n_lines = len(lines)
     taken: set[str] = set()
@@ -65,21 +67,31 @@ def parse_hypodd(text: str, name: str) -> Bulletin:
         try:
             if not words:
                 reading.n_headers += 1
-            elif words[0].startswith("#"):
+            elif is_event(words):
                 event = None
-                event = _hypodd_event(line.replace("#", " ", 1).split())
+                event = event_of(words)
                 event["event_id"] = free_id(event["event_id"], taken)
                 reading.events.append(event)
             elif event is None:
                 raise ValueError("a phase without an event above it that could be read")
             else:
-                reading.picks.append(_hypodd_phase(words, event))
+                reading.picks.append(phase_in(words, event))
         except ValueError as error:
             reading.reject(number, line, str(error))
     return reading.bulletin()
 
 
-def _hypodd_event(words: list[str]) -> dict[str, Any]:
+def parse_hypodd(text: str, name: str) -> Bulletin:
+    """
+    Phases of HypoDD (``phase.dat``): a line with ``#`` and 14 numbers for an event, then its phases.
+
+    Errors of 0 are unknown, and so is a magnitude of -9 (as `write_catalog` writes it).
+    """
+    return _parse(text, Reading(name, "hypodd"), lambda words: words[0].startswith("#"), _hypodd_event, _hypodd_phase)
+
+
+def _hypodd_event(line: list[str]) -> dict[str, Any]:
+    words = " ".join(line).replace("#", " ", 1).split()
     if len(words) != 14:
         raise ValueError(f"{len(words)} numbers behind the #, an event of HypoDD has 14")
     names = ("year", "month", "day", "hour", "minute")
@@ -124,28 +136,9 @@ def parse_real(text: str, name: str) -> Bulletin:
     A phase's time is the origin plus its travel time. The identifier is ``year-month-day-number``, since REAL numbers
     anew every day.
     """
-    reading = Reading(name, "real")
-    lines = lines_of(text)
-    reading.n_lines = len(lines)
-    taken: set[str] = set()
-    event: dict[str, Any] | None = None
-    for number, line in enumerate(lines, 1):
-        words = line.split()
-        try:
-            if not words:
-                reading.n_headers += 1
-            elif len(words) >= 10 and ":" in words[4]:
-                event = None
-                event = _real_event(words)
-                event["event_id"] = free_id(event["event_id"], taken)
-                reading.events.append(event)
-            elif event is None:
-                raise ValueError("a phase without an event above it that could be read")
-            else:
-                reading.picks.append(_real_phase(words, event))
-        except ValueError as error:
-            reading.reject(number, line, str(error))
-    return reading.bulletin()
+    return _parse(
+        text, Reading(name, "real"), lambda words: len(words) >= 10 and ":" in words[4], _real_event, _real_phase
+    )
 
 
 def _real_event(words: list[str]) -> dict[str, Any]:
