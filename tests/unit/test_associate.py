@@ -259,6 +259,22 @@ def test_poor_input_gives_empty_tables(scene, method, case):
     assert list(events.columns) == EVENTS.schema.names
 
 
+@pytest.mark.parametrize("method", ["pyocto", "stack"])
+def test_picks_that_were_made_twice_do_not_make_events_twice(method):
+    scene = make_scene([300.0, 900.0], n_noise=40)
+    again = scene.picks.assign(
+        pick_id=scene.picks.pick_id + "again", time=scene.picks.time + pd.Timedelta(milliseconds=20)
+    )
+    picks = pd.concat([scene.picks, again])
+    events, _ = associate(picks, scene.stations, LAYERS, associate_params(), method, scene.window)
+    assert len(events) == found_events(events, scene.events, seconds=1.0, km=3.0) == 2
+
+
+def test_a_phase_that_is_neither_p_nor_s_is_named(scene):
+    with pytest.raises(ValueError, match="phase 'Lg' of a pick is neither P nor S"):
+        associate(scene.picks.assign(phase="Lg"), scene.stations, LAYERS, associate_params(), "stack", scene.window)
+
+
 def test_unusable_requests_are_named(scene):
     arguments = (HALF_SPACE, associate_params())
     with pytest.raises(ValueError, match="'real' is unknown; known: pyocto, gamma, stack"):

@@ -13,7 +13,7 @@ from multiprocessing import get_context
 import numpy as np
 import pandas as pd
 
-from pickflow.associate.catalog import catalog_tables, enough_arrivals, merge_days
+from pickflow.associate.catalog import catalog_tables, doubles, enough_arrivals, merge_days
 from pickflow.associate.evidence import Odds, Search, estimate_odds, promising, select, series_of
 from pickflow.associate.settings import AssociateParams, AssociateSettings, derive_settings, located_stations
 from pickflow.associate.with_gamma import associate_gamma
@@ -218,6 +218,7 @@ def _decide(origin: Array, search: Search, odds: Odds) -> Hypotheses:
         origin = _relocated(select(origin, search.series, odds, search.times), search, odds).origin
     chosen = select(origin, search.series, odds, search.times)
     chosen = chosen.keep(enough_arrivals(chosen, search.observations, search.settings))
+    chosen = chosen.keep(~doubles(chosen, search.settings.max_residual_s))
     rows, event = np.unique(chosen.event, return_inverse=True)
     return _relocated(Hypotheses(origin=chosen.origin[rows], event=event, pick=chosen.pick), search, odds)
 

@@ -16,6 +16,9 @@ from pickflow.provenance import content_id
 from pickflow.schemas import ASSIGNMENTS, EVENTS
 from pickflow.travel_times import VelocityModel
 
+# About the P velocity: an origin that is a second off fits as badly as one that is this far off.
+_DOUBLE_KM_S = 6.0
+
 
 def enough_arrivals(hypotheses: Hypotheses, observations: Observations, settings: AssociateSettings) -> np.ndarray:
     """Whether each arrival's event has the picks, P, S and P-and-S stations that the settings ask for."""
@@ -37,6 +40,32 @@ def enough_arrivals(hypotheses: Hypotheses, observations: Observations, settings
         & (n_both >= settings.min_p_and_s_stations)
     )
     return arrivals.event.map(enough).to_numpy(bool)
+
+
+def doubles(hypotheses: Hypotheses, tolerance_s: float) -> np.ndarray:
+    """
+    Whether each arrival belongs to a second event at the place and time of a larger one.
+
+    Phases that were picked twice leave such events: nothing tells them from the first.
+
+    Parameters
+    ----------
+    hypotheses : Hypotheses
+        Events.
+    tolerance_s : float
+        Largest difference of the origin times; and, at `_DOUBLE_KM_S`, of the places.
+    """
+    size = np.bincount(hypotheses.event, minlength=len(hypotheses.origin))
+    order = np.argsort(hypotheses.origin[:, 3], kind="stable")
+    double = size == 0
+    for position, first in enumerate(order):
+        for second in order[position + 1 :]:
+            apart = hypotheses.origin[second] - hypotheses.origin[first]
+            if apart[3] > tolerance_s:
+                break
+            if np.linalg.norm(apart[:3]) <= tolerance_s * _DOUBLE_KM_S and not double[first]:
+                double[second if size[second] <= size[first] else first] = True
+    return double[hypotheses.event]
 
 
 def catalog_tables(

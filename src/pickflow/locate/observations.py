@@ -91,7 +91,14 @@ def observe(picks: pd.DataFrame, stations: pd.DataFrame, frame: LocalFrame, refe
         Where x and y are measured.
     reference : Timestamp
         Zero of the times.
+
+    Raises
+    ------
+    ValueError
+        If a phase is neither P nor S.
     """
+    if not picks.phase.isin(["P", "S"]).all():
+        raise ValueError(f"phase {picks.phase[~picks.phase.isin(['P', 'S'])].iloc[0]!r} of a pick is neither P nor S")
     x, y = frame.to_local(stations.latitude_deg, stations.longitude_deg)
     places = pd.DataFrame(
         {
