@@ -24,7 +24,7 @@ if __name__ == "__main__":
     manifest = read_table(waveforms / "manifest.parquet", MANIFEST)
     inventory, day = read_inventory([job.input.inventory]), job.wildcards.date
     threads = job.threads if len(catalog.assignments) > WORTH_WORKERS else 1
-    with runtime.station_map(threads, job.params.dask_scheduler, f"amplitude {day}") as station_map:
+    with runtime.station_map(job, f"amplitude {day}", threads) as station_map:
         amplitudes = amplitudes_of_day(catalog, waveforms, manifest, inventory, day, params, station_map)
     origin = runtime.origin(job, "magnitude", job.input.events, job.input.inventory, waveforms / "manifest.parquet")
     write_table(amplitudes, AMPLITUDES, job.output.amplitudes, origin)

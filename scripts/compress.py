@@ -16,7 +16,7 @@ if __name__ == "__main__":
     folders = [Path(path).parent for path in job.output.tensors]
     students = dict(zip(job.params.students, folders, strict=True))
     params = build(CompressParams, job.params.settings)
-    mapped = runtime.station_map(job.threads, job.params.dask_scheduler, f"lasso paths {teacher.name}")
+    mapped = runtime.station_map(job, f"lasso paths {teacher.name}")
     with mapped as station_map, runtime.progress_bars() as show:
         made = compress_run(teacher, days, students, params, station_map, show)
     write_text(job.output.compression, json.dumps(made["compression"], indent=2) + "\n")

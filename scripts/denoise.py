@@ -16,7 +16,7 @@ if __name__ == "__main__":
     params = build(DenoiseParams, job.params.settings)
     model = Path(job.input.model).parent if job.input.model else None
     compute = (job.wildcards.signal, params, model, runtime.device(job), job.params.batch_size)
-    with runtime.station_map(job.threads, job.params.dask_scheduler, f"denoise {job.wildcards.date}") as station_map:
+    with runtime.station_map(job, f"denoise {job.wildcards.date}") as station_map:
         cleaned = denoise_day(manifest, source, target, *compute, station_map)
     origin = runtime.origin(job, "denoise", source / "manifest.parquet")
     write_table(cleaned, MANIFEST, target / "manifest.parquet", origin)

@@ -16,7 +16,7 @@ if __name__ == "__main__":
     window = tuple(parse_time(moment) for moment in job.params.window)
     manifest = read_table(waveforms / "manifest.parquet", MANIFEST)
     params = build(PickParams, job.params.settings)
-    with runtime.station_map(job.threads, job.params.dask_scheduler, f"pick {job.wildcards.date}") as station_map:
+    with runtime.station_map(job, f"pick {job.wildcards.date}") as station_map:
         picks, ledger, cpu_s = pick_day(manifest, waveforms, model, params, window, runtime.device(job), station_map)
     origin = runtime.origin(job, "pick", job.input.card, waveforms / "manifest.parquet")
     write_table(picks, PICKS, job.output.picks, origin)

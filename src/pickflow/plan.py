@@ -23,8 +23,30 @@ ASSOCIATE_CPU_S = {"pyocto": 0.5, "gamma": 5.0, "stack": 0.3}
 AMPLITUDE_CPU_S = 0.5
 # Seconds of a teacher's compression; they do not grow with the run.
 COMPRESS_CPU_S = {"PickflowNet": 90.0, "PhaseNetLight": 300.0, "PhaseNet": 600.0, "EQTransformer": 1800.0}
+# Seconds of one CPU core that a job needs before it begins: Snakemake, imports, the model.
+JOB_CPU_S = 4.0
 # ASSUME a data-centre GPU is this many times faster than a core; the waveforms are decoded by the CPU meanwhile.
 GPU_SPEED = 10.0
+# Bytes of a station-day of 3 components at 100 Hz in STEIM2: 17 MB in the demo, 37 MB amid aftershocks.
+WAVEFORM_BYTES = 20e6
+# Picks, events, arrivals and amplitudes of a station-day, for each catalog.
+TABLE_BYTES = 30e3
+
+
+class StageCost(NamedTuple):
+    """What a stage costs for one full station-day, in seconds of a core and of a GPU."""
+
+    stage: str
+    cpu_s: float
+    gpu_s: float
+
+
+class Disk(NamedTuple):
+    """What a run leaves on the disk."""
+
+    n_files: int
+    waveform_bytes: float
+    table_bytes: float
 
 
 class Plan(NamedTuple):
@@ -130,14 +152,65 @@ def make_plan(
     if n_stations is None:
         return Plan(None, n_days, n_jobs, None, None)
     station_days = n_stations * sum(day_share)
-    picking_s = len(methods) * sum(PICK_CPU_S.get(pair.model, OTHER_MODEL_CPU_S) for pair in pickers)
-    denoising_s = sum(DENOISE_CPU_S[method] for method in methods)
-    networks_s = picking_s + (denoising_s if "deepdenoiser" in methods else 0.0)
-    associating_s = len(methods) * n_models * sum(ASSOCIATE_CPU_S[name] + AMPLITUDE_CPU_S for name in associators)
-    cpu_s = DOWNLOAD_CPU_S + denoising_s + picking_s + associating_s - (networks_s if on_gpu else 0.0)
-    gpu_s = networks_s / GPU_SPEED if on_gpu else 0.0
+    costs = stage_costs(methods, [pair.model for pair in pickers], associators, on_gpu)
     compressing_s = sum(COMPRESS_CPU_S[teacher.model] for teacher in students)
-    return Plan(n_stations, n_days, n_jobs, (station_days * cpu_s + compressing_s) / 3600, station_days * gpu_s / 3600)
+    cpu_s = station_days * sum(cost.cpu_s for cost in costs) + compressing_s + n_jobs * JOB_CPU_S
+    return Plan(n_stations, n_days, n_jobs, cpu_s / 3600, station_days * sum(cost.gpu_s for cost in costs) / 3600)
+
+
+def stage_costs(
+    signals: Sequence[str], models: Sequence[str], associators: Sequence[str], on_gpu: bool
+) -> list[StageCost]:
+    """
+    What each stage costs for one full station-day.
+
+    Parameters
+    ----------
+    signals : sequence of str
+        Methods of denoising.
+    models : sequence of str
+        One architecture for each pair of model and weights that picks, students included.
+    associators : sequence of str
+        Methods of association.
+    on_gpu : bool
+        Whether networks run on a GPU.
+    """
+    picking_s = len(signals) * sum(PICK_CPU_S.get(model, OTHER_MODEL_CPU_S) for model in models)
+    denoising_s = sum(DENOISE_CPU_S[signal] for signal in signals)
+    n_sets = len(signals) * len(models)
+    on_gpu_denoise = on_gpu and "deepdenoiser" in signals
+    return [
+        StageCost("download", DOWNLOAD_CPU_S, 0.0),
+        StageCost("denoise", *where(denoising_s, on_gpu_denoise)),
+        StageCost("pick", *where(picking_s, on_gpu)),
+        StageCost("associate", n_sets * sum(ASSOCIATE_CPU_S[name] for name in associators), 0.0),
+        StageCost("amplitude", n_sets * len(associators) * AMPLITUDE_CPU_S, 0.0),
+    ]
+
+
+def where(cpu_s: float, on_gpu: bool) -> tuple[float, float]:
+    """Seconds of a network on a core, and on a GPU, of which one is zero."""
+    return (0.0, cpu_s / GPU_SPEED) if on_gpu else (cpu_s, 0.0)
+
+
+def disk(n_stations: int, n_days: int, n_picks: int, n_catalogs: int, n_jobs: int) -> Disk:
+    """
+    Files and bytes of a run.
+
+    Parameters
+    ----------
+    n_stations, n_days : int
+        Every station-day has one file of waveforms.
+    n_picks, n_catalogs : int
+        Sets of picks (signal, model, weights), and catalogs (those and an associator).
+    n_jobs : int
+        Each has a log and a benchmark, and Snakemake a note of its outputs.
+    """
+    waveforms = n_days * (n_stations + 2)  # manifest and Snakemake's time stamp
+    tables = n_days * (2 * n_picks + 3 * n_catalogs)
+    notes = 2 * n_jobs + n_days * (1 + 3 * n_picks + 3 * n_catalogs)  # logs, benchmarks, timing; .snakemake/metadata
+    n_station_days = n_stations * n_days
+    return Disk(waveforms + tables + notes, n_station_days * WAVEFORM_BYTES, n_station_days * n_catalogs * TABLE_BYTES)
 
 
 def sentence(run: str, plan: Plan) -> str:
