@@ -9,15 +9,26 @@ CORES ?= 2
 export OMP_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
 
-.PHONY: demo test lint format setup constraints clean
+.PHONY: demo test test-faults test-slurm test-cloud nightly lint format setup constraints clean
 
-# --nolock and --rerun-incomplete: a demo that was killed goes on when it is asked for again.
 demo: $(VENV)/.ready ## The whole pipeline on the synthetic network, and its report
-	$(BIN)/snakemake --cores $(CORES) --rerun-incomplete --nolock --quiet host rules
+	$(BIN)/snakemake --cores $(CORES) --quiet host rules
 	@$(BIN)/python scripts/summarize.py results/demo
 
 test: $(VENV)/.ready lint ## Formatting, lint, types, and all tests
 	$(BIN)/pytest -n $(CORES)
+
+# What takes longer than the tests of every change: a whole campaign's worth of failures, a real SLURM, an emulated cloud.
+nightly: test test-faults test-slurm test-cloud ## Everything; about an hour, as root
+
+test-faults: $(VENV)/.ready ## Runs that are killed, starved, corrupted; ends with the number of faults and of lost rows
+	PICKFLOW_FAULTS=1 $(BIN)/pytest tests/faults -n $(CORES)
+
+test-slurm: $(VENV)/.ready ## The demo and the failures on a real SLURM, installed, started and removed on this machine (root)
+	PICKFLOW_SLURM=1 $(BIN)/pytest tests/slurm -n 0
+
+test-cloud: $(VENV)/.ready ## The Kubernetes profile against an emulated API server and an S3 server on loopback (root)
+	PICKFLOW_CLOUD=1 $(BIN)/pytest tests/cloud -n 0
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff format --check .
