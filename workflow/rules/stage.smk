@@ -1,0 +1,28 @@
+# Files that a configuration names go into the bucket under the same path, anew when they are newer. Without a bucket there
+# is nothing to do, and no file that fits.
+STAGED = files_to_stage(config, RESULTS)
+
+
+localrules:
+    stage,
+    stage_all,
+
+
+rule stage:
+    input:
+        local("{file}"),
+    output:
+        "{file}",
+    log:
+        "<logs>/stage/{file}.log",
+    wildcard_constraints:
+        file=names_of(STAGED),
+    conda:
+        "../../envs/pickflow.yaml"
+    shell:
+        "cp {input} {output} 2> {log}"
+
+
+rule stage_all:
+    input:
+        STAGED,

@@ -1,0 +1,98 @@
+"""Object storage between jobs that share no files: what its plugin gets wrong, and what pods see of a configuration."""
+
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+from pickflow import config as configuration
+
+PROVIDER = workflow.storage_settings.default_storage_provider
+IN_BUCKET = PROVIDER == "s3"
+
+
+def is_folder(storage_object):
+    """Whether there is something below the key; the plugin remembers a no from before the folder was made."""
+    return any(storage_object.get_subkeys())
+
+
+def size(storage_object):
+    """Size in bytes: of the local copy if there is one, because `ensure` asks for it before an output is stored."""
+    copy = storage_object.local_path()
+    return copy.stat().st_size if copy.is_file() else SIZE_IN_STORAGE(storage_object)
+
+
+if IN_BUCKET:
+    plugin = sys.modules["snakemake_storage_plugin_s3"].StorageObject
+    SIZE_IN_STORAGE, plugin.size, plugin.is_dir = plugin.size, size, is_folder
+
+
+def ask_for_bucket():
+    """
+    Ask for the bucket once: wrong keys are then one sentence.
+
+    Raises
+    ------
+    WorkflowError
+        If there are no keys for the pods, or the storage does not answer, or refuses.
+    """
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    provider = workflow.storage_registry.default_storage_provider
+    if not (provider.settings.access_key and provider.settings.secret_key):
+        raise WorkflowError(
+            "there are no keys of the bucket: export SNAKEMAKE_STORAGE_S3_ACCESS_KEY and SNAKEMAKE_STORAGE_S3_SECRET_KEY"
+        )
+    bucket = workflow.storage_settings.default_storage_prefix.removeprefix("s3://").split("/")[0]
+    try:
+        provider.s3c.meta.client.head_bucket(Bucket=bucket)
+    except (BotoCoreError, ClientError) as error:
+        code = getattr(error, "response", {}).get("Error", {}).get("Code")
+        if code != "404":  # the plugin makes it
+            raise WorkflowError(
+                f"the object storage at {provider.settings.endpoint_url} does not open bucket {bucket!r} ({error}): look at"
+                " the keys in SNAKEMAKE_STORAGE_S3_ACCESS_KEY and SNAKEMAKE_STORAGE_S3_SECRET_KEY, and at endpoint and"
+                " bucket in the profile"
+            ) from None
+
+
+if IN_BUCKET and workflow.is_main_process:
+    ask_for_bucket()
+
+
+def seen_by_pods(config):
+    """Folders that are in the image or on a volume of the pods, so that it means nothing if they are not here."""
+    folders = (config["download"]["path"], config["weights"]["cache"])
+    return [folder for folder in folders if folder] if PROVIDER else []
+
+
+def named_files(config):
+    """The files that a configuration names and stages read; they must be in the bucket."""
+    analyze, associate = (configuration.files_of(config[section]).values() for section in ("analyze", "associate"))
+    return [*config["download"]["inventory"], *analyze, *associate]
+
+
+def files_to_stage(config, results):
+    """
+    Those that have to be put there: the run does not make them.
+
+    Raises
+    ------
+    WorkflowError
+        If one lies where a pod has no such path.
+    """
+    if not IN_BUCKET:
+        return []
+    files = [path for path in named_files(config) if not path.startswith(f"{results}/")]
+    for path in files:
+        if Path(path).is_absolute() or ".." in Path(path).parts:
+            raise WorkflowError(
+                f"{path!r} is not below this folder, and only what is can go into the bucket under the same name: copy it"
+                " to, for example, data/, and name it so in the configuration"
+            )
+    return files
+
+
+def is_named_file(path):
+    """Whether a path that a configuration names is a file, though a pod may not have got it yet."""
+    return Path(path).is_file() or (workflow.remote_exec and IN_BUCKET and not Path(path).exists())
