@@ -9,6 +9,7 @@ if not workflow.configfiles:
     configfile: "config/config.yaml"
 
 
+include: "workflow/rules/storage.smk"
 include: "workflow/rules/common.smk"
 
 
@@ -18,6 +19,7 @@ pathvars:
     benchmarks=f"{RESULTS}/benchmarks",
 
 
+include: "workflow/rules/stage.smk"
 include: "workflow/rules/synthesize.smk"
 include: "workflow/rules/weights.smk"
 include: "workflow/rules/download.smk"
@@ -30,6 +32,18 @@ include: "workflow/rules/amplitude.smk"
 include: "workflow/rules/catalog.smk"
 include: "workflow/rules/analyze.smk"
 include: "workflow/rules/train.smk"
+
+
+onstart:
+    hold_run_or_refuse()
+
+
+onsuccess:
+    end_run(RESULTS)
+
+
+onerror:
+    end_run(RESULTS)
 
 
 localrules:

@@ -17,6 +17,7 @@ from pickflow.io.tables import conform, write_table
 from pickflow.io.waveforms import write_stream
 from pickflow.models.network import PickflowNet
 from pickflow.schemas import MANIFEST, PICKS
+from tests.waveform_fixture import with_digests
 
 START = obspy.UTCDateTime("2024-03-05T10:00:00")
 
@@ -136,6 +137,6 @@ def write_day(folder, stations, minutes):
             names = {"network": "XA", "station": station, "location": "", "channel": band_instrument("HHZ")}
             moments = {"time": time, "starttime": time, "endtime": time}
             picks.append(names | moments | {"phase": "P", "probability": 0.9, "pick_id": f"p{station}{onset_s}"})
-    write_table(manifest_of(stations), MANIFEST, waveforms / "manifest.parquet", {})
+    write_table(with_digests(manifest_of(stations), waveforms), MANIFEST, waveforms / "manifest.parquet", {})
     write_table(table_of(picks, PICKS), PICKS, folder / "picks.parquet", {})
     return waveforms, folder / "picks.parquet"

@@ -28,13 +28,14 @@ class FdsnServer(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, stream, inventory=None, catalog=None, token=None, credentials=None):
-        super().__init__(("127.0.0.1", 0), _Handler)
+    def __init__(self, stream, inventory=None, catalog=None, token=None, credentials=None, port=0):
+        super().__init__(("127.0.0.1", port), _Handler)
         self.stream, self.inventory, self.catalog = stream, inventory, catalog
         self.token, self.credentials = token, credentials
         self.requests: list[tuple[str, str]] = []
         self.faults: deque = deque()
         self.retry_after: str | None = None
+        self.refused: str | None = None  # requests of data with this text are answered with 500
         self.delay_s = 0.0
         self.busy = self.most_busy = 0
         self.lock = threading.Lock()
@@ -104,7 +105,8 @@ class _Handler(BaseHTTPRequestHandler):
             challenge = f'Digest realm="{REALM}", nonce="{NONCE}", qop="auth", algorithm=MD5'
             self._send(401, b"", {"WWW-Authenticate": challenge})
         elif "/dataselect/" in path:
-            self._fail_or_send(self._waveforms(body.decode()))
+            refused = self.server.refused is not None and self.server.refused in body.decode()
+            self._send(500, b"") if refused else self._fail_or_send(self._waveforms(body.decode()))
         elif "/station/" in path:
             self._fail_or_send(self._stations(body.decode()))
         elif "/event/" in path:

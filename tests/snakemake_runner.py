@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import yaml
@@ -29,26 +30,18 @@ SMALL = {
 }
 
 
-def snakemake(*arguments, directory, config=None, check=True, environment=None):
+def command_of(arguments, directory, config=None):
     """
-    Run snakemake on this checkout's Snakefile.
+    Command line of a run on this checkout's Snakefile.
 
     Parameters
     ----------
-    *arguments : str
+    arguments : sequence of str
         Targets and options.
     directory : Path
         Where `results/` and `.snakemake/` go.
     config : mapping or Path, optional
         A configuration, or the path of one; without it the demo's.
-    check : bool
-        Fail the test if snakemake fails.
-    environment : mapping, optional
-        Added to the environment.
-
-    Returns
-    -------
-    CompletedProcess
     """
     command = [sys.executable, "-m", "snakemake", "--snakefile", ROOT / "Snakefile", "--directory", directory]
     if isinstance(config, dict):
@@ -58,8 +51,28 @@ def snakemake(*arguments, directory, config=None, check=True, environment=None):
     command += ["--configfile", config or ROOT / "config" / "config.yaml"]
     if "--cores" not in arguments and not {"-n", "--lint"} & set(arguments):
         command += ["--cores", "1"]
+    return [str(part) for part in [*command, *arguments]]
+
+
+def snakemake(*arguments, directory, config=None, check=True, environment=None):
+    """
+    Run snakemake on this checkout's Snakefile.
+
+    Parameters
+    ----------
+    *arguments, directory, config
+        See `command_of`.
+    check : bool
+        Fail the test if snakemake fails.
+    environment : mapping, optional
+        Added to the environment.
+
+    Returns
+    -------
+    CompletedProcess
+    """
     run = subprocess.run(
-        [str(part) for part in [*command, *arguments]],
+        command_of(arguments, directory, config),
         cwd=ROOT,
         env={**os.environ, "OMP_NUM_THREADS": "1", **(environment or {})},
         capture_output=True,
@@ -70,3 +83,38 @@ def snakemake(*arguments, directory, config=None, check=True, environment=None):
     if check:
         assert run.returncode == 0, f"snakemake failed:\n{run.stdout[-2000:]}\n{run.stderr[-4000:]}"
     return run
+
+
+def start(*arguments, directory, config=None):
+    """Start a run in a session of its own, so that it can be killed with all that it started."""
+    with open(Path(directory) / "output.txt", "w") as output:
+        return subprocess.Popen(
+            command_of(arguments, directory, config),
+            cwd=ROOT,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            start_new_session=True,
+            stdout=output,
+            stderr=output,
+        )
+
+
+def wait_for(path, pattern, process, seconds=300):
+    """Wait until a run has made a file; its path."""
+    deadline = time.monotonic() + seconds
+    while not (found := list(Path(path).glob(pattern))):
+        assert process.poll() is None, "the run ended before it could be disturbed"
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return found[0]
+
+
+def tables_of(directory, run="small"):
+    """Bytes of every table, catalog and page of a run, by path."""
+    results = Path(directory) / "results" / run
+    kinds = ("*.parquet", "*.csv", "*.quakeml", "*.json", "*.html", "*.mseed", "*.safetensors", "*.onnx", "*.xml")
+    paths = [path for kind in kinds for path in results.rglob(kind)]
+    return {
+        str(path.relative_to(results)): path.read_bytes()
+        for path in paths
+        if path.relative_to(results).parts[0] not in ("logs", "cache", "benchmarks")
+    }

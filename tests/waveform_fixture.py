@@ -18,6 +18,7 @@ from obspy.core.inventory import (
 
 from pickflow.config import build, complete, load_schema
 from pickflow.download import DownloadParams
+from pickflow.provenance import sha256_of_file
 from pickflow.windows import parse_time
 
 SCHEMAS = Path(__file__).parents[1] / "workflow" / "schemas"
@@ -87,6 +88,12 @@ def channel_of(code, location="", rate=100.0, sensitivity=1e9, dip=None, start=N
             instrument_sensitivity=InstrumentSensitivity(sensitivity, 1.0, "M/S", "COUNTS"), response_stages=[]
         ),
     )
+
+
+def with_digests(manifest, folder):
+    """A manifest with the SHA-256 of the files that are there."""
+    paths = [Path(folder, f"{row.network}.{row.station}.mseed") for row in manifest.itertuples()]
+    return manifest.assign(sha256=[sha256_of_file(path) if path.exists() else "" for path in paths])
 
 
 def inventory_of(stations, channels=None, network="XA"):

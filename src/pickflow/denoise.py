@@ -14,8 +14,9 @@ import obspy
 import pandas as pd
 import seisbench.models
 
+from pickflow.io.atomic import StorageError
 from pickflow.io.tables import conform, records
-from pickflow.io.waveforms import read_stream, write_stream
+from pickflow.io.waveforms import read_station_day, write_stream
 from pickflow.models.loading import load_model
 from pickflow.provenance import sha256_of_file
 from pickflow.schemas import MANIFEST
@@ -131,12 +132,14 @@ def denoise_station_day(task: StationTask) -> dict[str, Any]:
     if not task.row["usable"]:
         return task.row
     try:
-        stream = read_stream(task.source)
+        stream = read_station_day(task.source, task.row)
         if task.method == "bandpass":
             clean = bandpass(stream, task.params)
         else:
             clean = deepdenoise(stream, _model(Path(str(task.model)), task.device), task.batch_size)
         write_stream(clean, task.target)
+    except StorageError:
+        raise
     except Exception as error:  # one station must not take the day with it
         logger.exception("%s: %s failed", task.source, task.method)
         return {**task.row, "reason": "denoise_failed", "usable": False, "detail": f"{task.method}: {error}"}

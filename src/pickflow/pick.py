@@ -21,8 +21,9 @@ from pickflow.annotate import Picker, PickerOptions, TimedPick
 from pickflow.annotate.segments import NS_PER_S, Samples, Segment
 from pickflow.artefacts import artefact_reasons
 from pickflow.codes import band_instrument, is_acceleration
+from pickflow.io.atomic import StorageError
 from pickflow.io.tables import conform, records
-from pickflow.io.waveforms import read_stream
+from pickflow.io.waveforms import read_station_day
 from pickflow.models.cards import read_card
 from pickflow.models.loading import load_model
 from pickflow.provenance import content_id
@@ -259,11 +260,13 @@ def _pick_together(tasks: Sequence[StationTask], picker: Picker) -> dict[int, tu
     found: dict[int, tuple[obspy.Stream, list[TimedPick]]] = {}
 
     def streams(reader: ThreadPoolExecutor) -> Iterator[obspy.Stream]:
-        waiting = [(index, reader.submit(read_stream, task.waveforms)) for index, task in usable[:1]]
+        waiting = [(index, reader.submit(read_station_day, task.waveforms, task.row)) for index, task in usable[:1]]
         for following in [*usable[1:], None]:
             index, reading = waiting.pop()
             if following is not None:
-                waiting.append((following[0], reader.submit(read_stream, following[1].waveforms)))
+                waiting.append(
+                    (following[0], reader.submit(read_station_day, following[1].waveforms, following[1].row))
+                )
             try:
                 stream = reading.result()
             except ValueError:
@@ -292,7 +295,7 @@ def _pick_or_explain(
     if not task.row["usable"]:
         return nothing, {**code, "reason": task.row["reason"], "detail": task.row["detail"], **empty}
     try:
-        stream = found[0] if found else read_stream(task.waveforms)
+        stream = found[0] if found else read_station_day(task.waveforms, task.row)
         result = pick_stream(
             stream,
             picker,
@@ -302,6 +305,8 @@ def _pick_or_explain(
             drop_artefacts=task.params.drop_artefacts,
             found=found[1] if found else None,
         )
+    except StorageError:
+        raise
     except Exception as error:  # one station must not take the day with it, whatever its record does to a model
         logger.exception("%s: picking failed", task.waveforms)
         detail = f"{type(error).__name__}: {error}"

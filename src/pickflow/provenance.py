@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from collections.abc import Mapping
@@ -37,6 +38,16 @@ def provenance(stage: str, parameters: Mapping[str, Any], inputs: Mapping[str, s
         "parameters": json.loads(json.dumps(dict(parameters), sort_keys=True, default=str)),
         "inputs": dict(sorted(inputs.items())),
     }
+
+
+@functools.cache
+def code_digest() -> str:
+    """First digits of the SHA-256 of the library's sources: the version between versions, the same wherever it runs."""
+    folder = Path(__file__).parent
+    digest = hashlib.sha256()
+    for path in sorted(path for ending in ("py", "c", "h") for path in folder.rglob(f"*.{ending}")):
+        digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]
 
 
 def sha256_of_bytes(content: bytes) -> str:

@@ -1,4 +1,4 @@
-"""What scripts need around a stage: logs, progress, workers. The only module that knows Snakemake and Dask."""
+"""What scripts need around a stage: logs, progress, workers. The only module that knows Snakemake."""
 
 from __future__ import annotations
 
@@ -7,33 +7,22 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from tqdm import tqdm
 
+from pickflow import workers
+from pickflow.config import build
 from pickflow.io.atomic import write_text
 from pickflow.provenance import provenance, sha256_of_file
 from pickflow.windows import ONE_DAY
+from pickflow.workers import DaskParams, StationMap
 
-Item = TypeVar("Item")
-Result = TypeVar("Result")
-StationMap = Callable[[Callable[[Item], Result], Iterable[Item]], Iterator[Result]]
-
-SCHEDULER_TIMEOUT_S = 10
-# One thread a worker: numpy, torch and GaMMA take all cores otherwise, and a busy machine then crawls. The allocator
-# settings keep large activations in the heap instead of mapping and clearing fresh pages for every batch.
-WORKER_ENVIRONMENT = {
-    "OMP_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "MALLOC_ARENA_MAX": "1",
-    "MALLOC_MMAP_THRESHOLD_": "4294967296",
-    "MALLOC_TRIM_THRESHOLD_": "17179869184",
-}
+logger = logging.getLogger(__name__)
 
 
 def start(job: Any) -> Any:
@@ -81,75 +70,24 @@ def log_to(path: str | Path) -> None:
     sys.excepthook = name_the_end
 
 
-@contextmanager
-def station_map(threads: int, scheduler: str | None, progress: str) -> Iterator[StationMap]:
+def station_map(job: Any, progress: str, threads: int | None = None) -> AbstractContextManager[StationMap]:
     """
-    A map over stations that runs on Dask, keeps the order and shows its progress.
+    A map over stations on the workers that the job's configuration asks for; see `pickflow.workers.station_map`.
+
+    The configuration is read past the rule's parameters: where a job computes does not change what it computes, and
+    must not make it run again.
 
     Parameters
     ----------
-    threads : int
-        Workers of a local cluster; with 1 the items are done in this process.
-    scheduler : str or None
-        Address of a running Dask scheduler, used instead.
+    job : snakemake.script.Snakemake
+        Its threads and configuration say which workers.
     progress : str
         Title of the progress bar.
-
-    Yields
-    ------
-    callable
-        ``station_map(function, items)``: an iterator over the results in the order of the items.
+    threads : int, optional
+        Other than the job's.
     """
-    if threads == 1 and scheduler is None:
-        yield lambda function, items: _in_process(function, list(items), progress)
-        return
-    # Dask takes a second to import, and a job of one thread does without it.
-    import dask
-    from dask.distributed import Client, LocalCluster
-
-    if scheduler is not None:
-        try:
-            client = Client(scheduler, timeout=SCHEDULER_TIMEOUT_S)  # type: ignore[no-untyped-call]
-        except OSError as error:
-            raise ValueError(f"config key compute.dask_scheduler: no Dask scheduler answers at {scheduler}") from error
-        with client:
-            yield lambda function, items: _on_dask(client, function, list(items), progress)
-        return
-    # Dask sets its loggers to be talkative when it is imported.
-    logging.getLogger("distributed").setLevel(logging.ERROR)
-    # Dask sets a small trim threshold of its own, but not over the environment; Snakemake sets threads to the job's.
-    os.environ.update(WORKER_ENVIRONMENT)
-    scratch = os.environ.get("TMPDIR")
-    with (
-        dask.config.set({"distributed.nanny.pre-spawn-environ": WORKER_ENVIRONMENT}),
-        LocalCluster(  # type: ignore[no-untyped-call]
-            n_workers=threads, threads_per_worker=1, processes=True, dashboard_address=None, local_directory=scratch
-        ) as cluster,
-        Client(cluster) as client,  # type: ignore[no-untyped-call]
-    ):
-        yield lambda function, items: _on_dask(client, function, list(items), progress)
-
-
-def _bar(total: int, progress: str) -> tqdm:
-    return tqdm(total=total, desc=progress, unit="station", mininterval=2.0, disable=total < 2, dynamic_ncols=True)
-
-
-def _in_process(function: Callable[[Item], Result], items: list[Item], progress: str) -> Iterator[Result]:
-    with _bar(len(items), progress) as bar:
-        for item in items:
-            yield function(item)
-            bar.update()
-
-
-def _on_dask(client: Any, function: Callable[[Item], Result], items: list[Item], progress: str) -> Iterator[Result]:
-    from dask.distributed import as_completed
-
-    # Results are not pure: a worker that answers from a former run's cache would hide an edited file.
-    futures = client.map(function, items, pure=False, retries=2)
-    with _bar(len(items), progress) as bar:
-        for _ in as_completed(futures):
-            bar.update()
-    yield from client.gather(futures)
+    params = build(DaskParams, job.config["compute"]["dask"])
+    return workers.station_map(job.threads if threads is None else threads, params, progress)
 
 
 @contextmanager
@@ -186,12 +124,18 @@ def device(job: Any) -> str:
     """
     Torch device that a job computes on: a GPU if its resources ask for one.
 
+    The environment variable ``PICKFLOW_DEVICE=cpu`` keeps it on the CPU all the same, with a warning: for trying a
+    profile where there are no GPUs.
+
     Raises
     ------
     ValueError
         If it asks for one and there is none: hours of computing on the CPU instead would be a bad surprise.
     """
     if not job.resources.get("gpu"):
+        return "cpu"
+    if os.environ.get("PICKFLOW_DEVICE") == "cpu":
+        logger.warning("the job has asked for a GPU, and computes on the CPU because PICKFLOW_DEVICE=cpu says so")
         return "cpu"
     import torch
 

@@ -4,9 +4,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
-import time
 
 import pytest
 import yaml
@@ -14,7 +11,7 @@ import yaml
 from pickflow.closing import closing_words
 from pickflow.io.tables import read_table
 from pickflow.schemas import LEDGER
-from tests.snakemake_runner import ROOT, SMALL, snakemake
+from tests.snakemake_runner import SMALL, snakemake, start, tables_of, wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -61,18 +58,6 @@ def test_the_student_is_smaller_and_stands_beside_its_teacher(demo):
     assert "Teacher and students" in (demo / "report.html").read_text()
 
 
-def tables_of(directory):
-    """Bytes of every table, catalog and page of a run, by path."""
-    results = directory / "results" / "small"
-    kinds = ("*.parquet", "*.csv", "*.quakeml", "*.json", "*.html", "*.mseed", "*.safetensors", "*.onnx", "*.xml")
-    paths = [path for kind in kinds for path in results.rglob(kind)]
-    return {
-        str(path.relative_to(results)): path.read_bytes()
-        for path in paths
-        if path.relative_to(results).parts[0] not in ("logs", "cache", "benchmarks")
-    }
-
-
 TAUGHT = {**SMALL, "compress": {"target": {"macs": 0.5}, "n_windows": 48, "n_path": 6}}
 LATENCY = "results/small/compress/PickflowNet/bundled/latency.json"
 
@@ -86,16 +71,8 @@ def undisturbed(tmp_path_factory):
 
 def start_and_kill(stage, config, directory):
     """Start a run, or go on with it, and kill all its processes when a stage has begun."""
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--directory", str(directory)]
-    command += ["--configfile", str(config), "--cores", "1", "--rerun-incomplete"]
-    process = subprocess.Popen(
-        command, cwd=ROOT, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    deadline = time.monotonic() + 300
-    while not list((directory / "results" / "small").glob(f"logs/{stage}/*.log")):
-        assert process.poll() is None, "the run ended before it could be killed"
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    process = start(directory=directory, config=config)
+    wait_for(directory / "results" / "small" / "logs" / stage, "*.log", process)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
@@ -104,11 +81,9 @@ def test_a_run_killed_twice_in_the_middle_ends_with_the_same_bytes(undisturbed, 
     config = tmp_path / "test-config.yaml"
     config.write_text(yaml.safe_dump(TAUGHT))
     start_and_kill("pick", config, tmp_path)
-    snakemake("--unlock", directory=tmp_path, config=config)
     start_and_kill("compress", config, tmp_path)
     assert not (tmp_path / "results" / "small" / "summary.json").exists()
-    snakemake("--unlock", directory=tmp_path, config=config)
-    snakemake("--rerun-incomplete", directory=tmp_path, config=config)
+    snakemake(directory=tmp_path, config=config)
     # Times are measured: with those of the other run, the page is the same as well.
     shutil.copy(undisturbed / LATENCY, tmp_path / LATENCY)
     snakemake("--forcerun", "report", directory=tmp_path, config=config)

@@ -23,6 +23,7 @@ from pickflow.compress.windows import (
 from pickflow.io.tables import write_table
 from pickflow.schemas import MANIFEST
 from tests.compress_fixture import START, manifest_of, picker, write_day
+from tests.waveform_fixture import with_digests
 
 START_NS = 1_709_632_800 * NS_PER_S + 137_000_000
 
@@ -136,6 +137,8 @@ def test_a_part_of_a_long_record_holds_a_pick(model, day, monkeypatch):
 def test_a_record_that_cannot_be_read_is_left_out(model, tmp_path, caplog):
     waveforms, picks = write_day(tmp_path, ("AAA", "BBB"), 2)
     (waveforms / "XA.AAA.mseed").write_bytes(b"not MiniSEED")
+    manifest = with_digests(manifest_of(["AAA", "BBB"]), waveforms)
+    write_table(manifest, MANIFEST, waveforms / "manifest.parquet", {})
     assert [one.name for one in read_records([(waveforms, picks)], model, 0.5, 0)] == ["XA.BBB 2024-03-05"]
     assert "XA.AAA is left out" in caplog.text
     write_table(manifest_of(["AAA", "BBB"], usable=False), MANIFEST, waveforms / "manifest.parquet", {})

@@ -8,6 +8,7 @@ import torch
 from pickflow.denoise import DenoiseParams, bandpass, deepdenoise, denoise_day
 from pickflow.io.waveforms import read_stream, write_stream
 from pickflow.schemas import MANIFEST
+from tests.waveform_fixture import with_digests
 
 PARAMS = DenoiseParams(minimum_frequency_hz=1.0, maximum_frequency_hz=20.0, corners=4)
 
@@ -67,7 +68,7 @@ def test_a_record_that_cannot_be_denoised_is_a_reason(tmp_path):
         "coverage": 1.0,
         "sensitivity_counts_per_unit": 1.0,
     }
-    manifest = pd.DataFrame([{**row, "station": "AAA"}, {**row, "station": "BBB"}])
+    manifest = with_digests(pd.DataFrame([{**row, "station": "AAA"}, {**row, "station": "BBB"}]), source)
     cleaned = denoise_day(manifest, source, target, "bandpass", PARAMS, None, "cpu", 8, map)
     assert list(cleaned["reason"]) == ["ok", "denoise_failed"]
     assert "minimum_frequency_hz" in cleaned["detail"][1]

@@ -25,6 +25,7 @@ from tests.magnitude_fixture import (
     stream_of,
     wood_anderson_mm,
 )
+from tests.waveform_fixture import with_digests
 
 MODEL = homogeneous(6.1, 3.5)
 # At the station, 30 km from the epicentre and 10 km above the hypocentre.
@@ -155,11 +156,12 @@ def day(tmp_path_factory):
         if name not in ("DEAD", "GONE"):
             write_stream(stream, folder / f"XX.{name}.mseed")
     rows = [manifest_row(name, usable=name != "DEAD") for name in STATIONS if name != "GONE"]
+    manifest = with_digests(pd.DataFrame(rows), folder)
     stations = stations_of(*STATIONS)
     stations.loc[stations.station == "NOWH", ["latitude_deg", "longitude_deg"]] = np.nan
     picks, assignments = arrivals_of(*(("a", name, "P", ORIGIN + P_S * SECOND) for name in STATIONS))
     catalog = Catalog(events=events_of(a=ORIGIN), assignments=assignments, picks=picks, stations=stations, model=MODEL)
-    return {"catalog": catalog, "waveforms": folder, "manifest": pd.DataFrame(rows), "inventory": inventory, "day": DAY}
+    return {"catalog": catalog, "waveforms": folder, "manifest": manifest, "inventory": inventory, "day": DAY}
 
 
 def test_every_station_with_an_arrival_has_a_row_and_a_reason(day):

@@ -10,6 +10,7 @@ from pickflow.models.preparation import prepare
 from pickflow.pick import PickParams, measure, pick_day, pick_stream
 from pickflow.schemas import MANIFEST
 from pickflow.windows import parse_time
+from tests.waveform_fixture import with_digests
 
 START = obspy.UTCDateTime("2020-01-01T00:00:00")
 WINDOW = (parse_time("2020-01-01T00:00:10"), parse_time("2020-01-01T00:01:00"))
@@ -153,7 +154,9 @@ def test_every_station_of_the_day_has_a_row_whatever_happens(tmp_path, monkeypat
         trace.stats.station = "BBB"
     write_stream(short, tmp_path / "XX.BBB.mseed")
     (tmp_path / "XX.CCC.mseed").write_bytes(b"this is no waveform")
-    picks, ledger, cpu_s = pick_day(make_manifest(), tmp_path, tmp_path / "model", PARAMS, WINDOW, device, map)
+    picks, ledger, cpu_s = pick_day(
+        with_digests(make_manifest(), tmp_path), tmp_path, tmp_path / "model", PARAMS, WINDOW, device, map
+    )
     assert dict(zip(ledger["station"], ledger["reason"], strict=True)) == {
         "AAA": "ok",
         "BBB": "too_short",

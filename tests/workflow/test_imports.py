@@ -47,6 +47,8 @@ def allowed(room):
             return set().union(*TIERS[: index + 1])
     if room in STAGES:
         return set().union(*TIERS) | {room}
+    if room == "command_line":
+        return set().union(*TIERS) | TOP | STAGES  # programs call stages, as scripts do
     return set().union(*TIERS) | TOP if room in TOP else set()
 
 

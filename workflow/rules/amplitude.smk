@@ -8,7 +8,7 @@ rule amplitude:
         inventory="<results>/inventory/stations.xml",
         velocity=velocity_file,
     output:
-        amplitudes="<results>/amplitudes/{signal}/{model}/{weights}/{associator}/{date}.parquet",
+        amplitudes=ensure("<results>/amplitudes/{signal}/{model}/{weights}/{associator}/{date}.parquet", non_empty=True),
     log:
         "<logs>/amplitude/{signal}.{model}.{weights}.{associator}.{date}.log",
     benchmark:
@@ -22,6 +22,5 @@ rule amplitude:
     params:
         **stage_params("magnitude"),
         velocity_model=config["associate"]["velocity_model"],
-        dask_scheduler=config["compute"]["dask_scheduler"],
     script:
         "../../scripts/amplitude.py"

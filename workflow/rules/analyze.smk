@@ -10,7 +10,7 @@ rule analyze:
         corrections=catalogs_of_run("station_corrections.parquet"),
         compressions=teachers_of_run("compression.json"),
     output:
-        summary="<results>/summary.json",
+        summary=ensure("<results>/summary.json", non_empty=True),
         findings=expand("<results>/analysis/{table}.parquet", table=FINDINGS),
     log:
         "<logs>/analyze/summary.log",
@@ -47,7 +47,7 @@ rule report:
         assignments=catalogs_of_run("assignments.parquet"),
         corrections=catalogs_of_run("station_corrections.parquet"),
     output:
-        "<results>/report.html",
+        ensure("<results>/report.html", non_empty=True),
     log:
         "<logs>/report/report.log",
     benchmark:

@@ -1,11 +1,14 @@
 rule associate:
     input:
         picks=picks_around_day,
+        ledgers=ledgers_around_day,
         stations="<results>/inventory/stations.parquet",
         velocity=velocity_file,
     output:
-        events="<results>/events/{signal}/{model}/{weights}/{associator}/{date}.events.parquet",
-        assignments="<results>/events/{signal}/{model}/{weights}/{associator}/{date}.assignments.parquet",
+        events=ensure("<results>/events/{signal}/{model}/{weights}/{associator}/{date}.events.parquet", non_empty=True),
+        assignments=ensure(
+            "<results>/events/{signal}/{model}/{weights}/{associator}/{date}.assignments.parquet", non_empty=True
+        ),
     log:
         "<logs>/associate/{signal}.{model}.{weights}.{associator}.{date}.log",
     benchmark:

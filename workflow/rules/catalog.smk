@@ -8,10 +8,16 @@ rule catalog:
         ),
         picks=expand("<results>/picks/{{signal}}/{{model}}/{{weights}}/{date}.parquet", date=DAYS),
     output:
-        events="<results>/catalog/{signal}/{model}/{weights}/{associator}/catalog.parquet",
-        assignments="<results>/catalog/{signal}/{model}/{weights}/{associator}/assignments.parquet",
-        amplitudes="<results>/catalog/{signal}/{model}/{weights}/{associator}/amplitudes.parquet",
-        corrections="<results>/catalog/{signal}/{model}/{weights}/{associator}/station_corrections.parquet",
+        events=ensure("<results>/catalog/{signal}/{model}/{weights}/{associator}/catalog.parquet", non_empty=True),
+        assignments=ensure(
+            "<results>/catalog/{signal}/{model}/{weights}/{associator}/assignments.parquet", non_empty=True
+        ),
+        amplitudes=ensure(
+            "<results>/catalog/{signal}/{model}/{weights}/{associator}/amplitudes.parquet", non_empty=True
+        ),
+        corrections=ensure(
+            "<results>/catalog/{signal}/{model}/{weights}/{associator}/station_corrections.parquet", non_empty=True
+        ),
         files=expand("<results>/catalog/{{signal}}/{{model}}/{{weights}}/{{associator}}/{file}", file=CATALOG_FILES),
     log:
         "<logs>/catalog/{signal}.{model}.{weights}.{associator}.log",

@@ -9,16 +9,20 @@ from snakemake.logging import logger
 
 from pickflow import config as configuration
 from pickflow import grid, plan, students, windows
+from pickflow.io.atomic import remove_partial
 from pickflow.io.velocity import read_velocity_model
+from pickflow.run_lock import RunLockedError, end_run, hold_run
 from pickflow.schemas import CATALOG_FILE
 from pickflow.versions import STAGE_VERSIONS
 
-# Keys that stand in the paths: a longer grid must not run again what was done.
+# Keys that stand in the paths: a longer grid must not run again what was done. And those that decide whether a job ends,
+# not what it writes.
 GRID_KEYS = {
     "pick": {"models", "weights", "pairs"},
     "denoise": {"methods"},
     "associate": {"methods"},
     "compress": {"target", "methods", "teachers"},
+    "download": {"fdsn.server_errors"},
 }
 SHARED = os.environ.get("PICKFLOW_SHARED", "../shared")
 
@@ -36,7 +40,8 @@ def read_configuration():
     schema = configuration.load_schema(Path(workflow.basedir, "workflow/schemas"))
     completed = configuration.complete(config, schema)
     completed = configuration.place(completed, {"results": f"results/{completed['run']}", "shared": SHARED})
-    configuration.check_paths(completed, made_by_run=f"results/{completed['run']}/")
+    if workflow.is_main_process:
+        configuration.check_paths(completed, made_by_run=(f"results/{completed['run']}/", *seen_by_pods(completed)))
     if (velocity := completed["associate"]["velocity_model"]["file"]) and Path(velocity).exists():
         check_velocity(velocity)
     section, sources = completed["pick"], completed["weights"]
@@ -88,12 +93,20 @@ wildcard_constraints:
     associator="|".join(ASSOCIATORS),
 
 
+def without_keys(section, keys, place=""):
+    """A section of the configuration without some keys, written with dots where they lie deeper."""
+    return {
+        key: without_keys(value, keys, f"{place}{key}.") if isinstance(value, dict) else value
+        for key, value in section.items()
+        if f"{place}{key}" not in keys
+    }
+
+
 def stage_params(stage, *sections):
     """Version and settings of a stage, so that a change of either runs the stage again; the grid is in the paths."""
     settings = {}
     for section in sections or (stage,):
-        in_paths = GRID_KEYS.get(section, set())
-        settings.update({key: value for key, value in config[section].items() if key not in in_paths})
+        settings.update(without_keys(config[section], GRID_KEYS.get(section, set())))
     return {"stage_version": STAGE_VERSIONS[stage], "settings": settings}
 
 
@@ -110,7 +123,7 @@ def window_of_day(wildcards):
 def made_by_run(*paths):
     """The synthetic archive, if one of the paths lies in it; else those of the paths that are files."""
     inside = [path for path in paths if path and path.startswith(f"{RESULTS}/synthetic")]
-    return ["<results>/synthetic"] if inside else [path for path in paths if path and Path(path).is_file()]
+    return ["<results>/synthetic"] if inside else [path for path in paths if path and is_named_file(path)]
 
 
 def archive(wildcards):
@@ -149,6 +162,11 @@ def picks_around_day(wildcards):
     """Picks of the day before, the day and the day after: events at midnight have picks in two."""
     folder = f"<results>/picks/{wildcards.signal}/{wildcards.model}/{wildcards.weights}"
     return [f"{folder}/{day}.parquet" for day in windows.neighbours(wildcards.date, DAYS)]
+
+
+def ledgers_around_day(wildcards):
+    """How many picks each station has on these days."""
+    return [path.replace(".parquet", ".ledger.parquet") for path in picks_around_day(wildcards)]
 
 
 def picks_of_run(wildcards):
@@ -221,6 +239,16 @@ def announce():
     ]
     on_gpu = "gpu" in workflow.resource_settings.overwrite_resources.get("pick", {})
     logger.info(plan.sentence(config["run"], plan.make_plan(config, CANDIDATES, STUDENTS, stations, shares, on_gpu)))
+
+
+def hold_run_or_refuse():
+    """Be the only run of this name here; after one that was killed, remove what it left half written."""
+    try:
+        killed_before = hold_run(RESULTS, logger.warning)
+    except RunLockedError as error:
+        raise WorkflowError(str(error)) from None
+    if killed_before:
+        remove_partial(RESULTS)
 
 
 if workflow.is_main_process:

@@ -32,6 +32,5 @@ rule compress:
     params:
         **stage_params("compress"),
         students=STUDENT_NAMES,
-        dask_scheduler=config["compute"]["dask_scheduler"],
     script:
         "../../scripts/compress.py"

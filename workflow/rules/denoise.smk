@@ -17,6 +17,5 @@ rule denoise:
     params:
         **stage_params("denoise"),
         batch_size=config["pick"]["batch_size"],
-        dask_scheduler=config["compute"]["dask_scheduler"],
     script:
         "../../scripts/denoise.py"

@@ -2,8 +2,8 @@ rule inventory:
     input:
         archive,
     output:
-        inventory="<results>/inventory/stations.xml",
-        stations="<results>/inventory/stations.parquet",
+        inventory=ensure("<results>/inventory/stations.xml", non_empty=True),
+        stations=ensure("<results>/inventory/stations.parquet", non_empty=True),
     log:
         "<logs>/inventory/stations.log",
     benchmark:
@@ -41,6 +41,5 @@ rule download:
     params:
         **stage_params("download"),
         window=window_of_day,
-        dask_scheduler=config["compute"]["dask_scheduler"],
     script:
         "../../scripts/download.py"

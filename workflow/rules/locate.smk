@@ -10,9 +10,13 @@ rule locate:
         stations="<results>/inventory/stations.parquet",
         velocity=velocity_file,
     output:
-        events="<results>/located/{signal}/{model}/{weights}/{associator}/events.parquet",
-        assignments="<results>/located/{signal}/{model}/{weights}/{associator}/assignments.parquet",
-        corrections="<results>/located/{signal}/{model}/{weights}/{associator}/station_corrections.parquet",
+        events=ensure("<results>/located/{signal}/{model}/{weights}/{associator}/events.parquet", non_empty=True),
+        assignments=ensure(
+            "<results>/located/{signal}/{model}/{weights}/{associator}/assignments.parquet", non_empty=True
+        ),
+        corrections=ensure(
+            "<results>/located/{signal}/{model}/{weights}/{associator}/station_corrections.parquet", non_empty=True
+        ),
     log:
         "<logs>/locate/{signal}.{model}.{weights}.{associator}.log",
     benchmark:

@@ -5,8 +5,8 @@ rule pick:
         card="<results>/models/{model}/{weights}/card.json",
         quantised=quantised,
     output:
-        picks="<results>/picks/{signal}/{model}/{weights}/{date}.parquet",
-        ledger="<results>/picks/{signal}/{model}/{weights}/{date}.ledger.parquet",
+        picks=ensure("<results>/picks/{signal}/{model}/{weights}/{date}.parquet", non_empty=True),
+        ledger=ensure("<results>/picks/{signal}/{model}/{weights}/{date}.ledger.parquet", non_empty=True),
     log:
         "<logs>/pick/{signal}.{model}.{weights}.{date}.log",
         timing="<logs>/pick/{signal}.{model}.{weights}.{date}.timing.json",
@@ -21,6 +21,5 @@ rule pick:
     params:
         **stage_params("pick"),
         window=window_of_day,
-        dask_scheduler=config["compute"]["dask_scheduler"],
     script:
         "../../scripts/pick.py"

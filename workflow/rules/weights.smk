@@ -1,7 +1,7 @@
 rule weights:
     output:
-        tensors="<results>/models/{model}/{weights}/model.safetensors",
-        card="<results>/models/{model}/{weights}/card.json",
+        tensors=ensure("<results>/models/{model}/{weights}/model.safetensors", non_empty=True),
+        card=ensure("<results>/models/{model}/{weights}/card.json", non_empty=True),
     log:
         "<logs>/weights/{model}.{weights}.log",
     conda:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from pickflow.io.completeness import check_days, check_picks
 from pickflow.io.tables import conform, read_table, read_tables, write_table
 from pickflow.schemas import (
     ASSIGNMENTS,
@@ -83,11 +84,11 @@ def read_run(results: Path, catalogs: Sequence[str], days: Sequence[str]) -> Run
     Raises
     ------
     ValueError
-        If a table is not what it should be.
+        If a table is not what it should be, or lacks rows.
     """
     pick_sets = list(dict.fromkeys(pick_set(catalog) for catalog in catalogs))
     folders = {name: results / "picks" / name for name in pick_sets}
-    return RunTables(
+    tables = RunTables(
         stations=read_table(results / "inventory" / "stations.parquet", STATIONS),
         manifests=[read_table(results / "waveforms" / day / "manifest.parquet", MANIFEST) for day in days],
         picks={
@@ -105,6 +106,17 @@ def read_run(results: Path, catalogs: Sequence[str], days: Sequence[str]) -> Run
             name: _read_corrections(results / "catalog" / name / "station_corrections.parquet") for name in catalogs
         },
     )
+    _check_rows(tables, results, days)
+    return tables
+
+
+def _check_rows(tables: RunTables, results: Path, days: Sequence[str]) -> None:
+    asked = list(tables.stations[["network", "station"]].itertuples(index=False, name=None))
+    check_days(asked, dict(zip(days, tables.manifests, strict=True)), f"{results}/waveforms/<date>")
+    for name, ledger in tables.pick_ledgers.items():
+        by_day = {day: ledger[ledger["date"] == day] for day in days}
+        check_days(asked, by_day, f"{results}/picks/{name}/<date>.ledger.parquet")
+        check_picks(tables.picks[name], ledger, results / "picks" / name)
 
 
 def _read_corrections(path: Path) -> pd.DataFrame:

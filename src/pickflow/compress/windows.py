@@ -17,8 +17,9 @@ from pickflow.annotate.cutting import centre, cut
 from pickflow.annotate.filtering import make_filter
 from pickflow.annotate.segments import NS_PER_S, Segment, make_segments
 from pickflow.compress.states import Calibration
+from pickflow.io.atomic import StorageError
 from pickflow.io.tables import read_table, records
-from pickflow.io.waveforms import read_stream
+from pickflow.io.waveforms import read_station_day
 from pickflow.schemas import MANIFEST, PICKS
 
 logger = logging.getLogger(__name__)
@@ -80,17 +81,19 @@ def read_records(days: Sequence[tuple[Path, Path]], model: Any, bridge_s: float,
     for waveforms, picks in days:
         table = read_table(picks, PICKS)
         manifest = records(read_table(waveforms / "manifest.parquet", MANIFEST))
-        usable = [f"{row['network']}.{row['station']}" for row in manifest if row["usable"]]
-        found += [(waveforms, station, table) for station in usable]
+        found += [(waveforms, row, table) for row in manifest if row["usable"]]
     if not found:
         raise ValueError(f"compress: none of the {len(days)} days has a usable station; the ledger says why")
     rng = np.random.default_rng([seed, 0])
     chosen = np.sort(rng.permutation(len(found))[:MOST_STATION_DAYS])
     filtered = make_filter(model.filter_args, model.filter_kwargs)
     read = []
-    for waveforms, station, table in (found[index] for index in chosen):
+    for waveforms, row, table in (found[index] for index in chosen):
+        station = f"{row['network']}.{row['station']}"
         try:
-            stream = read_stream(waveforms / f"{station}.mseed")
+            stream = read_station_day(waveforms / f"{station}.mseed", row)
+        except StorageError:
+            raise
         except ValueError as error:
             logger.warning("%s is left out: %s", station, error)
             continue

@@ -133,9 +133,9 @@ def process_station(task: StationDay) -> dict[str, Any]:
     """
     Fetch, judge and write one station-day; a row of the manifest.
 
-    Only a failure to write is raised: a full disk concerns all stations.
+    Only a failure to write is raised: a full disk concerns all stations. A file of an earlier attempt is replaced, not
+    removed first: that attempt may have left a worker behind, which would take away a file that is being read.
     """
-    task.output.unlink(missing_ok=True)
     remarks = list(task.remarks)
     try:
         stream, found = _fetch(task)
@@ -150,6 +150,8 @@ def process_station(task: StationDay) -> dict[str, Any]:
     if record.stream:
         write_stream(record.stream, task.output)
         record.columns["sha256"] = sha256_of_file(task.output)
+    else:
+        task.output.unlink(missing_ok=True)  # of an earlier attempt
     if not task.located:
         remarks.append(Remark("no_metadata", "the inventory has no coordinates"))
     summary = verdict(remarks, bool(record.stream))

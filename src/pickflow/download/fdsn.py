@@ -186,8 +186,8 @@ def fetch_stations(params: DownloadParams, starttime: datetime, endtime: datetim
         inventories = [_ask_stations(base, some, params) for base, some in asked]
     except ServiceError as error:
         raise ValueError(
-            f"download.fdsn.servers: {error.detail}; check the address and the network, and run the target "
-            "download_all on a node with internet"
+            f"download.fdsn.servers: {error.detail}; check the address and the network; on a node without internet, "
+            "run the targets download_all and weights_all on a login node first"
         ) from error
     return _without_duplicates(inventories)
 

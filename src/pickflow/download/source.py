@@ -125,4 +125,7 @@ def _check_servers(params: DownloadParams) -> None:
         try:
             post(f"{base_url(server)}/fdsnws/dataselect/1/version", b"", params.fdsn)
         except ServiceError as error:
-            raise ValueError(f"download.fdsn.servers: {error.detail}; check the address and the network") from error
+            raise ValueError(
+                f"download.fdsn.servers: {error.detail}; check the address and the network; on a node without "
+                "internet, run the targets download_all and weights_all on a login node first"
+            ) from error

@@ -34,7 +34,13 @@ REDIRECTS = (301, 302, 307, 308)
 MAX_REDIRECTS = 3
 LONGEST_WAIT_S = 600.0
 LONGEST_CONNECT_S = 15.0
+# Where no attempt reached a server, the next request is given up soon and without a repetition if it does not reach it
+# either: a node without internet would otherwise wait for minutes at every station.
+SHORT_CONNECT_S = 2.0
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
+CANNOT_BE_REACHED = "cannot be reached"
+
+_unreachable: set[str] = set()  # hosts with ports
 
 
 class ServiceError(Exception):
@@ -155,17 +161,21 @@ def post(url: str, body: bytes, params: FdsnParams, auth: AuthBase | None = None
     host = urlsplit(url).hostname or url
     jitter = random.Random(sha256_of_bytes(url.encode() + body))  # noqa: S311 - spreads retries, protects nothing
     trouble, status, wait_s = "", None, 0.0
+    place = urlsplit(url).netloc
     for attempt in range(params.retries + 1):
         if attempt:
             time.sleep(wait_s)
         wait_s = params.backoff_s * 2**attempt * jitter.uniform(0.5, 1.5)
         try:
-            with turn(urlsplit(url).netloc, params.max_requests_per_second, params.connections):
-                response = _send(url, body, params.timeout_s, auth)
+            with turn(place, params.max_requests_per_second, params.connections):
+                response = _send(url, body, (_connect_s(place, params), params.timeout_s), auth)
         except requests.RequestException as error:
             trouble, status = _name_of(error), None
-            logger.info("%s: %s (attempt %d)", host, trouble, attempt + 1)
+            _tell(host, trouble, attempt, params.retries, place not in _unreachable)
+            if trouble == CANNOT_BE_REACHED and place in _unreachable:
+                break
             continue
+        _unreachable.discard(place)
         if response.status_code == 200:
             return response.content
         trouble, status = f"HTTP {response.status_code}", response.status_code
@@ -177,17 +187,29 @@ def post(url: str, body: bytes, params: FdsnParams, auth: AuthBase | None = None
             raise ServiceError("server_error", f"{host} does not accept the request ({trouble})", status)
         wait_s = _retry_after_s(response, wait_s)
         logger.info("%s: %s (attempt %d)", host, trouble, attempt + 1)
-    raise ServiceError("server_error", f"{host}: {trouble} after {params.retries + 1} attempts", status)
+    if trouble == CANNOT_BE_REACHED:
+        _unreachable.add(place)
+    raise ServiceError("server_error", f"{host}: {trouble} after {attempt + 1} attempts", status)
 
 
-def _send(url: str, body: bytes, timeout_s: float, auth: AuthBase | None) -> requests.Response:
+def _connect_s(place: str, params: FdsnParams) -> float:
+    return min(SHORT_CONNECT_S if place in _unreachable else LONGEST_CONNECT_S, params.timeout_s)
+
+
+def _tell(host: str, trouble: str, attempt: int, retries: int, is_new: bool) -> None:
+    """Say at once, also on the console, that nobody is there: what follows are waits."""
+    loud = trouble == CANNOT_BE_REACHED and attempt == 0 and is_new
+    level, more = (logging.WARNING, f", {retries} more follow") if loud else (logging.INFO, "")
+    logger.log(level, "%s: %s (attempt %d%s)", host, trouble, attempt + 1, more)
+
+
+def _send(url: str, body: bytes, timeout_s: tuple[float, float], auth: AuthBase | None) -> requests.Response:
     """Send, following redirects without turning POST into GET, and without taking the password to another host."""
     headers = {"User-Agent": f"pickflow/{__version__}"}
-    timeout = (min(timeout_s, LONGEST_CONNECT_S), timeout_s)
     for _ in range(MAX_REDIRECTS + 1):
         method = "POST" if body else "GET"
         response = requests.request(
-            method, url, data=body or None, headers=headers, timeout=timeout, auth=auth, allow_redirects=False
+            method, url, data=body or None, headers=headers, timeout=timeout_s, auth=auth, allow_redirects=False
         )
         target = response.headers.get("Location")
         if response.status_code not in REDIRECTS or not target:
@@ -202,11 +224,11 @@ def _send(url: str, body: bytes, timeout_s: float, auth: AuthBase | None) -> req
 
 
 def _name_of(error: requests.RequestException) -> str:
-    if isinstance(error, requests.Timeout):
+    if isinstance(error, requests.ReadTimeout):
         return "no answer in time"
     if isinstance(error, requests.exceptions.ChunkedEncodingError):
         return "connection cut in the middle of the answer"
-    return "cannot be reached"
+    return CANNOT_BE_REACHED
 
 
 def _retry_after_s(response: requests.Response, otherwise_s: float) -> float:

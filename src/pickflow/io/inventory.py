@@ -28,7 +28,10 @@ def read_inventory(paths: Iterable[str | Path]) -> obspy.Inventory:
         try:
             inventory += obspy.read_inventory(str(path))
         except Exception as error:  # ObsPy raises bare exceptions of many kinds
-            raise ValueError(f"{path}: not a readable StationXML file ({error})") from error
+            raise ValueError(
+                f"{path}: not a readable StationXML file ({error}); if the run made it, delete it and start the same "
+                "command again: it is made anew"
+            ) from error
     return inventory
 
 

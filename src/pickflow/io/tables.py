@@ -11,10 +11,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pickflow.io.atomic import atomic_path
-from pickflow.schemas import Table
+from pickflow.io.atomic import StorageError, atomic_path
+from pickflow.schemas import LEDGER, MANIFEST, PICK_LEDGER, STATIONS, Table
 
 PROVENANCE_KEY = b"pickflow"
+# There is a row for every station asked for, and a run asks for one at least.
+_NEVER_EMPTY = {table.name for table in (STATIONS, MANIFEST, PICK_LEDGER, LEDGER)}
 
 
 def conform(frame: pd.DataFrame, table: Table) -> pd.DataFrame:
@@ -76,10 +78,25 @@ def write_table(frame: pd.DataFrame, table: Table, path: str | Path, provenance:
     provenance : mapping
         See `pickflow.provenance.provenance`.
     """
-    arrow = pa.Table.from_pandas(conform(frame, table), schema=table.schema, preserve_index=False)
+    ready = conform(frame, table)
+    _refuse_emptiness(ready, table, path)
+    arrow = pa.Table.from_pandas(ready, schema=table.schema, preserve_index=False)
     metadata = {PROVENANCE_KEY: json.dumps(dict(provenance), sort_keys=True).encode()}
     with atomic_path(path) as temporary:
-        pq.write_table(arrow.replace_schema_metadata(metadata), temporary, compression="zstd")
+        pq.write_table(arrow.replace_schema_metadata(metadata), temporary, compression="zstd", write_page_checksum=True)
+
+
+def _again(path: str | Path) -> str:
+    """What to do about a damaged table; a manifest belongs to the output of its whole folder."""
+    what = f"folder {Path(path).parent}" if Path(path).name == "manifest.parquet" else "file"
+    return f"if the run made it, delete the {what} and start the same command again: it is made anew"
+
+
+def _refuse_emptiness(frame: pd.DataFrame, table: Table, path: str | Path) -> None:
+    if table.name in _NEVER_EMPTY and frame.empty:
+        raise StorageError(
+            f"{path}: a {table.name} has a row for every station asked for, and this one has none; {_again(path)}"
+        )
 
 
 def read_table(path: str | Path, table: Table) -> pd.DataFrame:
@@ -88,14 +105,24 @@ def read_table(path: str | Path, table: Table) -> pd.DataFrame:
 
     Raises
     ------
-    ValueError
-        If the file is not such a table.
+    StorageError
+        If the file is not such a table, is damaged, or lacks its rows.
     """
     try:
-        frame = pq.read_table(path).replace_schema_metadata(None).to_pandas()
-    except (pa.ArrowInvalid, OSError) as error:
-        raise ValueError(f"{path}: not a readable Parquet file ({error})") from error
-    return conform(frame, table)
+        arrow = pq.read_table(path, page_checksum_verification=True)
+        metadata = arrow.schema.metadata or {}
+        frame = arrow.replace_schema_metadata(None).to_pandas()
+    except Exception as error:  # a damaged footer makes Arrow and pandas raise anything
+        raise StorageError(f"{path}: not a readable Parquet file ({error}); {_again(path)}") from error
+    strange = sorted(set(frame.columns) - set(table.schema.names))
+    if strange and PROVENANCE_KEY in metadata:
+        raise StorageError(f"{path}: a {table.name} of this version has no column {strange[0]!r}; {_again(path)}")
+    try:
+        frame = conform(frame, table)
+    except ValueError as error:
+        raise StorageError(f"{path}: {error}; {_again(path)}") from error
+    _refuse_emptiness(frame, table, path)
+    return frame
 
 
 def read_tables(paths: Iterable[str | Path], table: Table) -> pd.DataFrame:
@@ -106,8 +133,11 @@ def read_tables(paths: Iterable[str | Path], table: Table) -> pd.DataFrame:
 
 def read_provenance(path: str | Path) -> dict[str, Any]:
     """Provenance that `write_table` put into a Parquet file."""
-    metadata = pq.read_schema(path).metadata or {}
-    return json.loads(metadata.get(PROVENANCE_KEY, b"{}"))
+    try:
+        metadata = pq.read_schema(path).metadata or {}
+        return json.loads(metadata.get(PROVENANCE_KEY, b"{}"))
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise StorageError(f"{path}: not a readable Parquet file ({error}); {_again(path)}") from error
 
 
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:

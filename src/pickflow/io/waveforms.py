@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import obspy
 
-from pickflow.io.atomic import atomic_path
+from pickflow.io.atomic import StorageError, write_bytes
+from pickflow.provenance import sha256_of_bytes
 
 STEIM2_REACH = 2**29  # differences beyond have no place in STEIM2
 
@@ -25,8 +29,10 @@ def write_stream(stream: obspy.Stream, path: str | Path) -> None:
         raise ValueError(f"{path}: nothing to write; a station-day without data has a manifest row and no file")
     ready = obspy.Stream([_encodable(trace) for trace in stream])
     ready.sort(keys=["network", "station", "location", "channel", "starttime"])
-    with atomic_path(path) as temporary:
-        ready.write(str(temporary), format="MSEED")
+    # ObsPy loses the errors of a full disk in a callback when it writes into a file.
+    content = io.BytesIO()
+    ready.write(content, format="MSEED")
+    write_bytes(path, content.getvalue())
 
 
 def _encodable(trace: obspy.Trace) -> obspy.Trace:
@@ -51,7 +57,38 @@ def read_stream(path: str | Path) -> obspy.Stream:
     ValueError
         If it cannot be read.
     """
+    return _parse(Path(path).read_bytes(), path)
+
+
+def read_station_day(path: str | Path, row: Mapping[str, Any]) -> obspy.Stream:
+    """
+    Read the waveforms of a station-day and hold them against its row of the manifest.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+    row : mapping
+        Row of `MANIFEST`; ``sha256`` is that of the file.
+
+    Raises
+    ------
+    StorageError
+        If the file is absent, or not the one that the manifest names: something happened to it since.
+    """
+    day = Path(path).parent
+    again = f"delete the folder {day} and start the same command again, it is made anew"
     try:
-        return obspy.read(str(path), format="MSEED")
+        content = Path(path).read_bytes()
+    except FileNotFoundError:
+        raise StorageError(f"{path}: the manifest beside it has this file, and it is not there; {again}") from None
+    if sha256_of_bytes(content) != row["sha256"]:
+        raise StorageError(f"{path}: its sha256 is not {row['sha256']}, as the manifest beside it says; {again}")
+    return _parse(content, path)
+
+
+def _parse(content: bytes, path: str | Path) -> obspy.Stream:
+    try:
+        return obspy.read(io.BytesIO(content), format="MSEED")
     except Exception as error:  # ObsPy raises bare exceptions of many kinds
         raise ValueError(f"{path}: not readable as MiniSEED ({error})") from error

@@ -13,7 +13,7 @@ import obspy
 import pandas as pd
 
 from pickflow.io.tables import conform, records
-from pickflow.io.waveforms import read_stream
+from pickflow.io.waveforms import read_station_day
 from pickflow.magnitude.laws import law_of
 from pickflow.magnitude.measuring import StationRecord
 from pickflow.magnitude.params import MagnitudeParams
@@ -132,7 +132,7 @@ def measure_station(task: StationTask) -> pd.DataFrame:
     if not open_rows.any():
         return table
     law = law_of(task.params)
-    record = StationRecord(read_stream(task.waveforms), task.row, task.responses, law, task.params)
+    record = StationRecord(read_station_day(task.waveforms, task.row), task.row, task.responses, law, task.params)
     spans_ns = table.loc[open_rows, ["p_ns", "end_ns"]].to_numpy(np.int64)
     measured = [record.measure(int(p_ns), int(end_ns)) for p_ns, end_ns in spans_ns]
     amplitude = pd.Series([one.amplitude_mm for one in measured], index=table.index[open_rows])
