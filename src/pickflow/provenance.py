@@ -33,6 +33,7 @@ def provenance(stage: str, parameters: Mapping[str, Any], inputs: Mapping[str, s
     """
     return {
         "pickflow": __version__,
+        "code": code_digest(),
         "stage": stage,
         "stage_version": STAGE_VERSIONS[stage],
         "parameters": json.loads(json.dumps(dict(parameters), sort_keys=True, default=str)),

@@ -19,6 +19,7 @@ from pickflow import workers
 from pickflow.config import build
 from pickflow.io.atomic import write_text
 from pickflow.provenance import provenance, sha256_of_file
+from pickflow.run_lock import hold_job
 from pickflow.windows import ONE_DAY
 from pickflow.workers import DaskParams, StationMap
 
@@ -40,6 +41,7 @@ def start(job: Any) -> Any:
         The same.
     """
     log_to(job.log[0])
+    hold_job(job.log[0])
     # SeisBench writes into its cache when it is imported; on a node without a home it needs another one.
     if "SEISBENCH_CACHE_ROOT" not in os.environ and not os.access(Path.home(), os.W_OK):
         os.environ["SEISBENCH_CACHE_ROOT"] = str(Path(job.log[0]).parents[2] / "cache" / "seisbench")

@@ -25,6 +25,7 @@ SCHEDULER_TIMEOUT_S = 10
 # died of the same one (a station that needs more memory than there is).
 TASK_RETRIES = 2
 WORKER_DEATHS_OF_A_TASK = 3
+LOCAL_STARTS = 3
 # Workers of a job that is no more end by themselves.
 LONELY_WORKER_S = 120
 # One thread a worker: numpy, torch and GaMMA take all cores otherwise, and a busy machine then crawls. The allocator
@@ -146,14 +147,14 @@ def _local(threads: int, params: DaskParams, stack: ExitStack) -> Any:
     # Dask sets a small trim threshold of its own, but not over the environment; Snakemake sets threads to the job's.
     os.environ.update(WORKER_ENVIRONMENT)
     # Certificates of its own: on a machine of many users, whoever reaches a bare scheduler runs code as its owner.
-    return LocalCluster(  # type: ignore[no-untyped-call]
-        n_workers=threads,
-        threads_per_worker=1,
-        processes=True,
-        dashboard_address="127.0.0.1:0",
-        local_directory=os.environ.get("TMPDIR"),
-        security=True,
-    )
+    settings: dict[str, Any] = {"n_workers": threads, "threads_per_worker": 1, "processes": True, "security": True}
+    settings |= {"dashboard_address": "127.0.0.1:0", "local_directory": os.environ.get("TMPDIR")}
+    for _ in range(LOCAL_STARTS - 1):
+        try:
+            return LocalCluster(**settings)  # type: ignore[no-untyped-call]
+        except RuntimeError as error:  # a worker was killed before it had begun
+            logger.warning("the Dask workers did not start, again: %s", error)
+    return LocalCluster(**settings)  # type: ignore[no-untyped-call]
 
 
 def slurm_settings(params: DaskParams) -> dict[str, Any]:

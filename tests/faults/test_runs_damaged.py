@@ -225,5 +225,5 @@ def isolated(target, directory, config):
     command = command_of([target], directory, config)
     environment = {**os.environ, "SEISBENCH_CACHE_ROOT": str(Path(directory) / "seisbench"), "OMP_NUM_THREADS": "1"}
     return snakemake_runner.subprocess.run(
-        ["unshare", "-n", *command], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False
+        ["unshare", "-n", *command], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False
     )

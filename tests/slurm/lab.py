@@ -63,11 +63,8 @@ ReturnToService=2
 # Seconds for which a job that ended is remembered; the tests look at it later.
 MinJobAge=7200
 MaxArraySize=1001
-SlurmctldTimeout=30
 SlurmdTimeout=12
 KillWait=3
-# A job over its time limit is ended at once, not after a minute's grace.
-OverTimeLimit=0
 GresTypes=gpu
 SlurmdParameters=config_overrides
 {accounting}

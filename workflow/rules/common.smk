@@ -188,9 +188,11 @@ def weights_of_run(wildcards):
 
 
 def models_of_run(wildcards):
-    """All models that the run uses: fetched, and compressed."""
+    """All models that the run uses, with their cards: fetched, and compressed."""
     made = [f"<results>/models/{student}/model.safetensors" for some in STUDENTS.values() for student in some]
-    return weights_of_run(wildcards) + made + [f"<results>/models/{name}/model.int8.onnx" for name in QUANTISED]
+    tensors = weights_of_run(wildcards) + made
+    cards = [path.replace("model.safetensors", "card.json") for path in tensors]
+    return tensors + cards + [f"<results>/models/{name}/model.int8.onnx" for name in QUANTISED]
 
 
 def quantised(wildcards):
