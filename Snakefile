@@ -35,6 +35,7 @@ include: "workflow/rules/train.smk"
 
 
 onstart:
+    refuse_what_would_hang()
     hold_run_or_refuse()
 
 

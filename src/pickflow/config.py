@@ -215,7 +215,7 @@ def files_of(section: Any, key: str = "") -> dict[str, str]:
     return found
 
 
-def check_paths(config: Mapping[str, Any], made_by_run: str) -> None:
+def check_paths(config: Mapping[str, Any], made_by_run: str | tuple[str, ...]) -> None:
     """
     Whether the files that a configuration names exist.
 
@@ -223,8 +223,8 @@ def check_paths(config: Mapping[str, Any], made_by_run: str) -> None:
     ----------
     config : mapping
         Completed and placed.
-    made_by_run : str
-        Paths that begin with this are made by the run itself.
+    made_by_run : str or tuple of str
+        Paths that begin with one of these are made by the run itself, or not to be seen from here.
 
     Raises
     ------

@@ -1,11 +1,11 @@
 # Jobs that die on their first attempt: by themselves, of too little memory, of too little time.
 rule all:
-    localrule: True
     input:
         "pick.txt",
         "hungry.txt",
         "slow.txt",
         expand("associate.{day}.txt", day=range(3)),
+    localrule: True
 
 
 # Its memory, time and GPU are the profile's, for the rule of this name.

@@ -14,6 +14,7 @@ from pickflow.io.tables import read_table
 from pickflow.schemas import LEDGER
 from tests.fdsn_server import serving
 from tests.slurm import lab as slurm
+from tests.slurm import profile_run
 from tests.slurm.profile_run import WITHOUT_ACCOUNTING, ProfileRun, jobs_in, kill_process_of, memory_mb
 from tests.snakemake_runner import ROOT, SMALL, snakemake, tables_of
 
@@ -57,6 +58,18 @@ def attempts(lab, local_run, demo_run, tmp_path_factory):
     run = ProfileRun(tmp_path_factory.mktemp("attempts"), {}, *WITHOUT_ACCOUNTING, snakefile=snakefile)
     run.succeed()
     return run
+
+
+@pytest.mark.parametrize(
+    ("options", "account", "words"),
+    [(["--jobs", "3"], slurm.ACCOUNT, "--jobs 3 together with arrays"), ([], "my_account", "export SBATCH_ACCOUNT")],
+)
+def test_what_would_wait_for_ever_is_refused(lab, tmp_path, monkeypatch, options, account, words):
+    monkeypatch.setitem(profile_run.ENVIRONMENT, "SBATCH_ACCOUNT", account)
+    run = ProfileRun(tmp_path, SMALL, *options)
+    assert run.wait(120) == 1
+    assert words in run.output
+    assert not run.jobs()
 
 
 def test_a_job_that_fails_asks_for_what_the_profile_says_and_then_for_twice_as_much(attempts):

@@ -1,8 +1,25 @@
 import logging
 import subprocess
 import sys
+from typing import ClassVar
 
-from pickflow.runtime import log_to
+import pytest
+
+from pickflow.runtime import device, log_to
+
+
+class Job:
+    resources: ClassVar = {"gpu": 1}
+
+
+def test_a_gpu_that_was_asked_for_and_is_not_there_is_an_error_unless_the_cpu_is_named(monkeypatch, caplog):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.delenv("PICKFLOW_DEVICE", raising=False)
+    with pytest.raises(ValueError, match="asks for a GPU"):
+        device(Job())
+    monkeypatch.setenv("PICKFLOW_DEVICE", "cpu")
+    assert device(Job()) == "cpu"
+    assert "PICKFLOW_DEVICE" in caplog.text
 
 
 def test_the_log_holds_the_traceback_and_the_console_one_line(tmp_path):

@@ -2,6 +2,7 @@
 
 import os
 import re
+import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -241,6 +242,23 @@ def announce():
     ]
     on_gpu = "gpu" in workflow.resource_settings.overwrite_resources.get("pick", {})
     logger.info(plan.sentence(config["run"], plan.make_plan(config, CANDIDATES, STUDENTS, stations, shares, on_gpu)))
+
+
+def refuse_what_would_hang():
+    """Of SLURM's plugin (2.6.1): it waits for ever, without a word, for jobs that it has not sent."""
+    arrays = getattr(workflow.executor_settings, "array_jobs", None)
+    if not hasattr(workflow.executor_settings, "array_jobs"):
+        return
+    if arrays and workflow.resource_settings.nodes < sys.maxsize:
+        raise WorkflowError(
+            f"--jobs {workflow.resource_settings.nodes} together with arrays would wait for ever (a fault of the SLURM"
+            ' plugin): leave --jobs out, or give up the arrays: --slurm-array-jobs ""'
+        )
+    account = workflow.resource_settings.default_resources._data.get("slurm_account")
+    if account is not None and "my_account" in str(account.raw):
+        raise WorkflowError(
+            "no account for SLURM: export SBATCH_ACCOUNT=<project> (saldo -b, or sacctmgr show associations, lists yours)"
+        )
 
 
 def hold_run_or_refuse():
