@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 
@@ -25,3 +26,12 @@ def shared():
     if not (SHARED / "data").is_dir():
         pytest.skip(f"no real data in {SHARED}; set PICKFLOW_SHARED to the folder that holds them")
     return SHARED
+
+
+@pytest.fixture(autouse=True)
+def _messages_of_one_test_are_not_those_of_the_next():
+    """Programs set what is logged for their whole process."""
+    root = logging.getLogger()
+    level = root.level
+    yield
+    root.setLevel(level)
