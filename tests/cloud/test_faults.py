@@ -120,6 +120,8 @@ def test_a_run_that_is_interrupted_takes_its_pods_along(api, storage, tmp_path):
     checkout = tiny_checkout(tmp_path / "checkout")
     process = start(command_of(checkout, storage, LONG), checkout, environment_of(api))
     wait_until(lambda: api.cluster.placed, process)
+    # The plugin forgets a Job that it has just asked for; docs/ada-cloud.md says so.
+    wait_until(lambda: any("Get status with" in log.read_text() for log in tmp_path.glob("output-*")), process)
     container = next(iter(api.cluster.processes.values())).process
     os.kill(process.pid, signal.SIGINT)
     code, output = finish(process, 60)
