@@ -114,12 +114,17 @@ def write_station_days(folder: Path, number: int) -> list[Any]:
     """Full station-days on disk, and what the stage pick asks for each."""
     sys.path.insert(0, str(ROOT))
     from benchmarks.picking import make_record
+    from pickflow.config import build, complete, load_schema
     from pickflow.pick import PickParams, StationTask
     from pickflow.provenance import sha256_of_file
     from pickflow.schemas import MANIFEST
     from pickflow.windows import parse_time
 
     window = (parse_time("2026-01-15"), parse_time("2026-01-16"))
+    config = complete(
+        {"run": "x", "starttime": "2026-01-15", "endtime": "2026-01-16"}, load_schema(ROOT / "workflow" / "schemas")
+    )
+    params = build(PickParams, config["pick"])
     model = ROOT / "src" / "pickflow" / "models" / "bundled"
     tasks = []
     for seed in range(number):
@@ -140,7 +145,7 @@ def write_station_days(folder: Path, number: int) -> list[Any]:
             "sensitivity_counts_per_unit": float("nan"),
             "sha256": sha256_of_file(path),
         }
-        tasks.append([StationTask(row, path, model, "cpu", PickParams(), window)])
+        tasks.append([StationTask(row, path, model, "cpu", params, window)])
     return tasks
 
 
