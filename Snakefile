@@ -11,14 +11,6 @@ if not workflow.configfiles:
 
 include: "workflow/rules/storage.smk"
 include: "workflow/rules/common.smk"
-
-
-pathvars:
-    results=RESULTS,
-    logs=f"{RESULTS}/logs",
-    benchmarks=f"{RESULTS}/benchmarks",
-
-
 include: "workflow/rules/stage.smk"
 include: "workflow/rules/synthesize.smk"
 include: "workflow/rules/weights.smk"
@@ -26,6 +18,8 @@ include: "workflow/rules/download.smk"
 include: "workflow/rules/denoise.smk"
 include: "workflow/rules/pick.smk"
 include: "workflow/rules/compress.smk"
+include: "workflow/rules/lab.smk"
+include: "workflow/rules/implicit.smk"
 include: "workflow/rules/associate.smk"
 include: "workflow/rules/locate.smk"
 include: "workflow/rules/amplitude.smk"
@@ -40,37 +34,41 @@ onstart:
 
 
 onsuccess:
-    end_run(RESULTS)
+    end_run(PATHS.folder)
 
 
 onerror:
-    end_run(RESULTS)
+    end_run(PATHS.folder)
 
 
 localrules:
     all,
     download_all,
     weights_all,
+    lab_all,
     picks_all,
 
 
 rule all:
     default_target: True
     input:
-        "<results>/report.html",
-        "<results>/summary.json",
-        [catalogs_of_run(file) for file in CATALOG_FILES],
+        targets_of_run,
 
 
 rule download_all:
     input:
-        "<results>/inventory/stations.parquet",
-        expand("<results>/waveforms/{date}", date=DAYS),
+        PATHS.stations,
+        [PATHS.waveforms(day) for day in DAYS],
 
 
 rule weights_all:
     input:
         weights_of_run,
+
+
+rule lab_all:
+    input:
+        pages_of_lab(),
 
 
 rule picks_all:

@@ -35,19 +35,19 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import pandas as pd
 
-from pickflow.associate import AssociateParams, associate, merge_days
-from pickflow.config import _with_defaults, build, load_schema
+from pickflow.associate import associate, merge_days
 from pickflow.io.tables import conform
-from pickflow.io.velocity import read_velocity_model
-from pickflow.locate.geometry import LocalFrame, frame_around
+from pickflow.run.settings.associate import AssociateParams
 from pickflow.schemas import PICKS, STATIONS
-from pickflow.travel_times import VelocityModel, travel_time_s
+from pickflow.travel_times.files import read_velocity_model
+from pickflow.travel_times.geometry import LocalFrame, frame_around
+from pickflow.travel_times.layers import VelocityModel, travel_time_s
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = Path(os.environ.get("PICKFLOW_SHARED", ROOT.parent / "shared")) / "data"
 ONE_DAY = pd.Timedelta(days=1)
-HALO = pd.Timedelta(hours=1)
-RIGHT_SHARE = 0.6
+HALO = pd.Timedelta(hours=1)  # chosen: longer than any travel time
+RIGHT_SHARE = 0.6  # chosen: of the picks of an event, from one true event
 # What the examples of the libraries set, where there is no default.
 TOLERANCE_S, TIME_BEFORE_S = 2.0, 300.0
 
@@ -100,8 +100,7 @@ def runs(options: argparse.Namespace) -> list[tuple[str, Callable[[Scene], pd.Da
 
 @cache
 def parameters() -> AssociateParams:
-    schema = load_schema(ROOT / "workflow" / "schemas")["properties"]["associate"]
-    return build(AssociateParams, _with_defaults({}, schema))
+    return AssociateParams()
 
 
 def run_ours(scene: Scene, method: str) -> pd.DataFrame:
@@ -110,9 +109,9 @@ def run_ours(scene: Scene, method: str) -> pd.DataFrame:
     first, last = picks.time.min().floor("D"), picks.time.max().floor("D")
     days = []
     for day in pd.date_range(first, last):
-        near = picks[(picks.time >= day - HALO) & (picks.time < day + ONE_DAY + HALO)]
+        halo_picks = picks[(picks.time >= day - HALO) & (picks.time < day + ONE_DAY + HALO)]
         window = (max(day, first).to_pydatetime(), (day + ONE_DAY).to_pydatetime())
-        days.append(associate(near, scene.stations, scene.model, parameters(), method, window))
+        days.append(associate(halo_picks, scene.stations, scene.model, parameters(), method, window))
     return merge_days(days, picks)[1][["event_id", "pick_id"]]
 
 
@@ -142,8 +141,8 @@ def run_pyocto_defaults(scene: Scene) -> pd.DataFrame:
     _, assignments = associator.associate(table.reset_index(drop=True), stations)
     if assignments.empty:
         return pd.DataFrame({"event_id": [], "pick_id": []})
-    chosen = picks.pick_id.to_numpy()[assignments.pick_idx.to_numpy()]
-    return pd.DataFrame({"event_id": assignments.event_idx.to_numpy(), "pick_id": chosen})
+    pick_ids = picks.pick_id.to_numpy()[assignments.pick_idx.to_numpy()]
+    return pd.DataFrame({"event_id": assignments.event_idx.to_numpy(), "pick_id": pick_ids})
 
 
 def run_gamma_defaults(scene: Scene) -> pd.DataFrame:
@@ -207,14 +206,14 @@ def deepest_km(scene: Scene) -> float:
 
 def score(picks: pd.DataFrame, assignments: pd.DataFrame) -> dict[str, Any]:
     """Numbers of events, and shares of events and picks that are right."""
-    assigned = assignments.assign(true=assignments.pick_id.map(picks.set_index("pick_id").event))
+    table = assignments.assign(true=assignments.pick_id.map(picks.set_index("pick_id").event))
     n_true = picks.event[picks.event >= 0].nunique()
-    size = assigned.groupby("event_id").size()
-    shared = assigned[assigned.true >= 0].groupby(["event_id", "true"]).size().rename("n").reset_index()
-    shared = shared[shared.n >= RIGHT_SHARE * shared.event_id.map(size)].sort_values("n", ascending=False)
-    pairs = shared.drop_duplicates("event_id").drop_duplicates("true").set_index("event_id").true
-    right = int((assigned.event_id.map(pairs) == assigned.true).sum())
-    precision, recall = right / max(len(assigned), 1), right / max(int((picks.event >= 0).sum()), 1)
+    size = table.groupby("event_id").size()
+    counts = table[table.true >= 0].groupby(["event_id", "true"]).size().rename("n").reset_index()
+    counts = counts[counts.n >= RIGHT_SHARE * counts.event_id.map(size)].sort_values("n", ascending=False)
+    pairs = counts.drop_duplicates("event_id").drop_duplicates("true").set_index("event_id").true
+    n_right = int((table.event_id.map(pairs) == table.true).sum())
+    precision, recall = n_right / max(len(table), 1), n_right / max(int((picks.event >= 0).sum()), 1)
     return {
         "n_events": n_true,
         "n_found": len(size),
@@ -307,19 +306,21 @@ def swarm(options: argparse.Namespace) -> Scene:
         reach_km = 39 + 45 * generator.exponential(0.434)
         distance = np.hypot(x - east, y - north)
         chance = 1 / (1 + np.exp((distance - reach_km) / 8))
-        seen = {"P": generator.random(n_stations) < 0.95 * chance, "S": generator.random(n_stations) < 0.8 * chance}
-        n_p, n_s, n_both = seen["P"].sum(), seen["S"].sum(), (seen["P"] & seen["S"]).sum()
+        is_seen = {"P": generator.random(n_stations) < 0.95 * chance, "S": generator.random(n_stations) < 0.8 * chance}
+        n_p, n_s, n_both = is_seen["P"].sum(), is_seen["S"].sum(), (is_seen["P"] & is_seen["S"]).sum()
         if n_p + n_s < 7 or n_p < 3 or n_s < 2 or n_both < 2:
             continue
         for phase, error_s in (("P", 0.08), ("S", 0.15)):
-            own = seen[phase]
-            travel = travel_time_s(model, phase, distance[own], depth_km, -elevation_m[own] / 1000)
+            is_seen_by_phase = is_seen[phase]
+            travel = travel_time_s(
+                model, phase, distance[is_seen_by_phase], depth_km, -elevation_m[is_seen_by_phase] / 1000
+            )
             travel = travel * (1 + generator.normal(0, 0.01, travel.size))
             seconds = origin_s + travel + generator.standard_t(4, travel.size) * error_s
             times = start + pd.to_timedelta(seconds, unit="s")
             rows += [
                 {"station": code, "phase": phase, "time": at, "event": n_made}
-                for code, at in zip(codes[own], times, strict=True)
+                for code, at in zip(codes[is_seen_by_phase], times, strict=True)
             ]
         n_made += 1
     return Scene(picks=pick_table(pd.DataFrame(rows), "XX"), stations=conform(stations, STATIONS), model=model)
@@ -347,13 +348,15 @@ def pick_table(table: pd.DataFrame, network: str) -> pd.DataFrame:
 def with_noise(scene: Scene, noise: float, seed: int) -> Scene:
     """The same with noise picks, as many per true pick."""
     generator = np.random.default_rng(seed + 1)
-    true = scene.picks[scene.picks.event >= 0]
-    source = true.iloc[generator.integers(0, len(true), int(noise * len(true)))]
-    span_s = (true.time.max() - true.time.min()).total_seconds()
-    random_times = true.time.min() + pd.to_timedelta(generator.uniform(0, span_s, len(source)), unit="s")
+    event_picks = scene.picks[scene.picks.event >= 0]
+    source = event_picks.iloc[generator.integers(0, len(event_picks), int(noise * len(event_picks)))]
+    span_s = (event_picks.time.max() - event_picks.time.min()).total_seconds()
+    random_times = event_picks.time.min() + pd.to_timedelta(generator.uniform(0, span_s, len(source)), unit="s")
     extra = source[["station", "phase"]].assign(time=random_times, event=-1)
-    both = pd.concat([scene.picks[["station", "phase", "time", "event"]], extra])
-    return Scene(picks=pick_table(both, str(scene.picks.network.iloc[0])), stations=scene.stations, model=scene.model)
+    all_picks = pd.concat([scene.picks[["station", "phase", "time", "event"]], extra])
+    return Scene(
+        picks=pick_table(all_picks, str(scene.picks.network.iloc[0])), stations=scene.stations, model=scene.model
+    )
 
 
 SCENES: dict[str, Callable[[argparse.Namespace], Scene]] = {

@@ -18,7 +18,7 @@ SHARED = Path(os.environ.get("PICKFLOW_SHARED", ROOT.parent / "shared"))
 BUNDLED = ROOT / "src" / "pickflow" / "models" / "bundled"
 # What the SeisBench user gets without saying anything.
 PHASENET_THRESHOLDS = {"P": 0.3, "S": 0.3}
-STATION_HOURS = 1.0
+STATION_HOURS = 1.0  # of each record
 
 
 def main() -> int:
@@ -27,10 +27,11 @@ def main() -> int:
         return 1
     import torch
 
+    from pickflow.datasets.reading import open_dataset
     from pickflow.models.cards import read_card
     from pickflow.models.loading import load_model
     from pickflow.train.evaluate import evaluate
-    from pickflow.train.reading import LABELLED_SETS, read_labelled, read_teacher
+    from pickflow.train.reading import LABELLED_SETS, read_teacher
 
     torch.set_num_threads(1)
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else BUNDLED
@@ -40,7 +41,7 @@ def main() -> int:
     }
     result: dict = {"benchmark": "bundled_picker", "part": "test", "n_records": {}}
     for name in LABELLED_SETS:
-        records = [r for r in read_labelled(SHARED / "data" / "labelled" / name, name) if r.part == "test"]
+        records = open_dataset(SHARED / "data" / "labelled" / name).select(part="test").read()
         result["n_records"][name] = len(records)
         for picker, (model, thresholds) in pickers.items():
             result.setdefault(picker, {})[name] = evaluate(model, records, thresholds)

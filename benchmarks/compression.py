@@ -85,16 +85,18 @@ def gather(results: Path, options: argparse.Namespace) -> dict[str, Any]:
     from pickflow.compress.costs import multiply_adds, n_parameters
     from pickflow.compress.exporting import write_onnx
     from pickflow.compress.latency import latency
+    from pickflow.datasets.reading import open_dataset
     from pickflow.models.cards import read_card
     from pickflow.models.loading import load_model
+    from pickflow.models.seisbench_internals import annotate_defaults
     from pickflow.train.evaluate import evaluate
-    from pickflow.train.reading import LABELLED_SETS, read_labelled
+    from pickflow.train.reading import LABELLED_SETS
 
     torch.set_num_threads(1)
     folder = results / "compress" / options.model / options.weights
     compression = json.loads((folder / "compression.json").read_text())
     summary = json.loads((results / "summary.json").read_text())
-    records = [one for name in LABELLED_SETS for one in read_labelled(SHARED / "data" / "labelled" / name, name)]
+    records = [one for name in LABELLED_SETS for one in open_dataset(SHARED / "data" / "labelled" / name).read()]
     pickers: dict[str, Any] = {}
     for catalog in summary["catalogs"]:
         place = results / "models" / catalog["model"] / catalog["weights"]
@@ -102,8 +104,8 @@ def gather(results: Path, options: argparse.Namespace) -> dict[str, Any]:
         network = place / card.get("quantised", {}).get("file", "model.onnx")
         if not network.exists():
             write_onnx(model, place, None)
-        said = {name: default for name, (_, default) in model._annotate_args.items()} | model.default_args
-        thresholds = {p: float(said.get(f"{p}_threshold", said["*_threshold"])) for p in ("P", "S")}
+        defaults = annotate_defaults(model)
+        thresholds = {p: float(defaults.get(f"{p}_threshold", defaults["*_threshold"])) for p in ("P", "S")}
         scores = evaluate(model, records, thresholds)
         times = latency(model, network)
         pickers[f"{catalog['model']}/{catalog['weights']}"] = {

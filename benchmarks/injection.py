@@ -27,13 +27,13 @@ import obspy
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = Path(os.environ.get("PICKFLOW_SHARED", ROOT.parent / "shared"))
 BUNDLED = ("PickflowNet", "bundled")
-RATE_HZ = 100.0
+RATE_HZ = 100.0  # of the pickers
 RECORD_S = 240.0  # a minute and more on both sides of everything, for EQTransformer
 ANCHOR_S = 120.0  # where the phase in question arrives, or the artefact is
 SNR_DB = (12.0, 20.0, 30.0)  # peak in 2-20 Hz over the rms of the noise
 GAP_S = (0.5, 3.0, 20.0)  # lengths of gaps and of padding, in turn
 DISTANCES_S = (0.5, 1.0, 2.0, 5.0, 10.0)
-TOLERANCES_S = (0.3, 0.5)
+TOLERANCES_S = (0.3, 0.5)  # chosen
 NEAR_S = 0.5  # a pick so near an edge, that the record without it does not have, is the artefact's
 # Ridgecrest, 2019-07-04: between the catalogued events before the M6.4, with their coda left out.
 QUIET = (("16:50:05", "17:02:50"), ("17:04:40", "17:09:15"), ("17:17:40", "17:27:30"), ("17:28:40", "17:33:40"))
@@ -48,14 +48,14 @@ class Record:
     """Samples of Z, N, E, shape (3, n_samples), counts; arrivals and artefacts in samples."""
 
     samples: np.ndarray
-    present: np.ndarray  # shape (n_samples,): False in a gap
+    is_recorded: np.ndarray  # shape (n_samples,): False in a gap
     arrivals: dict[str, float]
     edges: tuple[int, ...] = ()
     starttime_ns: int = 10**18
 
     def stream(self) -> obspy.Stream:
         """One trace per component and piece, int32."""
-        bounds = np.flatnonzero(np.diff(np.r_[False, self.present, False]))
+        bounds = np.flatnonzero(np.diff(np.r_[False, self.is_recorded, False]))
         header = {"network": "XX", "station": "A", "sampling_rate": RATE_HZ}
         return obspy.Stream(
             [
@@ -107,7 +107,7 @@ def synthetic_noise(n_windows: int, rng: np.random.Generator) -> list[np.ndarray
 
 def with_wavelet(noise: np.ndarray, phase: str, snr_db: float, rng: np.random.Generator) -> Record:
     """An earthquake of our generator in noise, with P or S at the anchor and that phase's ratio to the noise."""
-    from pickflow.train.pools import make_signal, normalise_noise
+    from pickflow.datasets.signals import make_signal, normalise_noise
 
     signal = make_signal(rng)
     while not ({"P", "S"} <= set(signal.picks) and signal.s_over_p > 0.5):
@@ -120,44 +120,44 @@ def with_wavelet(noise: np.ndarray, phase: str, snr_db: float, rng: np.random.Ge
     samples = noise.copy()
     samples[:, begin:end] += signal.samples[:, begin - first : end - first] * size
     arrivals = {name: at + first for name, at in signal.picks.items() if 0 <= at + first < noise.shape[1]}
-    return Record(samples=samples, present=np.ones(noise.shape[1], bool), arrivals=arrivals)
+    return Record(samples=samples, is_recorded=np.ones(noise.shape[1], bool), arrivals=arrivals)
 
 
 def without_wavelet(noise: np.ndarray) -> Record:
     """Noise alone."""
-    return Record(samples=noise, present=np.ones(noise.shape[1], bool), arrivals={})
+    return Record(samples=noise, is_recorded=np.ones(noise.shape[1], bool), arrivals={})
 
 
 def add_gap(record: Record, first: int, end: int) -> Record:
     """Take samples away, and the arrivals among them."""
-    present = record.present.copy()
-    present[first:end] = False
+    is_recorded = record.is_recorded.copy()
+    is_recorded[first:end] = False
     arrivals = {phase: at for phase, at in record.arrivals.items() if not first <= at < end}
-    return replace(record, present=present, arrivals=arrivals, edges=(*record.edges, first, end))
+    return replace(record, is_recorded=is_recorded, arrivals=arrivals, edges=(*record.edges, first, end))
 
 
-def add_spike(record: Record, at: int, sigmas: float, rng: np.random.Generator) -> Record:
+def add_spike(record: Record, sample: int, sigmas: float, rng: np.random.Generator) -> Record:
     """One to three samples far off, on one component or on all."""
     samples = record.samples.copy()
     width, rows = int(rng.integers(1, 4)), slice(None) if rng.random() < 0.7 else int(rng.integers(3))
-    samples[rows, at : at + width] += (_sigma(record.samples) * sigmas * rng.choice([-1, 1]))[rows]
-    return replace(record, samples=samples, edges=(*record.edges, at))
+    samples[rows, sample : sample + width] += (_sigma(record.samples) * sigmas * rng.choice([-1, 1]))[rows]
+    return replace(record, samples=samples, edges=(*record.edges, sample))
 
 
-def add_step(record: Record, at: int, sigmas: float, rng: np.random.Generator) -> Record:
+def add_step(record: Record, sample: int, sigmas: float, rng: np.random.Generator) -> Record:
     """A lasting offset, on one component or on all."""
     samples = record.samples.copy()
     rows = slice(None) if rng.random() < 0.7 else int(rng.integers(3))
-    samples[rows, at:] += (_sigma(record.samples) * sigmas * rng.choice([-1, 1]))[rows]
-    return replace(record, samples=samples, edges=(*record.edges, at))
+    samples[rows, sample:] += (_sigma(record.samples) * sigmas * rng.choice([-1, 1]))[rows]
+    return replace(record, samples=samples, edges=(*record.edges, sample))
 
 
-def add_pulse(record: Record, at: int, sigmas: float, rng: np.random.Generator) -> Record:
+def add_pulse(record: Record, sample: int, sigmas: float, rng: np.random.Generator) -> Record:
     """An offset that the sensor forgets within seconds, as after a tilt or a calibration."""
     samples = record.samples.copy()
-    after = np.arange(samples.shape[1] - at) / RATE_HZ
-    samples[:, at:] += _sigma(record.samples) * sigmas * rng.choice([-1, 1]) * np.exp(-after / rng.uniform(1, 20))
-    return replace(record, samples=samples, edges=(*record.edges, at))
+    time_s = np.arange(samples.shape[1] - sample) / RATE_HZ
+    samples[:, sample:] += _sigma(record.samples) * sigmas * rng.choice([-1, 1]) * np.exp(-time_s / rng.uniform(1, 20))
+    return replace(record, samples=samples, edges=(*record.edges, sample))
 
 
 def add_padding(record: Record, first: int, end: int, value: str) -> Record:
@@ -171,45 +171,49 @@ def add_padding(record: Record, first: int, end: int, value: str) -> Record:
 
 def _sigma(samples: np.ndarray) -> np.ndarray:
     """Robust standard deviation of each component, shape (3, 1)."""
+    from pickflow.statistics import MAD_TO_SIGMA
+
     deviation = np.abs(samples - np.median(samples, axis=1, keepdims=True))
-    return np.maximum(1.4826 * np.median(deviation, axis=1, keepdims=True), 1.0)
+    return np.maximum(MAD_TO_SIGMA * np.median(deviation, axis=1, keepdims=True), 1.0)
 
 
 def situations(rng: np.random.Generator, turn: int) -> dict[str, Callable[[Record], Record]]:
     """What is done to a record with an arrival at the anchor; ``turn`` goes through the lengths of gaps."""
-    at, length = round(ANCHOR_S * RATE_HZ), round(GAP_S[turn % len(GAP_S)] * RATE_HZ)
+    anchor, length = round(ANCHOR_S * RATE_HZ), round(GAP_S[turn % len(GAP_S)] * RATE_HZ)
     sigmas = float(10 ** rng.uniform(1, 3))
-    made: dict[str, Callable[[Record], Record]] = {"plain": lambda record: record}
+    changes: dict[str, Callable[[Record], Record]] = {"plain": lambda record: record}
     for distance_s in DISTANCES_S:
         shift = round(distance_s * RATE_HZ)
-        made[f"{distance_s:g} s after a gap"] = lambda r, d=shift: add_gap(r, at - d - length, at - d)
-        made[f"{distance_s:g} s before a gap"] = lambda r, d=shift: add_gap(r, at + d, at + d + length)
+        changes[f"{distance_s:g} s after a gap"] = lambda r, d=shift: add_gap(r, anchor - d - length, anchor - d)
+        changes[f"{distance_s:g} s before a gap"] = lambda r, d=shift: add_gap(r, anchor + d, anchor + d + length)
     for distance_s in (0.5, 2.0):
         shift = round(distance_s * RATE_HZ)
-        made[f"{distance_s:g} s after a spike"] = lambda r, d=shift: add_spike(r, at - d, sigmas, rng)
-        made[f"{distance_s:g} s before a spike"] = lambda r, d=shift: add_spike(r, at + d, sigmas, rng)
-        made[f"{distance_s:g} s after a step"] = lambda r, d=shift: add_step(r, at - d, sigmas, rng)
-        made[f"{distance_s:g} s after padding"] = lambda r, d=shift: add_padding(r, at - d - length, at - d, "zeros")
-    return made
+        changes[f"{distance_s:g} s after a spike"] = lambda r, d=shift: add_spike(r, anchor - d, sigmas, rng)
+        changes[f"{distance_s:g} s before a spike"] = lambda r, d=shift: add_spike(r, anchor + d, sigmas, rng)
+        changes[f"{distance_s:g} s after a step"] = lambda r, d=shift: add_step(r, anchor - d, sigmas, rng)
+        changes[f"{distance_s:g} s after padding"] = lambda r, d=shift: add_padding(
+            r, anchor - d - length, anchor - d, "zeros"
+        )
+    return changes
 
 
 def artefacts(rng: np.random.Generator, turn: int) -> dict[str, Callable[[Record], Record]]:
     """What is done to noise without an arrival."""
-    at, length = round(ANCHOR_S * RATE_HZ), round(GAP_S[turn % len(GAP_S)] * RATE_HZ)
-    made: dict[str, Callable[[Record], Record]] = {"gap": lambda r: add_gap(r, at, at + length)}
+    anchor, length = round(ANCHOR_S * RATE_HZ), round(GAP_S[turn % len(GAP_S)] * RATE_HZ)
+    changes: dict[str, Callable[[Record], Record]] = {"gap": lambda r: add_gap(r, anchor, anchor + length)}
     for sigmas in (10, 100, 1000):
-        made[f"spike of {sigmas} sigma"] = lambda r, size=sigmas: add_spike(r, at, size, rng)
-        made[f"step of {sigmas} sigma"] = lambda r, size=sigmas: add_step(r, at, size, rng)
-        made[f"pulse of {sigmas} sigma"] = lambda r, size=sigmas: add_pulse(r, at, size, rng)
+        changes[f"spike of {sigmas} sigma"] = lambda r, size=sigmas: add_spike(r, anchor, size, rng)
+        changes[f"step of {sigmas} sigma"] = lambda r, size=sigmas: add_step(r, anchor, size, rng)
+        changes[f"pulse of {sigmas} sigma"] = lambda r, size=sigmas: add_pulse(r, anchor, size, rng)
     for value in ("zeros", "mean", "last"):
-        made[f"padding with {value}"] = lambda r, fill=value: add_padding(r, at, at + length, fill)
-    return made
+        changes[f"padding with {value}"] = lambda r, fill=value: add_padding(r, anchor, anchor + length, fill)
+    return changes
 
 
 def hidden(rng: np.random.Generator, turn: int) -> dict[str, Callable[[Record], Record]]:
     """What is done to a record whose arrival is lost, or long over: only artefacts are there to be picked."""
-    at, length = round(ANCHOR_S * RATE_HZ), round(GAP_S[turn % len(GAP_S)] * RATE_HZ)
-    begin, later = at - round(rng.uniform(0.2, 0.95) * length), round(rng.uniform(3, 10) * RATE_HZ)
+    anchor, length = round(ANCHOR_S * RATE_HZ), round(GAP_S[turn % len(GAP_S)] * RATE_HZ)
+    begin, later = anchor - round(rng.uniform(0.2, 0.95) * length), round(rng.uniform(3, 10) * RATE_HZ)
     sigmas = float(10 ** rng.uniform(1, 3))
 
     def coda(record: Record) -> int:
@@ -258,14 +262,14 @@ def picks_across_midnight(record: Record, picker: Any) -> list[Pick]:
 
 def reasons_of(record: Record, picks: list[Pick]) -> list[str]:
     """Why the filter drops each pick; empty: it stays."""
-    from pickflow.artefacts import artefact_reasons
+    from pickflow.quality.picks import artefact_reasons
 
     times_ns = np.array([time_ns for _, time_ns, _ in picks], np.int64)
     phases = np.array([phase for phase, _, _ in picks], str)
     return artefact_reasons(record.stream(), times_ns, phases).tolist()
 
 
-def score(record: Record, picks: list[Pick], known: list[Pick], anchor: str | None) -> Counter[str]:
+def score(record: Record, picks: list[Pick], plain_picks: list[Pick], anchor: str | None) -> Counter[str]:
     """
     Count what became of the anchored arrival and what the artefacts made.
 
@@ -273,13 +277,13 @@ def score(record: Record, picks: list[Pick], known: list[Pick], anchor: str | No
     """
     reasons = reasons_of(record, picks)
     counts: Counter[str] = Counter()
-    kept = [pick for pick, reason in zip(picks, reasons, strict=True) if not reason]
+    kept_picks = [pick for pick, reason in zip(picks, reasons, strict=True) if not reason]
     if anchor and anchor in record.arrivals:
         true_ns = record.time_ns(record.arrivals[anchor])
         counts[f"n_{anchor}"] += 1
         for tolerance_s in TOLERANCES_S:
-            for name, of in (("found", picks), ("kept", kept)):
-                hits = sum(phase == anchor and abs(ns - true_ns) <= tolerance_s * 1e9 for phase, ns, _ in of)
+            for name, selection in (("found", picks), ("kept", kept_picks)):
+                hits = sum(phase == anchor and abs(ns - true_ns) <= tolerance_s * 1e9 for phase, ns, _ in selection)
                 counts[f"{name}_{anchor}_{tolerance_s:g}"] += hits > 0
                 counts[f"double_{name}_{tolerance_s:g}"] += hits > 1
     arrivals_ns = [record.time_ns(at) for at in record.arrivals.values()]
@@ -287,7 +291,7 @@ def score(record: Record, picks: list[Pick], known: list[Pick], anchor: str | No
     for (_, ns, _), reason in zip(picks, reasons, strict=True):
         if any(abs(ns - arrival) <= TOLERANCES_S[0] * 1e9 for arrival in arrivals_ns):
             counts["true_dropped"] += bool(reason)
-        elif any(abs(ns - other) <= 0.5e9 for _, other, _ in known):
+        elif any(abs(ns - other) <= 0.5e9 for _, other, _ in plain_picks):
             counts["known_dropped"] += bool(reason)
         elif any(abs(ns - edge) <= NEAR_S * 1e9 for edge in edges_ns):
             counts["artefact_picks"] += 1
@@ -306,21 +310,21 @@ def run(noise: list[np.ndarray], picker: Any, n_records: int, seed: int) -> dict
         rng = np.random.default_rng((seed, turn))
         window, phase = noise[order[turn % len(noise)]], "PS"[turn % 2]
         record = with_wavelet(window, phase, SNR_DB[(turn // 2) % len(SNR_DB)], rng)
-        known = picks_of(record, picker)
-        for name, spoil in (situations(rng, turn // 2) | hidden(rng, turn // 2)).items():
-            spoilt = spoil(record)
-            picks = known if name == "plain" else picks_of(spoilt, picker)
-            totals.setdefault(name, Counter()).update(score(spoilt, picks, known, phase))
-        moved = round(ANCHOR_S * RATE_HZ + rng.uniform(-3, 3) * RATE_HZ)
+        plain_picks = picks_of(record, picker)
+        for name, damage in (situations(rng, turn // 2) | hidden(rng, turn // 2)).items():
+            damaged = damage(record)
+            picks = plain_picks if name == "plain" else picks_of(damaged, picker)
+            totals.setdefault(name, Counter()).update(score(damaged, picks, plain_picks, phase))
+        arrival = round(ANCHOR_S * RATE_HZ + rng.uniform(-3, 3) * RATE_HZ)
         midnight_ns = round(MIDNIGHT.timestamp()) * 10**9
-        late = replace(record, starttime_ns=midnight_ns - round(moved * 1e9 / RATE_HZ), edges=(moved,))
-        apart, known = picks_across_midnight(late, picker), picks_of(late, picker)
-        totals.setdefault("midnight", Counter()).update(score(late, apart, known, phase))
+        late = replace(record, starttime_ns=midnight_ns - round(arrival * 1e9 / RATE_HZ), edges=(arrival,))
+        split_picks, plain_picks = picks_across_midnight(late, picker), picks_of(late, picker)
+        totals.setdefault("midnight", Counter()).update(score(late, split_picks, plain_picks, phase))
         quiet = without_wavelet(window)
-        known = picks_of(quiet, picker)
-        for name, spoil in artefacts(rng, turn).items():
-            spoilt = spoil(quiet)
-            totals.setdefault(name, Counter()).update(score(spoilt, picks_of(spoilt, picker), known, None))
+        plain_picks = picks_of(quiet, picker)
+        for name, damage in artefacts(rng, turn).items():
+            damaged = damage(quiet)
+            totals.setdefault(name, Counter()).update(score(damaged, picks_of(damaged, picker), plain_picks, None))
     return totals
 
 
@@ -334,8 +338,8 @@ def summary(totals: dict[str, Counter[str]]) -> dict[str, dict[str, float]]:
                 for kind in ("found", "kept"):
                     key = f"{kind}_{phase}_{tolerance_s:g}"
                     row[key] = round(counts[key] / counts[f"n_{phase}"], 3)
-        others = ("n_", "double_kept_0.3", "true_", "known_", "artefact_", "reason_", "new_")
-        result[name] = row | {key: n for key, n in sorted(counts.items()) if key.startswith(others)}
+        prefixes = ("n_", "double_kept_0.3", "true_", "known_", "artefact_", "reason_", "new_")
+        result[name] = row | {key: n for key, n in sorted(counts.items()) if key.startswith(prefixes)}
     return result
 
 
@@ -363,10 +367,10 @@ def main(arguments: Iterable[str]) -> int:
         noise = synthetic_noise(options.n, rng) if options.synthetic_noise else real_noise(archive)
         picker = load_picker(options.model, options.weights, {"bridge_gaps_s": options.bridge_gaps_s})
         totals = run(noise, picker, options.n, options.seed)
-    about = {"benchmark": "injection", "model": options.model, "weights": options.weights, "n": options.n}
-    about |= {"noise": "synthetic" if options.synthetic_noise else "ridgecrest-2019", "n_windows": len(noise)}
-    about |= {"backend": picker.backend, "bridge_gaps_s": options.bridge_gaps_s}
-    print(json.dumps(about | {"seed": options.seed, "situations": summary(totals)}))
+    result = {"benchmark": "injection", "model": options.model, "weights": options.weights, "n": options.n}
+    result |= {"noise": "synthetic" if options.synthetic_noise else "ridgecrest-2019", "n_windows": len(noise)}
+    result |= {"backend": picker.backend, "bridge_gaps_s": options.bridge_gaps_s}
+    print(json.dumps(result | {"seed": options.seed, "situations": summary(totals)}))
     return 0
 
 

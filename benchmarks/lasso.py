@@ -42,7 +42,7 @@ from pickflow.safe import (
 )
 
 BATCH = 5000
-N_REPEATS = 3
+N_REPEATS = 3  # the fastest counts
 
 
 def main() -> int:
@@ -58,7 +58,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     ratios = np.geomspace(1, options.smallest, options.path + 1)[1:]
     compile_first(features[:200, :14], targets[:200, :2])
     gram_s, gram = timed(lambda: gram_of(features, targets))
-    ours = rows_of_ours(gram, ratios, gram_s)
+    own_rows = rows_of_ours(gram, ratios, gram_s)
     return {
         "benchmark": "lasso",
         "n_samples": options.n,
@@ -68,9 +68,9 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         "clock": "CPU seconds on one thread",
         "condition_of_correlation": condition(gram),
         "gram_s": gram_s,
-        "rows": {key: value for key, value in ours.items() if key != "coefficients"},
+        "rows": {key: value for key, value in own_rows.items() if key != "coefficients"},
         "groups": groups_of_ours(gram, ratios, options.taps),
-        "others": others(features, targets, gram, ratios, ours, options),
+        "others": others(features, targets, gram, ratios, own_rows, options),
     }
 
 
@@ -179,7 +179,7 @@ def others(
     targets: np.ndarray,
     gram: Gram,
     ratios: np.ndarray,
-    ours: dict[str, Any],
+    own_rows: dict[str, Any],
     options: argparse.Namespace,
 ) -> dict[str, Any]:
     """Each library's path for a few rows on the raw matrix and, where it can, with a Gram matrix made for each row."""
@@ -202,16 +202,16 @@ def others(
         for row in range(n_timed):
             one = gram.select(np.arange(gram.n_features), [row])
             alphas = largest[row] * ratios / len(features)
-            spent, found = timed(partial(path, features, targets[:, row], alphas, one))
-            seconds += spent / n_timed
-            expected = np.column_stack([coefficients[:, row] for coefficients in ours["coefficients"]])
-            difference = max(difference, float(np.abs(found - expected).max()))
-        total = seconds * options.rows + (ours["with_gram_s"] - ours["screened_s"] if shared_gram else 0.0)
+            seconds_spent, solution = timed(partial(path, features, targets[:, row], alphas, one))
+            seconds += seconds_spent / n_timed
+            expected = np.column_stack([coefficients[:, row] for coefficients in own_rows["coefficients"]])
+            difference = max(difference, float(np.abs(solution - expected).max()))
+        total = seconds * options.rows + (own_rows["with_gram_s"] - own_rows["screened_s"] if shared_gram else 0.0)
         results[name] = {
             "rows_timed": n_timed,
             "seconds_per_row": seconds,
             "seconds_all_rows": total,
-            "times_ours": total / ours["with_gram_s"],
+            "times_ours": total / own_rows["with_gram_s"],
             "largest_difference": difference,
         }
     return results
@@ -241,7 +241,7 @@ def with_celer(tolerance: float) -> Path:
     return lambda features, z, alphas, gram: celer_path(features, z, "lasso", alphas=alphas, tol=tolerance)[1]
 
 
-def with_skglm(shared: bool) -> Callable[[float], Path]:
+def with_skglm(has_gram: bool) -> Callable[[float], Path]:
     def load(tolerance: float) -> Path:
         from skglm.datafits import Quadratic, QuadraticHessian
         from skglm.penalties import L1
@@ -250,9 +250,9 @@ def with_skglm(shared: bool) -> Callable[[float], Path]:
         def solve(features: np.ndarray, z: np.ndarray, alphas: np.ndarray, gram: Gram) -> np.ndarray:
             # It stops by the violation of the optimality conditions, not by the gap.
             solver = AndersonCD(tol=tolerance * alphas[0], max_iter=1000, fit_intercept=False, warm_start=True)
-            if shared:
-                matrix, right = np.asfortranarray(gram.gram / len(z)), -gram.cross[:, 0] / len(z)
-                return solver.path(matrix, right, QuadraticHessian(), L1(1.0), alphas=alphas)[1]
+            if has_gram:
+                matrix, rhs = np.asfortranarray(gram.gram / len(z)), -gram.cross[:, 0] / len(z)
+                return solver.path(matrix, rhs, QuadraticHessian(), L1(1.0), alphas=alphas)[1]
             return solver.path(features, z, Quadratic(), L1(1.0), alphas=alphas)[1]
 
         return solve

@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SHARED = Path(os.environ.get("PICKFLOW_SHARED", ROOT.parent / "shared"))
 RIDGECREST_RUN = ROOT / "results" / "ridgecrest-2019"
 START_DEPTH_KM = 10.0
-STRIPE_KM = 0.1
+STRIPE_KM = 0.1  # chosen: bins of depth
 N_STRIPES = 5
 # Goal of the comparison: medians for events with stations around them and enough picks.
 MAX_GAP_DEG, MIN_PICKS = 180.0, 8
@@ -48,18 +48,11 @@ def main() -> int:
     return 0
 
 
-def section(name: str, **changes: Any) -> Any:
-    """Completed section of the configuration, all defaults except the changes."""
-    from pickflow.config import _with_defaults, load_schema
-
-    return _with_defaults(changes, load_schema(ROOT / "workflow" / "schemas")["properties"][name])
-
-
 def located(tables: tuple, model: Any, corrections: bool) -> tuple[Any, float]:
-    from pickflow.config import build
-    from pickflow.locate import LocateParams, locate_catalog
+    from pickflow.locate import locate_catalog
+    from pickflow.run.settings.locate import CorrectionParams, LocateParams
 
-    params = build(LocateParams, section("locate", corrections={"enabled": corrections}))
+    params = LocateParams(corrections=CorrectionParams(enabled=corrections))
     begin = time.process_time()
     result = locate_catalog(*tables, model, params)
     return result, time.process_time() - begin
@@ -96,16 +89,16 @@ def ogs_tables() -> tuple[pd.DataFrame, tuple]:
 
 
 def differences(events: pd.DataFrame, reference: pd.DataFrame) -> pd.DataFrame:
-    from pickflow.locate.geometry import distance_and_azimuth
+    from pickflow.travel_times.geometry import distance_and_azimuth
 
-    both = events.merge(reference, on="event_id", suffixes=("", "_reference"))
+    pairs = events.merge(reference, on="event_id", suffixes=("", "_reference"))
     distance, _ = distance_and_azimuth(
-        both.latitude_deg_reference, both.longitude_deg_reference, both.latitude_deg, both.longitude_deg
+        pairs.latitude_deg_reference, pairs.longitude_deg_reference, pairs.latitude_deg, pairs.longitude_deg
     )
-    return both.assign(
+    return pairs.assign(
         epicentre_km=distance,
-        deeper_km=both.depth_km - both.depth_km_reference,
-        later_s=(both.time - both.time_reference).dt.total_seconds(),
+        deeper_km=pairs.depth_km - pairs.depth_km_reference,
+        later_s=(pairs.time - pairs.time_reference).dt.total_seconds(),
     )
 
 
@@ -126,28 +119,28 @@ def quantiles(rows: pd.DataFrame) -> dict[str, Any]:
 
 
 def compare_with_bulletin(figure: Path | None) -> dict[str, Any]:
-    from pickflow.io.velocity import read_velocity_model
+    from pickflow.travel_times.files import read_velocity_model
 
     model = read_velocity_model(SHARED / "data" / "ogs-2024" / "velocity_1d.nd", lines="layers")
     reference, tables = ogs_tables()
     located(_part(tables, slice(0, 5)), model, False)  # compiles
     result: dict[str, Any] = {"n_bulletin": len(reference), "n_picks": len(tables[1])}
     for name, corrections in (("without_corrections", False), ("with_corrections", True)):
-        found, seconds = located(tables, model, corrections)
-        shifts = differences(found.events, reference)
-        good = (shifts.azimuthal_gap_deg < MAX_GAP_DEG) & (shifts.n_picks >= MIN_PICKS)
+        solution, seconds = located(tables, model, corrections)
+        shifts = differences(solution.events, reference)
+        well_located = (shifts.azimuthal_gap_deg < MAX_GAP_DEG) & (shifts.n_picks >= MIN_PICKS)
         result[name] = {
             "cpu_seconds": round(seconds, 1),
-            "events_with_gap_below_180_and_8_picks": quantiles(shifts[good]),
+            "events_with_gap_below_180_and_8_picks": quantiles(shifts[well_located]),
             "all_located": quantiles(shifts[shifts.horizontal_uncertainty_km.notna()]),
             "median_rms_s": round(float(shifts.rms_residual_s.median()), 3),
-            "n_corrections": len(found.corrections),
-            "n_outliers": len(found.outliers),
-            "quality": found.events.quality.value_counts().sort_index().to_dict(),
-            "stripes": stripes(found.events.depth_km),
+            "n_corrections": len(solution.corrections),
+            "n_outliers": len(solution.outliers),
+            "quality": solution.events.quality.value_counts().sort_index().to_dict(),
+            "stripes": stripes(solution.events.depth_km),
         }
         if figure and not corrections:
-            draw_shifts(shifts[good], tables[3], figure)
+            draw_shifts(shifts[well_located], tables[3], figure)
     result["bulletin_stripes"] = stripes(reference.depth_km)
     result["held_out"] = held_out(tables, model)
     return result
@@ -168,13 +161,13 @@ def held_out(tables: tuple, model: Any) -> dict[str, float]:
     corrected = (*odd[:2], odd[2].assign(time=odd[2].time - late), odd[3])
     before, after = (located(part, model, False)[0] for part in (odd, corrected))
     return {
-        f"median_{name}_{when}": round(float(values.median()), 4)
-        for when, found in (("before", before), ("after", after))
+        f"median_{name}_{stage}": round(float(values.median()), 4)
+        for stage, solution in (("before", before), ("after", after))
         for name, values in (
-            ("abs_residual_s", found.assignments.residual_s.abs()),
-            ("rms_s", found.events.rms_residual_s[found.events.horizontal_uncertainty_km.notna()]),
-            ("horizontal_uncertainty_km", found.events.horizontal_uncertainty_km),
-            ("depth_uncertainty_km", found.events.depth_uncertainty_km),
+            ("abs_residual_s", solution.assignments.residual_s.abs()),
+            ("rms_s", solution.events.rms_residual_s[solution.events.horizontal_uncertainty_km.notna()]),
+            ("horizontal_uncertainty_km", solution.events.horizontal_uncertainty_km),
+            ("depth_uncertainty_km", solution.events.depth_uncertainty_km),
         )
     }
 
@@ -189,31 +182,34 @@ def stripes(depth_km: pd.Series) -> dict[str, float]:
 
 
 def compare_stripes(figure: Path | None) -> dict[str, Any]:
+    from pickflow.io.formats.folders import read_stations_of_run
     from pickflow.io.tables import read_table
-    from pickflow.schemas import PICKS, STATIONS
-    from pickflow.travel_times import VelocityModel
+    from pickflow.run.keys import PickSetKey
+    from pickflow.run.layout import RunLayout
+    from pickflow.schemas import PICKS
+    from pickflow.travel_times.layers import VelocityModel
 
-    folder = RIDGECREST_RUN / "picks" / "none" / "PhaseNet" / "original_converted"
-    files = [path for path in sorted(folder.glob("*.parquet")) if not path.name.endswith(".ledger.parquet")]
-    if not files:
+    run, pick_set = RunLayout(RIDGECREST_RUN), PickSetKey("none", "PhaseNet", "original_converted")
+    days = run.days_of_picks(pick_set)
+    if not days:
         raise SystemExit(f"no picks in {RIDGECREST_RUN}; run snakemake --configfile config/ridgecrest-2019.yaml first")
-    picks = pd.concat([read_table(path, PICKS) for path in files])
-    stations = read_table(RIDGECREST_RUN / "inventory" / "stations.parquet", STATIONS)
+    picks = pd.concat([read_table(run.picks(pick_set, day), PICKS) for day in days])
+    stations = read_stations_of_run(run, days)
     # Hadley and Kanamori (1977), the standard model of southern California.
     p_km_s = np.array([5.5, 6.3, 6.7, 7.8])
     model = VelocityModel(top_depth_km=np.array([0.0, 5.5, 16.0, 32.0]), vp_km_s=p_km_s, vs_km_s=p_km_s / 1.73)
     result: dict[str, Any] = {}
-    drawn = {}
+    catalogs = {}
     for name, layers in (("half_space", None), ("layers", model)):
         raw, assignments = plain_pyocto(picks, stations, layers)
-        found, seconds = located((raw, assignments, picks, stations), model, True)
-        drawn[name] = (raw, found.events)
+        solution, seconds = located((raw, assignments, picks, stations), model, True)
+        catalogs[name] = (raw, solution.events)
         result[name] = {"n_events": len(raw), "n_picks": len(assignments), "cpu_seconds": round(seconds, 1)}
-        for when, events in (("pyocto", raw), ("relocated", found.events)):
+        for stage, events in (("pyocto", raw), ("relocated", solution.events)):
             rms = round(float(events.rms_residual_s.median()), 3)
-            result[name][when] = {"stripes": stripes(events.depth_km), "median_rms_s": rms, **against_comcat(events)}
+            result[name][stage] = {"stripes": stripes(events.depth_km), "median_rms_s": rms, **against_comcat(events)}
     if figure:
-        draw_stripes(*drawn["layers"], figure)
+        draw_stripes(*catalogs["layers"], figure)
     return result
 
 
@@ -266,9 +262,9 @@ def plain_pyocto(picks: pd.DataFrame, stations: pd.DataFrame, layers: Any) -> tu
         columns={"latitude_deg": "latitude", "longitude_deg": "longitude", "elevation_m": "elevation"}
     ).assign(id=stations.network + "." + stations.station)
     associator.transform_stations(sites)
-    used = picks.assign(station=picks.network + "." + picks.station, time=picks.time.astype("int64") / 1e9)
-    used = used[used.station.isin(sites.id)].reset_index(drop=True)
-    events, arrivals = associator.associate(used[["station", "phase", "time"]], sites)
+    picks_used = picks.assign(station=picks.network + "." + picks.station, time=picks.time.astype("int64") / 1e9)
+    picks_used = picks_used[picks_used.station.isin(sites.id)].reset_index(drop=True)
+    events, arrivals = associator.associate(picks_used[["station", "phase", "time"]], sites)
     associator.transform_events(events)
     rms = np.sqrt((arrivals.residual**2).groupby(arrivals.event_idx).mean()).reindex(events.idx).to_numpy()
     table = pd.DataFrame(
@@ -278,7 +274,7 @@ def plain_pyocto(picks: pd.DataFrame, stations: pd.DataFrame, layers: Any) -> tu
          "azimuthal_gap_deg": np.nan, "magnitude": np.nan, "magnitude_type": None}
     )  # fmt: skip
     assignments = pd.DataFrame(
-        {"event_id": arrivals.event_idx.astype(str), "pick_id": used.pick_id.to_numpy()[arrivals.pick_idx],
+        {"event_id": arrivals.event_idx.astype(str), "pick_id": picks_used.pick_id.to_numpy()[arrivals.pick_idx],
          "residual_s": arrivals.residual, "distance_km": np.nan, "azimuth_deg": np.nan}
     )  # fmt: skip
     return conform(table, EVENTS), conform(assignments, ASSIGNMENTS)

@@ -25,22 +25,26 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from pickflow.config import build, complete, load_schema
-from pickflow.download import DownloadParams, download_day
-from pickflow.io.catalogs import read_reference
-from pickflow.io.inventory import read_inventory, stations_table
+from pickflow.comparison.sources import read_reference
+from pickflow.download import download_day
+from pickflow.io.inventory import read_inventory
+from pickflow.io.places import places_in_run, stations_table
 from pickflow.io.tables import conform, read_table
-from pickflow.locate.geometry import distance_and_azimuth
-from pickflow.magnitude import Catalog, MagnitudeParams, amplitudes_of_day, corrected, network_magnitudes
+from pickflow.magnitude import Catalog, amplitudes_of_day, corrected, network_magnitudes
+from pickflow.run.configuration import complete
+from pickflow.run.settings.download import DownloadParams
+from pickflow.run.settings.magnitude import MagnitudeParams
 from pickflow.schemas import ASSIGNMENTS, EVENTS, PICKS
-from pickflow.travel_times import homogeneous, travel_time_s
+from pickflow.statistics import MAD_TO_SIGMA
+from pickflow.travel_times.geometry import distance_and_azimuth
+from pickflow.travel_times.layers import homogeneous, travel_time_s
 from pickflow.windows import parse_time
 
 ROOT = Path(__file__).parents[1]
 DAY = "2019-07-04"
 WINDOW = (parse_time("2019-07-04T16:50:00Z"), parse_time("2019-07-04T18:10:00Z"))
 P_KM_S, S_KM_S = 6.1, 3.5
-MATCH_S, MATCH_KM = 2.5, 15.0
+MATCH_S, MATCH_KM = 2.5, 15.0  # chosen: one event in both catalogs
 
 
 def section(data: Path, name: str) -> dict:
@@ -51,7 +55,7 @@ def section(data: Path, name: str) -> dict:
         "endtime": WINDOW[1].isoformat(),
         "download": {"source": "sds", "path": str(data / "sds"), "stations": ["*.*"]},
     }
-    return complete(config, load_schema(ROOT / "workflow" / "schemas"))[name]
+    return complete(config)[name]
 
 
 def predicted_picks(events: pd.DataFrame, stations: pd.DataFrame, model) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -95,16 +99,16 @@ def measure(data: Path, folder: Path, params: MagnitudeParams) -> tuple[pd.DataF
     """
     folder.mkdir(parents=True, exist_ok=True)
     inventory = read_inventory([data / "stations.xml"])
-    stations = stations_table(inventory)
-    download = build(DownloadParams, section(data, "download"))
+    stations = places_in_run(stations_table(inventory), *WINDOW)
+    download = DownloadParams(**section(data, "download"))
     manifest = download_day(DAY, WINDOW, stations, inventory, download, folder, map)
     events = read_reference(data / "catalog_comcat_reviewed.csv", *WINDOW).events
     model = homogeneous(P_KM_S, S_KM_S)
     picks, assignments = predicted_picks(events, stations, model)
     catalog = Catalog(events=events, assignments=assignments, picks=picks, stations=stations, model=model)
-    started = time.process_time()
+    start_s = time.process_time()
     amplitudes = amplitudes_of_day(catalog, folder, manifest, inventory, DAY, params)
-    return events, corrected(amplitudes, params), time.process_time() - started
+    return events, corrected(amplitudes, params), time.process_time() - start_s
 
 
 def nearest(events: pd.DataFrame, reference: pd.DataFrame) -> pd.DataFrame:
@@ -113,11 +117,11 @@ def nearest(events: pd.DataFrame, reference: pd.DataFrame) -> pd.DataFrame:
     for event in events.itertuples():
         seconds = (reference.time - event.time).dt.total_seconds().abs()
         places = reference[["latitude_deg", "longitude_deg"]].to_numpy().T
-        here = np.full_like(places, [[event.latitude_deg], [event.longitude_deg]])
-        distance, _ = distance_and_azimuth(*here, *places)
-        near = seconds.where((distance <= MATCH_KM) & (seconds <= MATCH_S)).dropna()
-        if not near.empty:
-            rows.append((event.event_id, reference.event_id[near.idxmin()], near.min()))
+        epicentres = np.full_like(places, [[event.latitude_deg], [event.longitude_deg]])
+        distance, _ = distance_and_azimuth(*epicentres, *places)
+        matches = seconds.where((distance <= MATCH_KM) & (seconds <= MATCH_S)).dropna()
+        if not matches.empty:
+            rows.append((event.event_id, reference.event_id[matches.idxmin()], matches.min()))
     pairs = pd.DataFrame(rows, columns=["event_id", "reference_id", "seconds"]).sort_values("seconds")
     return pairs.drop_duplicates("reference_id")
 
@@ -137,47 +141,49 @@ def paired(events: pd.DataFrame, reference: pd.DataFrame, pairs: pd.DataFrame) -
     return table[theirs.magnitude_type.str.lower() == "ml"]
 
 
-def say(title: str, local: pd.DataFrame) -> pd.DataFrame:
+def print_differences(title: str, local: pd.DataFrame) -> pd.DataFrame:
     """Print how our magnitudes differ from the reference's, and give those that have both."""
-    both = local.dropna(subset="ours")
-    difference = both.ours - both.theirs
-    scatter = 1.4826 * (difference - difference.median()).abs().median()
-    print(f"{title}: {len(both)} of {len(local)} ML events sized")
+    sized = local.dropna(subset="ours")
+    difference = sized.ours - sized.theirs
+    scatter = MAD_TO_SIGMA * (difference - difference.median()).abs().median()
+    print(f"{title}: {len(sized)} of {len(local)} ML events sized")
     print(
         f"  median |dML| {difference.abs().median():.3f}, bias (median) {difference.median():+.3f},"
         f" scatter (1.4826 MAD) {scatter:.3f}, 90 % |dML| {difference.abs().quantile(0.9):.3f},"
         f" worst {difference.abs().max():.2f}"
     )
-    inside = (difference - difference.median()).abs() <= both.uncertainty
-    print(f"  bias taken off, {100 * inside.mean():.0f} % lie within our uncertainty of one standard deviation")
+    is_within = (difference - difference.median()).abs() <= sized.uncertainty
+    print(f"  bias taken off, {100 * is_within.mean():.0f} % lie within our uncertainty of one standard deviation")
     for low, high in ((0, 1.5), (1.5, 2), (2, 2.5), (2.5, 3), (3, 4), (4, 8)):
-        some = difference[(both.theirs >= low) & (both.theirs < high)]
+        bin_difference = difference[(sized.theirs >= low) & (sized.theirs < high)]
         n_all = int(((local.theirs >= low) & (local.theirs < high)).sum())
-        if len(some):
+        if len(bin_difference):
             print(
-                f"  ComCat {low} to {high}: {len(some)} of {n_all}, bias {some.median():+.3f},"
-                f" median |dML| {some.abs().median():.3f}"
+                f"  ComCat {low} to {high}: {len(bin_difference)} of {n_all}, bias {bin_difference.median():+.3f},"
+                f" median |dML| {bin_difference.abs().median():.3f}"
             )
-    return both
+    return sized
 
 
-def draw(found: dict[str, pd.DataFrame], law: str, folder: Path) -> None:
+def draw(magnitudes: dict[str, pd.DataFrame], law: str, folder: Path) -> None:
     """Ours against theirs, and the differences."""
-    figure, axes = plt.subplots(len(found), 2, figsize=(10, 4.4 * len(found)), squeeze=False, layout="constrained")
-    for row, (title, both) in zip(axes, found.items(), strict=True):
-        limits = [min(both.ours.min(), both.theirs.min()) - 0.2, max(both.ours.max(), both.theirs.max()) + 0.2]
+    figure, axes = plt.subplots(
+        len(magnitudes), 2, figsize=(10, 4.4 * len(magnitudes)), squeeze=False, layout="constrained"
+    )
+    for row, (title, sized) in zip(axes, magnitudes.items(), strict=True):
+        limits = [min(sized.ours.min(), sized.theirs.min()) - 0.2, max(sized.ours.max(), sized.theirs.max()) + 0.2]
         row[0].plot(limits, limits, color="0.6", lw=1, zorder=0)
-        row[0].errorbar(both.theirs, both.ours, both.uncertainty, fmt="none", ecolor="0.75", lw=1, zorder=1)
-        points = row[0].scatter(both.theirs, both.ours, c=both.n, s=26, cmap="viridis", zorder=2)
+        row[0].errorbar(sized.theirs, sized.ours, sized.uncertainty, fmt="none", ecolor="0.75", lw=1, zorder=1)
+        points = row[0].scatter(sized.theirs, sized.ours, c=sized.n, s=26, cmap="viridis", zorder=2)
         figure.colorbar(points, ax=row[0], label="stations")
         row[0].set(xlabel="ComCat ML", ylabel="our ML", title=f"{title} ({law})")
         row[0].set(xlim=limits, ylim=limits, aspect="equal")
-        difference = both.ours - both.theirs
+        difference = sized.ours - sized.theirs
         row[1].axhline(0, color="0.6", lw=1)
         row[1].axhline(difference.median(), color="tab:red", lw=1, label=f"median {difference.median():+.2f}")
         row[1].axhspan(-0.3, 0.3, color="0.94", zorder=0)
-        row[1].scatter(both.theirs, difference, c=both.n, s=26, cmap="viridis")
-        row[1].set(xlabel="ComCat ML", ylabel="our ML - ComCat ML", title=f"n = {len(both)}")
+        row[1].scatter(sized.theirs, difference, c=sized.n, s=26, cmap="viridis")
+        row[1].set(xlabel="ComCat ML", ylabel="our ML - ComCat ML", title=f"n = {len(sized)}")
         row[1].legend(frameon=False)
     path = folder / f"magnitudes-{law}.png"
     figure.savefig(path, dpi=110)
@@ -191,24 +197,26 @@ def main() -> None:
     parser.add_argument("--run", type=Path, help="results of a run on these data, with magnitudes")
     parser.add_argument("--out", type=Path, default=Path("results/benchmarks/magnitudes"), help="figure and tables")
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="other keys of the section magnitude")
-    given = parser.parse_args()
+    options = parser.parse_args()
     data = Path(os.environ.get("PICKFLOW_SHARED", ROOT.parent / "shared")) / "data" / "ridgecrest-2019"
     if not data.is_dir():
         sys.exit(f"ERROR no real data in {data}; set PICKFLOW_SHARED to the folder that holds them")
-    changes = {key: yaml.safe_load(value) for key, _, value in (text.partition("=") for text in given.set)}
-    params = build(MagnitudeParams, section(data, "magnitude") | {"law": given.law} | changes)
-    events, amplitudes, cpu_s = measure(data, given.out / "waveforms" / DAY, params)
-    amplitudes.to_csv(given.out / "amplitudes.csv", index=False)
+    changes = {key: yaml.safe_load(value) for key, _, value in (text.partition("=") for text in options.set)}
+    params = MagnitudeParams(**(section(data, "magnitude") | {"law": options.law} | changes))
+    events, amplitudes, cpu_s = measure(data, options.out / "waveforms" / DAY, params)
+    amplitudes.to_csv(options.out / "amplitudes.csv", index=False)
     n_pairs = len(amplitudes)
     print(f"{n_pairs} pairs of event and station in {cpu_s:.1f} CPU-s, {1000 * cpu_s / n_pairs:.2f} s for 1000")
     print("reasons:", ", ".join(f"{count} {reason}" for reason, count in amplitudes.reason.value_counts().items()))
     same = pd.DataFrame({"event_id": events.event_id, "reference_id": events.event_id})
-    found = {"predicted arrivals": paired(network_magnitudes(events, amplitudes, params), events, same)}
-    for path in sorted(given.run.glob("catalog/*/*/*/*/catalog.parquet")) if given.run else []:
-        ours = read_table(path, EVENTS)
-        found[str(path.parent.relative_to(given.run / "catalog"))] = paired(ours, events, nearest(ours, events))
-    both = {title: say(title, local) for title, local in found.items()}
-    draw({title: pairs for title, pairs in both.items() if len(pairs)}, given.law, given.out)
+    magnitudes = {"predicted arrivals": paired(network_magnitudes(events, amplitudes, params), events, same)}
+    for path in sorted(options.run.glob("catalog/*/*/*/*/catalog.parquet")) if options.run else []:
+        catalog = read_table(path, EVENTS)
+        magnitudes[str(path.parent.relative_to(options.run / "catalog"))] = paired(
+            catalog, events, nearest(catalog, events)
+        )
+    sized = {title: print_differences(title, local) for title, local in magnitudes.items()}
+    draw({title: pairs for title, pairs in sized.items() if len(pairs)}, options.law, options.out)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = Path(os.environ.get("PICKFLOW_SHARED", ROOT.parent / "shared"))
 BUNDLED = ROOT / "src" / "pickflow" / "models" / "bundled"
-RATE_HZ = 100.0
+RATE_HZ = 100.0  # of the pickers
 LABELLED = ("ncedc154", "stead50")
 
 
@@ -41,27 +41,22 @@ def arguments() -> argparse.Namespace:
 
 def synthetic_days(folder: Path, minutes: int):
     """Streams of stations with one fault each, as the download stage leaves them."""
-    from pickflow.config import build, complete, load_schema
-    from pickflow.download import DownloadParams, asked_stations, download_day, fetch_inventory
+    from pickflow.download import download_day, fetch_inventory, requested_stations
     from pickflow.io.waveforms import read_stream
-    from pickflow.synthesize import SynthesizeParams, with_every_fault, write_archive
+    from pickflow.run.settings.download import DownloadParams
+    from pickflow.run.settings.synthesize import SynthesizeParams
+    from pickflow.synthesize import with_every_fault, write_archive
     from pickflow.windows import parse_time
 
     start = parse_time("2026-01-15T12:00:00Z")
     end = start + timedelta(minutes=minutes)
-    schema = load_schema(ROOT / "workflow" / "schemas")
-    config = complete({"run": "parity", "starttime": str(start), "endtime": str(end)}, schema)
-    default = build(SynthesizeParams, config["synthesize"])
-    params = with_every_fault(default, start, end, n_well=1, n_events=12, min_spacing_s=40.0)
+    params = with_every_fault(SynthesizeParams(), start, end, n_well=1, n_events=12, min_spacing_s=40.0)
     write_archive(params, folder)
-    section = config["download"] | {
-        "path": str(folder / "sds"),
-        "inventory": [str(folder / "stations.xml")],
-        "cache": str(folder / "cache"),
-    }
-    download = build(DownloadParams, section)
+    download = DownloadParams(
+        path=str(folder / "sds"), inventory=(str(folder / "stations.xml"),), cache=str(folder / "cache")
+    )
     inventory = fetch_inventory(download, start, end)
-    stations = asked_stations(inventory, download)
+    stations = requested_stations(inventory, download)
     download_day("2026-01-15", (start, end), stations, inventory, download, folder / "waveforms")
     return [read_stream(path) for path in sorted((folder / "waveforms").glob("*.mseed"))]
 
@@ -79,17 +74,37 @@ def ridgecrest():
 
 
 def labelled(name: str):
-    from pickflow.train.evaluate import record_stream
-    from pickflow.train.reading import read_labelled
+    from pickflow.datasets.reading import open_dataset
+    from pickflow.datasets.streams import record_stream
 
-    return [record_stream(record) for record in read_labelled(SHARED / "data" / "labelled" / name, name)]
+    return [record_stream(record) for record in open_dataset(SHARED / "data" / "labelled" / name).read()]
+
+
+def scaled(stream):
+    """As SeisBench's networks need it: float64, of a median deviation of 1, with components that they can name."""
+    import numpy as np
+    import obspy
+
+    from pickflow.codes import component_letters
+
+    centred = [trace.data - np.median(trace.data) for trace in stream]
+    deviations = np.concatenate([np.abs(samples) for samples in centred])
+    scale = float(np.median(deviations)) or float(deviations.max()) or 1.0
+    letters = component_letters({trace.stats.channel[-1] for trace in stream}, "ZNE")
+    scaled_stream = obspy.Stream()
+    for trace, samples in zip(stream, centred, strict=True):
+        code = trace.stats.channel
+        scaled_stream.append(obspy.Trace(samples / scale, trace.stats))
+        scaled_stream[-1].stats.channel = code[:-1] + letters.get(code[-1], code[-1])
+    return scaled_stream
 
 
 def compare(model, streams, options) -> dict:
     import numpy as np
 
     from pickflow.annotate import Picker, PickerOptions
-    from pickflow.models.preparation import prepare
+    from pickflow.sampling.pieces import resample
+    from pickflow.sampling.rates import conversion
 
     picker = Picker(model, PickerOptions(backend=options.backend, mode=options.mode, grid="record"))
     filters = model.filter_args, model.filter_kwargs
@@ -97,24 +112,26 @@ def compare(model, streams, options) -> dict:
     difference = 0.0
     for stream in streams:
         # SeisBench filters before it resamples, and resamples by FFT; here both sides resample in the same way.
-        ready, _, _ = prepare(stream, None)
-        model._filter_stream(ready)
-        ready, _, _ = prepare(ready, model.sampling_rate)
+        scaled_stream = scaled(stream)
+        model._filter_stream(scaled_stream)
+        for trace in scaled_stream:
+            trace.data = resample(trace.data, conversion(trace.stats.sampling_rate, model.sampling_rate))
+            trace.stats.sampling_rate = model.sampling_rate
         model.filter_args = model.filter_kwargs = None
-        annotations = model.annotate(ready.copy(), batch_size=16)
-        theirs = {
+        annotations = model.annotate(scaled_stream.copy(), batch_size=16)
+        seisbench_picks = {
             (pick.phase, round(pick.peak_time.ns * RATE_HZ / 1e9))
-            for pick in model.classify(ready, batch_size=16).picks
+            for pick in model.classify(scaled_stream, batch_size=16).picks
             if pick.phase in ("P", "S")
         }
         model.filter_args, model.filter_kwargs = filters
-        found, _, _ = picker.pick(stream)
-        ours = {(pick.phase, round(pick.time_ns * RATE_HZ / 1e9)) for pick in found}
-        near = {(phase, sample + shift) for phase, sample in theirs for shift in (-1, 0, 1)}
-        totals["n_ours"] += len(ours)
-        totals["n_seisbench"] += len(theirs)
-        totals["same"] += len(ours & theirs)
-        totals["near"] += len(ours & near)
+        picks, _, _ = picker.pick(stream)
+        own_picks = {(pick.phase, round(pick.time_ns * RATE_HZ / 1e9)) for pick in picks}
+        neighbours = {(phase, sample + shift) for phase, sample in seisbench_picks for shift in (-1, 0, 1)}
+        totals["n_ours"] += len(own_picks)
+        totals["n_seisbench"] += len(seisbench_picks)
+        totals["same"] += len(own_picks & seisbench_picks)
+        totals["near"] += len(own_picks & neighbours)
         for trace in picker.annotate(stream):
             for other in annotations.select(channel=trace.stats.channel):
                 lag = (other.stats.starttime - trace.stats.starttime) * RATE_HZ
@@ -122,22 +139,24 @@ def compare(model, streams, options) -> dict:
                     n_samples = min(len(trace), len(other))
                     step = np.abs(trace.data[:n_samples] - other.data[:n_samples])
                     difference = max(difference, float(np.nanmax(step)))
-    larger = max(totals["n_ours"], totals["n_seisbench"], 1)
+    n_largest = max(totals["n_ours"], totals["n_seisbench"], 1)
     return {
         "backend": picker.backend,
         "n_records": len(streams),
         "n_picks": totals["n_ours"],
         "n_picks_seisbench": totals["n_seisbench"],
-        "picks_equal": totals["same"] / larger,
-        "picks_within_one_sample": totals["near"] / larger,
+        "picks_equal": totals["same"] / n_largest,
+        "picks_within_one_sample": totals["near"] / n_largest,
         "max_abs_diff": difference,
     }
 
 
 def weights_of(cache: Path) -> list[str]:
-    names = {"phasenet": "PhaseNet", "eqtransformer": "EQTransformer", "phasenetlight": "PhaseNetLight"}
-    found = sorted((cache / "models" / "v3").glob("*/*.json.*"))
-    return ["PickflowNet/bundled"] + [f"{names[path.parent.name]}/{path.name.split('.')[0]}" for path in found]
+    from pickflow.models.registry import PICKERS
+
+    names = {name.lower(): name for name in PICKERS}
+    paths = sorted((cache / "models" / "v3").glob("*/*.json.*"))
+    return ["PickflowNet/bundled"] + [f"{names[path.parent.name]}/{path.name.split('.')[0]}" for path in paths]
 
 
 def main() -> int:

@@ -32,7 +32,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = Path(os.environ.get("PICKFLOW_SHARED", ROOT.parent / "shared"))
-RATE_HZ = 100.0
+RATE_HZ = 100.0  # of the pickers
 START = "2026-01-15T00:00:00Z"
 ALLOCATOR = {
     "MALLOC_ARENA_MAX": "1",
@@ -46,7 +46,7 @@ PEER_BATCH = {"default": None, "tuned": 16}
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default="PhaseNet", help="a SeisBench picker, or PickflowNet")
+    parser.add_argument("--model", default="PhaseNet", help="a picker that pickflow knows")
     parser.add_argument("--weights", help="a name in the SeisBench cache; default: original_converted, ethz or random")
     parser.add_argument("--cache", type=Path, default=SHARED / "seisbench_cache", help="SeisBench cache (it is copied)")
     parser.add_argument("--peer", choices=["default", "tuned"], default="default", help="how SeisBench is run")
@@ -71,20 +71,17 @@ def load(options: argparse.Namespace):
     import torch
 
     torch.set_num_threads(1)
-    if options.model == "PickflowNet":
-        from pickflow.models.loading import load_model
+    from pickflow.models.loading import load_model, model_class, untrained
+    from pickflow.models.registry import PICKERS
 
+    if "bundled" in PICKERS[options.model].weights:
         return load_model(ROOT / "src" / "pickflow" / "models" / "bundled")
-    import seisbench.models
-
-    kind = getattr(seisbench.models, options.model)
     folder = Path(os.environ["SEISBENCH_CACHE_ROOT"]) / "models" / "v3" / options.model.lower()
-    known = sorted({path.name.split(".")[0] for path in folder.glob("*.json.*")})
-    name = options.weights or ("original_converted" if "original_converted" in known else (known or ["random"])[0])
+    names = sorted({path.name.split(".")[0] for path in folder.glob("*.json.*")})
+    name = options.weights or ("original_converted" if "original_converted" in names else (names or ["random"])[0])
     if name == "random":
-        torch.manual_seed(0)
-        return kind().eval()
-    return kind.from_pretrained(name).eval()
+        return untrained(options.model, 0).eval()
+    return model_class(options.model).from_pretrained(name).eval()
 
 
 def make_record(hours: float, seed: int, pieces: int):
@@ -132,7 +129,7 @@ def worker(options: argparse.Namespace) -> None:
         extra["backend"] = backend.name
     for seed in range(options.stations):
         stream = make_record(options.hours, seed, options.pieces)
-        started = time.process_time()
+        start_s = time.process_time()
         if options.worker == "ours":
             segments, _ = annotator.segments(stream)
             found = [
@@ -142,7 +139,7 @@ def worker(options: argparse.Namespace) -> None:
             batch = {} if PEER_BATCH[options.peer] is None else {"batch_size": PEER_BATCH[options.peer]}
             output = model.classify(stream, **batch).picks
             found = [(p.phase, p.peak_time.ns, p.peak_value) for p in output if p.phase in ("P", "S")]
-        seconds += time.process_time() - started
+        seconds += time.process_time() - start_s
         resident.append(resident_mb())
         picks += [(seed, *pick) for pick in found]
     if options.worker == "ours":
@@ -165,9 +162,9 @@ class Clock:
         backend.predict = self
 
     def __call__(self, cuts):
-        started = time.process_time()
+        start_s = time.process_time()
         found = self._predict(cuts)
-        self.seconds += time.process_time() - started
+        self.seconds += time.process_time() - start_s
         return found
 
 
@@ -184,9 +181,9 @@ def gemm_gflops() -> float:
     a, b = torch.randn(1024, 1024), torch.randn(1024, 1024)
     best = 0.0
     for _ in range(30):
-        started = time.perf_counter()
+        start_s = time.perf_counter()
         torch.mm(a, b)
-        best = max(best, 2 * 1024**3 / (time.perf_counter() - started) / 1e9)
+        best = max(best, 2 * 1024**3 / (time.perf_counter() - start_s) / 1e9)
     return best
 
 
@@ -205,11 +202,11 @@ def model_flops(options: argparse.Namespace) -> tuple[float, int]:
     return float(counter.get_total_flops()), max((n_samples - model.in_samples) // step + 2, 0) * options.stations
 
 
-def run(options: argparse.Namespace, who: str, environment: dict[str, str], output: Path | None) -> list[dict]:
+def run(options: argparse.Namespace, side_name: str, environment: dict[str, str], output: Path | None) -> list[dict]:
     """Run the processes of one side at the same time."""
-    command = [sys.executable, __file__, *sys.argv[1:], "--worker", who]
+    command = [sys.executable, __file__, *sys.argv[1:], "--worker", side_name]
     command += ["--output", str(output)] if output else []
-    ours = ALLOCATOR if who == "ours" or options.peer == "tuned" else {}
+    ours = ALLOCATOR if side_name == "ours" or options.peer == "tuned" else {}
     processes = [
         subprocess.Popen(command, env=environment | ours, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         for _ in range(options.processes)
@@ -218,7 +215,7 @@ def run(options: argparse.Namespace, who: str, environment: dict[str, str], outp
     for process in processes:
         text, errors = process.communicate()
         if process.returncode:
-            sys.exit(f"{who} failed:\n{errors[-3000:]}")
+            sys.exit(f"{side_name} failed:\n{errors[-3000:]}")
         results.append(json.loads(text.splitlines()[-1]))
     return results
 
@@ -232,14 +229,14 @@ def compare(ours: Path, peer: Path) -> dict[str, float | int]:
         n_samples = min(one[name].size, two[name].size)
         difference = max(difference, float(np.nanmax(np.abs(one[name][:n_samples] - two[name][:n_samples]))))
     sides = [{(seed, phase, round(ns * RATE_HZ / 1e9)) for seed, phase, ns, _ in side["picks"]} for side in (one, two)]
-    near = {(seed, phase, sample + shift) for seed, phase, sample in sides[1] for shift in (-1, 0, 1)}
-    larger = max(map(len, sides)) or 1
+    neighbours = {(seed, phase, sample + shift) for seed, phase, sample in sides[1] for shift in (-1, 0, 1)}
+    n_most = max(map(len, sides)) or 1
     return {
         "max_abs_diff": difference,
         "n_picks_ours": len(sides[0]),
         "n_picks_peer": len(sides[1]),
-        "picks_equal": len(sides[0] & sides[1]) / larger,
-        "picks_within_one_sample": len(sides[0] & near) / larger,
+        "picks_equal": len(sides[0] & sides[1]) / n_most,
+        "picks_within_one_sample": len(sides[0] & neighbours) / n_most,
     }
 
 
@@ -256,12 +253,12 @@ def main() -> int:
                 path.chmod(0o755)
         environment = {**os.environ, **ONE_THREAD, "SEISBENCH_CACHE_ROOT": str(cache)}
         sides: dict[str, list[dict]] = {"ours": [], "peer": []}
-        outputs = {who: Path(scratch) / f"{who}.npz" for who in sides}
+        outputs = {side_name: Path(scratch) / f"{side_name}.npz" for side_name in sides}
         for repeat in range(options.repeat):
-            for who in ["ours"] if options.no_peer else ["ours", "peer"]:
-                output = outputs[who] if repeat == 0 and options.processes == 1 else None
-                print(f"{who}: run {repeat + 1} of {options.repeat}", file=sys.stderr)
-                sides[who] += run(options, who, environment, output)
+            for side_name in ["ours"] if options.no_peer else ["ours", "peer"]:
+                output = outputs[side_name] if repeat == 0 and options.processes == 1 else None
+                print(f"{side_name}: run {repeat + 1} of {options.repeat}", file=sys.stderr)
+                sides[side_name] += run(options, side_name, environment, output)
         os.environ.update(ONE_THREAD, SEISBENCH_CACHE_ROOT=str(cache))
         print(json.dumps(report(options, sides, outputs)))
     return 0
@@ -269,13 +266,13 @@ def main() -> int:
 
 def report(options: argparse.Namespace, sides: dict[str, list[dict]], outputs: dict[str, Path]) -> dict:
     days = options.hours / 24 * options.stations
-    median = {who: statistics.median(run["cpu_s"] for run in runs) for who, runs in sides.items() if runs}
+    median = {side_name: statistics.median(run["cpu_s"] for run in runs) for side_name, runs in sides.items() if runs}
     result = {"model": options.model, "weights": options.weights, "mode": options.mode, "peer": options.peer}
-    for who, seconds in median.items():
-        result[f"{who}_s"] = round(seconds, 3)
-        result[f"{who}_rss_mb"] = round(statistics.median(run["rss_mb"] for run in sides[who]))
+    for side_name, seconds in median.items():
+        result[f"{side_name}_s"] = round(seconds, 3)
+        result[f"{side_name}_rss_mb"] = round(statistics.median(run["rss_mb"] for run in sides[side_name]))
         if options.processes > 1:
-            result[f"{who}_station_days_per_hour"] = round(options.processes * days * 3600 / seconds)
+            result[f"{side_name}_station_days_per_hour"] = round(options.processes * days * 3600 / seconds)
     if "peer" in median:
         result["ratio"] = round(median["peer"] / median["ours"], 2)
     if options.processes == 1 and "peer" in median:

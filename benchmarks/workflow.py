@@ -30,7 +30,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 PARTS = ("dry-run", "jobs", "dask")
-N_TRIVIAL_JOBS = 40
+N_TRIVIAL_JOBS = 40  # chosen
 N_TRIVIAL_TASKS = 1000
 RULES = """
 rule all:
@@ -40,9 +40,9 @@ rule one:
     log: "log/{{n}}"
     script: "one.py"
 """
-SCRIPT = """from pickflow import runtime
+SCRIPT = """from pickflow.run.job import start_job
 if __name__ == "__main__":
-    job = runtime.start(snakemake)
+    job = start_job(snakemake)
     open(job.output[0], "w").close()
 """
 
@@ -106,7 +106,7 @@ def job_overhead(scratch: Path) -> dict[str, Any]:
     return {"start_s": round(seconds[1] - per_job, 2), "per_job_s": round(per_job, 3)}
 
 
-def nothing(number: int) -> int:
+def do_nothing(number: int) -> int:
     return number
 
 
@@ -114,17 +114,14 @@ def write_station_days(folder: Path, number: int) -> list[Any]:
     """Full station-days on disk, and what the stage pick asks for each."""
     sys.path.insert(0, str(ROOT))
     from benchmarks.picking import make_record
-    from pickflow.config import build, complete, load_schema
-    from pickflow.pick import PickParams, StationTask
+    from pickflow.pick import StationTask
     from pickflow.provenance import sha256_of_file
+    from pickflow.run.settings.pick import PickParams
     from pickflow.schemas import MANIFEST
     from pickflow.windows import parse_time
 
     window = (parse_time("2026-01-15"), parse_time("2026-01-16"))
-    config = complete(
-        {"run": "x", "starttime": "2026-01-15", "endtime": "2026-01-16"}, load_schema(ROOT / "workflow" / "schemas")
-    )
-    params = build(PickParams, config["pick"])
+    params = PickParams()
     model = ROOT / "src" / "pickflow" / "models" / "bundled"
     tasks = []
     for seed in range(number):
@@ -152,45 +149,47 @@ def write_station_days(folder: Path, number: int) -> list[Any]:
 def share_stations(options: argparse.Namespace, scratch: Path) -> dict[str, Any]:
     """Picking the same station-days in this process, and with one and two workers."""
     from pickflow.pick import pick_stations
-    from pickflow.workers import station_map
+    from pickflow.run.workers import station_map
 
     tasks = write_station_days(scratch, options.station_days)
-    alone: list[float] = []
+    single_s: list[float] = []
     start: dict[int, list[float]] = {1: [], 2: []}
     work: dict[int, list[float]] = {1: [], 2: []}
-    found: list[Any] = []
+    counts_of_runs: list[Any] = []
     per_task = []
     pick_stations(tasks[0])  # imports and compiles
     for _ in range(options.repeat):
         begin = time.perf_counter()
-        found.append([len(picks) for task in tasks for picks, _, _ in pick_stations(task)])
-        alone.append(time.perf_counter() - begin)
+        counts_of_runs.append([len(picks) for task in tasks for picks, _, _ in pick_stations(task)])
+        single_s.append(time.perf_counter() - begin)
         for n_workers in (1, 2):
             # One thread is otherwise this process itself; a cluster of one worker is had by its address.
-            with one_or_two(n_workers) as params, station_map(n_workers, params, "benchmark") as mapped:
+            with one_or_two(n_workers) as params, station_map(n_workers, params, "benchmark") as parallel_map:
                 begin = time.perf_counter()
-                list(mapped(nothing, range(n_workers)))
-                list(mapped(pick_stations, [tasks[0]] * n_workers))  # each worker imports
+                list(parallel_map(do_nothing, range(n_workers)))
+                list(parallel_map(pick_stations, [tasks[0]] * n_workers))  # each worker imports
                 start[n_workers].append(time.perf_counter() - begin)
                 begin = time.perf_counter()
-                found.append([len(picks) for group in mapped(pick_stations, tasks) for picks, _, _ in group])
+                counts_of_runs.append(
+                    [len(picks) for group in parallel_map(pick_stations, tasks) for picks, _, _ in group]
+                )
                 work[n_workers].append(time.perf_counter() - begin)
                 begin = time.perf_counter()
-                list(mapped(nothing, range(N_TRIVIAL_TASKS)))
+                list(parallel_map(do_nothing, range(N_TRIVIAL_TASKS)))
                 per_task.append((time.perf_counter() - begin) / N_TRIVIAL_TASKS)
-    assert all(counts == found[0] for counts in found), "the results depend on the number of workers"
-    own, one, two = (statistics.median(times) for times in (alone, work[1], work[2]))
+    assert all(counts == counts_of_runs[0] for counts in counts_of_runs), "the results depend on the number of workers"
+    single, one, two = (statistics.median(times) for times in (single_s, work[1], work[2]))
     return {
         "station_days": options.station_days,
-        "picks": sum(found[0]),
-        "in_process_s": round(own, 2),
+        "picks": sum(counts_of_runs[0]),
+        "in_process_s": round(single, 2),
         "one_worker_s": round(one, 2),
         "two_workers_s": round(two, 2),
-        "efficiency_1": round(own / one, 3),
-        "efficiency_2": round(own / (2 * two), 3),
+        "efficiency_1": round(single / one, 3),
+        "efficiency_2": round(single / (2 * two), 3),
         "first_task_s": round(statistics.median(start[2]), 2),
         "per_task_ms": round(1000 * statistics.median(per_task), 2),
-    } | model(options.workers, own / options.station_days, statistics.median(start[2]), statistics.median(per_task))
+    } | model(options.workers, single / options.station_days, statistics.median(start[2]), statistics.median(per_task))
 
 
 def one_or_two(n_workers: int) -> Any:
@@ -199,7 +198,8 @@ def one_or_two(n_workers: int) -> Any:
 
     from dask.distributed import LocalCluster
 
-    from pickflow.workers import WORKER_ENVIRONMENT, DaskParams
+    from pickflow.run.settings.compute import DaskParams
+    from pickflow.run.workers import WORKER_ENVIRONMENT
 
     @contextmanager
     def cluster() -> Any:
@@ -230,16 +230,16 @@ def model(n_workers: int, station_day_s: float, start_s: float, per_task_s: floa
 def main() -> None:
     options = arguments()
     os.environ["OMP_NUM_THREADS"] = "1"
-    found: dict[str, Any] = {"benchmark": "workflow", "cores": os.cpu_count()}
+    results: dict[str, Any] = {"benchmark": "workflow", "cores": os.cpu_count()}
     with tempfile.TemporaryDirectory(prefix="pickflow-workflow-") as folder:
         scratch = Path(folder)
         if "dry-run" in options.parts:
-            found["dry_runs"] = [dry_run(n_stations, options.days, scratch) for n_stations in (100, 1000)]
+            results["dry_runs"] = [dry_run(n_stations, options.days, scratch) for n_stations in (100, 1000)]
         if "jobs" in options.parts:
-            found["jobs"] = job_overhead(scratch)
+            results["jobs"] = job_overhead(scratch)
         if "dask" in options.parts:
-            found["dask"] = share_stations(options, scratch)
-    print(json.dumps(found))
+            results["dask"] = share_stations(options, scratch)
+    print(json.dumps(results))
 
 
 if __name__ == "__main__":

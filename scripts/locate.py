@@ -1,25 +1,28 @@
 """Rule locate: the days of a run as one catalog, relocated with station corrections."""
 
-from pickflow import runtime
+from pathlib import Path
+
+from pickflow.run.job import provenance_of, start_job
 
 if __name__ == "__main__":
-    job = runtime.start(snakemake)
+    job = start_job(snakemake)
     from pickflow.associate import merge_days
-    from pickflow.config import build
+    from pickflow.io.places import read_stations
     from pickflow.io.tables import read_table, read_tables, write_table
-    from pickflow.io.velocity import velocity_model
     from pickflow.locate.catalog import locate_catalog
-    from pickflow.locate.params import LocateParams
-    from pickflow.schemas import ASSIGNMENTS, EVENTS, PICKS, STATION_CORRECTIONS, STATIONS
+    from pickflow.run.settings.locate import LocateParams
+    from pickflow.schemas import ASSIGNMENTS, EVENTS, PICKS, STATION_CORRECTIONS
+    from pickflow.travel_times.files import velocity_model
 
     paths = list(zip(job.input.events, job.input.assignments, strict=True))
     days = [(read_table(events, EVENTS), read_table(assignments, ASSIGNMENTS)) for events, assignments in paths]
-    picks, stations = read_tables(job.input.picks, PICKS), read_table(job.input.stations, STATIONS)
+    picks = read_tables(job.input.picks, PICKS)
+    stations = read_stations(job.input.stations, [Path(path).stem for path in job.input.picks])
     events, assignments = merge_days(days, picks)
-    velocity = job.params.velocity_model
+    velocity = job.config["associate"]["velocity_model"]
     model = velocity_model(**velocity)
-    located = locate_catalog(events, assignments, picks, stations, model, build(LocateParams, job.params.settings))
-    origin = runtime.origin(job, "locate", *job.input.events, *job.input.assignments, *filter(None, [velocity["file"]]))
-    write_table(located.events, EVENTS, job.output.events, origin)
-    write_table(located.assignments, ASSIGNMENTS, job.output.assignments, origin)
-    write_table(located.corrections, STATION_CORRECTIONS, job.output.corrections, origin)
+    located = locate_catalog(events, assignments, picks, stations, model, LocateParams(**job.params.settings))
+    provenance = provenance_of(job, "locate")
+    write_table(located.events, EVENTS, job.output.events, provenance)
+    write_table(located.assignments, ASSIGNMENTS, job.output.assignments, provenance)
+    write_table(located.corrections, STATION_CORRECTIONS, job.output.corrections, provenance)

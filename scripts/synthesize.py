@@ -4,15 +4,14 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from pickflow import runtime
+from pickflow.run.job import start_job
 
 if __name__ == "__main__":
-    job = runtime.start(snakemake)
-    from pickflow.config import build
-    from pickflow.synthesize import SynthesizeParams, write_archive
-    from pickflow.windows import parse_time
+    job = start_job(snakemake)
+    from pickflow.run.settings.synthesize import SynthesizeParams
+    from pickflow.synthesize import write_archive
 
-    window = {name: parse_time(job.params[name]) for name in ("starttime", "endtime")}
-    params = build(SynthesizeParams, {**job.params.settings, **window})
+    starttime, endtime = job.params.span
+    params = SynthesizeParams(**job.params.settings, starttime=starttime, endtime=endtime)
     with tqdm(total=len(params.stations), desc="synthesize", unit="station") as bar:
         write_archive(params, Path(job.output[0]), lambda done, total, station: bar.update())

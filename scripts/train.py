@@ -4,14 +4,14 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from pickflow import runtime
+from pickflow.run.job import start_job
 
 if __name__ == "__main__":
-    job = runtime.start(snakemake)
-    from pickflow.config import build
-    from pickflow.train import TrainParams, train
+    job = start_job(snakemake)
+    from pickflow.run.settings.train import TrainParams
+    from pickflow.train import train
 
-    params = build(TrainParams, job.params.settings)
+    params = TrainParams(**job.params.settings)
     with tqdm(total=params.epochs, desc="train", unit="epoch") as bar:
 
         def show(done: int, total: int, losses: dict[str, float]) -> None:

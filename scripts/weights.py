@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from pickflow import runtime
+from pickflow.run.job import start_job
 
 if __name__ == "__main__":
-    job = runtime.start(snakemake)
+    job = start_job(snakemake)
     from pickflow.weights import fetch_weights
 
     folder = Path(job.output.tensors).parent
-    fetch_weights(job.wildcards.model, job.wildcards.weights, folder, **job.params.settings)
+    fetch_weights(job.wildcards.model, job.wildcards.weights, folder, **job.config["weights"])

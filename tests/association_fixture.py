@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import cache
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from pickflow.associate import AssociateParams
-from pickflow.config import _with_defaults as with_defaults
-from pickflow.config import build, load_schema
 from pickflow.io.tables import conform
+from pickflow.run.settings.associate import AssociateParams
 from pickflow.schemas import EVENTS, PICKS, STATIONS
-from pickflow.travel_times import VelocityModel, travel_time_s
+from pickflow.travel_times.layers import VelocityModel, travel_time_s
 
 START = datetime(2026, 1, 15, 23, tzinfo=UTC)
 LAYERS = VelocityModel(
@@ -39,13 +35,8 @@ class Scene:
 
 
 def associate_params(**changes) -> AssociateParams:
-    """The defaults of the schema, with changes; those of nested sections are given as dictionaries."""
-    return build(AssociateParams, with_defaults(changes, _schema()))
-
-
-@cache
-def _schema() -> dict:
-    return load_schema(Path(__file__).parents[1] / "workflow" / "schemas")["properties"]["associate"]
+    """The defaults, with changes; those of nested sections are given as dictionaries."""
+    return AssociateParams(**changes)
 
 
 def stations_around_centre(n_stations: int, seed: int = 0, width_km: float = 100.0) -> pd.DataFrame:

@@ -11,10 +11,11 @@ import seisbench.models
 import torch
 
 from pickflow.codes import band_instrument
-from pickflow.compress.channels import input_axes, n_outputs
 from pickflow.compress.states import Calibration
 from pickflow.io.tables import conform, write_table
 from pickflow.io.waveforms import write_stream
+from pickflow.models.layers import input_axes, n_outputs
+from pickflow.models.loading import build
 from pickflow.models.network import PickflowNet
 from pickflow.schemas import MANIFEST, PICKS
 from tests.waveform_fixture import with_digests
@@ -27,9 +28,17 @@ ARCHITECTURES = {
     "EQTransformer": lambda: seisbench.models.EQTransformer(),
     "EQTransformer-conservative": lambda: seisbench.models.EQTransformer(original_compatible="conservative"),
     "PickflowNet": lambda: PickflowNet(),
+    "GRU": lambda: build("GRU", in_samples=3000),
+    "kernel_size_changed": lambda: build("kernel_size_changed", in_samples=3000, recurrent_blocks=()),
 }
 # With the start values of torch the signal fades in deep networks: a channel read at the wrong place changes nothing.
-GAINS = {"PhaseNet": 2.4, "EQTransformer": 2.4, "EQTransformer-conservative": 2.4}
+GAINS = {
+    "PhaseNet": 2.4,
+    "EQTransformer": 2.4,
+    "EQTransformer-conservative": 2.4,
+    "GRU": 2.4,
+    "kernel_size_changed": 2.4,
+}
 
 
 def picker(name, seed=0):

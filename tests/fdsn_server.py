@@ -11,12 +11,13 @@ import hashlib
 import io
 import threading
 from collections import deque
-from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
 import obspy
+
+from tests.loopback import running
 
 REALM = "FDSN"
 NONCE = "0123456789abcdef"
@@ -52,18 +53,9 @@ class FdsnServer(ThreadingHTTPServer):
         return [body for where, body in self.requests if where.startswith(path)]
 
 
-@contextmanager
 def serving(*args, **kwargs):
     """Run a service in a thread."""
-    server = FdsnServer(*args, **kwargs)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    return running(FdsnServer(*args, **kwargs))
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from pickflow.config import _with_defaults as with_defaults
-from pickflow.config import build, load_schema
 from pickflow.io.tables import conform
-from pickflow.locate.catalog import Located, locate_catalog
-from pickflow.locate.geometry import LocalFrame, distance_and_azimuth
-from pickflow.locate.params import LocateParams
+from pickflow.locate.catalog import LocatedCatalog, locate_catalog
+from pickflow.run.settings.locate import LocateParams
 from pickflow.schemas import ASSIGNMENTS, EVENTS, PICKS, STATIONS
-from pickflow.travel_times import VelocityModel, travel_time_s
+from pickflow.travel_times.geometry import LocalFrame, distance_and_azimuth
+from pickflow.travel_times.layers import VelocityModel, travel_time_s
 
 START = pd.Timestamp("2026-01-15T23:00:00Z")
 FRAME = LocalFrame(46.3, 13.0)
@@ -50,12 +47,11 @@ class Catalog:
 
 
 def locate_params(**changes) -> LocateParams:
-    """The defaults of the schema, with changes; those of nested sections are given as dictionaries."""
-    schema = load_schema(Path(__file__).parents[1] / "workflow" / "schemas")["properties"]["locate"]
-    return build(LocateParams, with_defaults(changes, schema))
+    """The defaults, with changes; those of nested sections are given as dictionaries."""
+    return LocateParams(**changes)
 
 
-def locate(catalog: Catalog, **changes) -> Located:
+def locate(catalog: Catalog, **changes) -> LocatedCatalog:
     """Locate with the layers that the catalogs are made of."""
     tables = (catalog.events, catalog.assignments, catalog.picks, catalog.stations)
     return locate_catalog(*tables, LAYERS, locate_params(**changes))

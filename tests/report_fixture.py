@@ -11,14 +11,16 @@ import pandas as pd
 from obspy import Stream, Trace, UTCDateTime
 from obspy.geodetics import degrees2kilometers, locations2degrees
 
-from pickflow.analyze.compression import CompressionContent
-from pickflow.analyze.content import CatalogContent, ReportContent
-from pickflow.analyze.events import compare_events
-from pickflow.analyze.gather import GatherParams, ReadWaveforms, choose_events, gather_for_event
-from pickflow.analyze.picks import compare_picks
-from pickflow.analyze.reference import AnalyzeParams, ReferenceParams, ReferenceSet, reference_picks
-from pickflow.analyze.unmatched import missed_events, new_events, properties
+from pickflow.comparison.events import compare_events
+from pickflow.comparison.picks import compare_picks
+from pickflow.comparison.reference import ReferenceSet, reference_picks
+from pickflow.comparison.unmatched import missed_events, new_events, properties
 from pickflow.io.tables import conform
+from pickflow.report.compression import CompressionContent
+from pickflow.report.content import CatalogContent, ReportContent
+from pickflow.run.keys import CatalogKey, PickSetKey
+from pickflow.run.settings.analyze import AnalyzeParams, ReferenceParams
+from pickflow.run.settings.report import GatherParams
 from pickflow.schemas import (
     ASSIGNMENTS,
     EVENTS,
@@ -27,6 +29,9 @@ from pickflow.schemas import (
     STATION_CORRECTIONS,
     STATIONS,
 )
+from pickflow.viewer.choice import choose_events
+from pickflow.viewer.gather import ReadWaveforms
+from pickflow.viewer.waveforms import gather_for_event
 
 STARTTIME = datetime(2024, 3, 9, tzinfo=UTC)
 PARAMS = AnalyzeParams(
@@ -149,7 +154,7 @@ def catalog_content(
     shifts = pd.to_timedelta(np.round(random.normal(0.02, 0.12, len(events)), 3), unit="s")
     events["time"] += shifts
     held = ReferenceSet(
-        events=reference, others=reference.head(0), picks=manual_picks(stations, reference), other_picks=None,
+        events=reference, other_events=reference.head(0), picks=manual_picks(stations, reference), other_picks=None,
         window=(STARTTIME, STARTTIME + timedelta(days=n_days)), region=None,
     )  # fmt: skip
     events, picks = conform(events, EVENTS), conform(picks, PICKS)
@@ -157,7 +162,7 @@ def catalog_content(
     compared, of_picks = compare_events(events, held, PARAMS), compare_picks(picks, held, PARAMS)
     described = properties(events, assignments, picks, reference)
     return CatalogContent(
-        signal="raw", model="PhaseNet", weights="original", associator=associator,
+        key=CatalogKey(PickSetKey("none", "PhaseNet", "original"), associator),
         events=events, picks=picks, assignments=assignments, matches=compared.matches,
         corrections=conform(pd.DataFrame(), STATION_CORRECTIONS), pick_matches=of_picks.matches,
         pick_scores=of_picks.scores, event_scores=compared.scores,
@@ -270,8 +275,7 @@ def summary_of(run: str, catalogs: list[CatalogContent], reference: pd.DataFrame
         recall, precision = len(matched) / max(1, len(reference)), len(matched) / max(1, len(catalog.events))
         rows.append(
             {
-                "signal": catalog.signal, "model": catalog.model, "weights": catalog.weights,
-                "associator": catalog.associator, "n_picks": len(catalog.picks), "n_events": len(catalog.events),
+                **catalog.key.parts(), "n_picks": len(catalog.picks), "n_events": len(catalog.events),
                 "reference": {
                     "n": len(reference), "matched": len(matched), "recall": recall, "precision": precision,
                     "n_false": len(catalog.events) - len(matched),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import io
+import struct
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,12 +19,11 @@ from obspy.core.inventory import (
     Station,
 )
 
-from pickflow.config import build, complete, load_schema
-from pickflow.download import DownloadParams
 from pickflow.provenance import sha256_of_file
+from pickflow.run.configuration import complete
+from pickflow.run.settings.download import DownloadParams
 from pickflow.windows import parse_time
 
-SCHEMAS = Path(__file__).parents[1] / "workflow" / "schemas"
 DAY = "2024-03-05"
 START = parse_time("2024-03-05T10:00:00Z")
 END = START + timedelta(minutes=5)
@@ -69,6 +71,21 @@ def station_stream(station="AAA", channels=("HHZ", "HHN", "HHE"), **kwargs):
     return obspy.Stream([trace(channel, station=station, **kwargs) for channel in channels])
 
 
+def miniseed(stream, record_length=512, **options):
+    """MiniSEED of a trace or stream."""
+    content = io.BytesIO()
+    stream.write(content, format="MSEED", reclen=record_length, **options)
+    return content.getvalue()
+
+
+def with_field(content, position, kind, value, records=None, record_length=512):
+    """MiniSEED (big endian) with another value in a field of the header of some records, or of all."""
+    changed = bytearray(content)
+    for record in range(len(content) // record_length) if records is None else records:
+        struct.pack_into(f">{kind}", changed, record * record_length + position, value)
+    return bytes(changed)
+
+
 def channel_of(code, location="", rate=100.0, sensitivity=1e9, dip=None, start=None, end=None):
     """A channel of an inventory."""
     azimuth_deg, dip_deg = ORIENTATION[code[-1]]
@@ -96,6 +113,14 @@ def with_digests(manifest, folder):
     return manifest.assign(sha256=[sha256_of_file(path) if path.exists() else "" for path in paths])
 
 
+def _at(latitude_deg, channels):
+    """Channels at the place of their station."""
+    moved = [copy.copy(channel) for channel in channels]
+    for channel in moved:
+        channel.latitude = latitude_deg
+    return moved
+
+
 def inventory_of(stations, channels=None, network="XA"):
     """Inventory with stations half a degree apart; ``stations`` maps codes to channels, or lists codes."""
     channels = channels or [channel_of(code) for code in ("HHZ", "HHN", "HHE")]
@@ -105,7 +130,7 @@ def inventory_of(stations, channels=None, network="XA"):
             Network(
                 network,
                 stations=[
-                    Station(code, 46.0 + 0.5 * index, 13.0, 100.0, channels=list(of_station))
+                    Station(code, 46.0 + 0.5 * index, 13.0, 100.0, channels=_at(46.0 + 0.5 * index, of_station))
                     for index, (code, of_station) in enumerate(listed.items())
                 ],
             )
@@ -115,10 +140,10 @@ def inventory_of(stations, channels=None, network="XA"):
 
 
 def download_params(**section):
-    """Parameters of the download stage: the schema's defaults but for the keys given."""
-    section.setdefault("cache", "cache")
-    config = {"run": "test", "starttime": START.isoformat(), "endtime": END.isoformat(), "download": section}
-    return build(DownloadParams, complete(config, load_schema(SCHEMAS))["download"])
+    """Parameters of the download stage: the defaults but for the keys given."""
+    download = {"cache": "cache", **section}
+    config = {"run": "test", "starttime": START.isoformat(), "endtime": END.isoformat(), "download": download}
+    return DownloadParams(**complete(config)["download"])
 
 
 def write_sds(stream, root):

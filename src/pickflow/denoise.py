@@ -1,10 +1,9 @@
-"""What is done to the waveforms before picking."""
+"""Processing of the waveforms before picking."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,70 +11,72 @@ from typing import Any, NamedTuple
 import numpy as np
 import obspy
 import pandas as pd
+import scipy.signal
 import seisbench.models
 
+from pickflow.codes import station_file
 from pickflow.io.atomic import StorageError
 from pickflow.io.tables import conform, records
 from pickflow.io.waveforms import read_station_day, write_stream
 from pickflow.models.loading import load_model
 from pickflow.provenance import sha256_of_file
+from pickflow.run.settings.denoise import DenoiseParams
+from pickflow.sampling.pieces import by_channel, make_pieces
+from pickflow.sampling.timeline import timed_traces
 from pickflow.schemas import MANIFEST
 
 logger = logging.getLogger(__name__)
-NYQUIST_MARGIN = 0.9
-
-
-@dataclass(frozen=True, kw_only=True)
-class DenoiseParams:
-    """Parameters of the bandpass; see ``workflow/schemas/denoise.schema.yaml``."""
-
-    minimum_frequency_hz: float
-    maximum_frequency_hz: float
-    corners: int
+NYQUIST_MARGIN = 0.9  # chosen: room for the filter to fall below the Nyquist frequency
 
 
 def bandpass(stream: obspy.Stream, params: DenoiseParams) -> obspy.Stream:
     """
-    Butterworth bandpass of every trace, causal.
+    Butterworth bandpass of every contiguous piece, causal; samples keep the times of the record.
 
     Parameters
     ----------
     stream : Stream
-        Any rates; it is left as it is.
+        Any rates; not modified.
     params : DenoiseParams
         Corners in Hz.
 
     Returns
     -------
     Stream
-        float64; traces too short to filter are dropped.
+        float64; pieces too short to filter are dropped.
 
     Raises
     ------
     ValueError
         If a trace's Nyquist frequency lies below the lower corner.
     """
-    filtered = []
-    for trace in stream:
+    output = obspy.Stream()
+    for traces in by_channel(stream):
+        trace = traces[0]
         maximum_hz = min(params.maximum_frequency_hz, NYQUIST_MARGIN * trace.stats.sampling_rate / 2)
         if maximum_hz <= params.minimum_frequency_hz:
             raise ValueError(
                 f"{trace.id}: at {trace.stats.sampling_rate:g} Hz nothing is left above denoise.minimum_frequency_hz"
                 f" ({params.minimum_frequency_hz:g} Hz); lower it or leave the channel out"
             )
-        if len(trace) <= 3 * params.corners:
-            continue
-        clean = trace.copy()
-        # A filter that starts on an offset rings; the first sample is a better guess of it than the mean.
-        clean.data = np.asarray(clean.data, dtype=np.float64) - float(clean.data[0])
-        clean.filter("bandpass", freqmin=params.minimum_frequency_hz, freqmax=maximum_hz, corners=params.corners)
-        filtered.append(clean)
-    return obspy.Stream(filtered)
+        corners = [params.minimum_frequency_hz, maximum_hz]
+        sections = scipy.signal.butter(params.corners, corners, "bandpass", output="sos", fs=trace.stats.sampling_rate)
+        for piece in make_pieces(traces, trace.stats.sampling_rate):
+            if piece.samples.size > 3 * params.corners:
+                # A filter that starts on an offset rings; the first sample is a better guess of it than the mean.
+                samples = np.asarray(piece.samples[:], dtype=np.float64)
+                clean = scipy.signal.sosfilt(sections, samples - samples[0])
+                output.traces += timed_traces(clean, piece.timeline, _codes(trace))
+    return output
+
+
+def _codes(trace: obspy.Trace) -> dict[str, str]:
+    return {name: trace.stats[name] for name in ("network", "station", "location", "channel")}
 
 
 def deepdenoise(stream: obspy.Stream, model: seisbench.models.WaveformModel, batch_size: int) -> obspy.Stream:
     """
-    Denoise every trace with SeisBench's DeepDenoiser (Zhu et al. 2019, doi:10.1109/TGRS.2019.2926772).
+    Denoise every contiguous piece with SeisBench's DeepDenoiser (Zhu et al. 2019, doi:10.1109/TGRS.2019.2926772).
 
     Parameters
     ----------
@@ -89,28 +90,29 @@ def deepdenoise(stream: obspy.Stream, model: seisbench.models.WaveformModel, bat
     Returns
     -------
     Stream
-        float32, at the model's rate; traces shorter than its window are dropped.
+        float32, at the model's rate but for the error of the record's clock, whose times the samples keep; pieces
+        shorter than the model's window are dropped.
     """
     cleaned = obspy.Stream()
-    for trace in stream:
-        ready = trace.copy()
-        ready.data = np.asarray(ready.data, dtype=np.float64) - np.mean(ready.data)
-        scale = float(np.std(ready.data)) or 1.0
-        ready.data = ready.data / scale
-        for piece in model.annotate(obspy.Stream([ready]), batch_size=batch_size):
-            # SeisBench names the output <model>_<channel>.
-            piece.stats.channel = trace.stats.channel
-            piece.stats.network, piece.stats.station = trace.stats.network, trace.stats.station
-            piece.stats.location = trace.stats.location
-            piece.data = (np.nan_to_num(piece.data) * scale).astype(np.float32)
-            cleaned.append(piece)
+    for traces in by_channel(stream):
+        for piece in make_pieces(traces, model.sampling_rate):
+            samples = np.asarray(piece.samples[:], dtype=np.float64)
+            samples = samples - np.mean(samples)
+            scale = float(np.std(samples)) or 1.0
+            start = obspy.UTCDateTime(ns=piece.timeline.start_ns)
+            header = {**_codes(traces[0]), "starttime": start, "sampling_rate": model.sampling_rate}
+            for output in model.annotate(obspy.Stream([obspy.Trace(samples / scale, header)]), batch_size=batch_size):
+                first = (output.stats.starttime - start) * model.sampling_rate
+                clean = (np.nan_to_num(output.data) * scale).astype(np.float32)
+                # SeisBench gives the output other codes and times.
+                cleaned.traces += timed_traces(clean, piece.timeline, _codes(traces[0]), first)
     if stream and not cleaned:
         logger.warning("%s: every piece is shorter than the denoiser's window", stream[0].id)
     return cleaned
 
 
 class StationTask(NamedTuple):
-    """All that a worker needs to denoise one station-day."""
+    """What a worker needs to denoise one station-day."""
 
     row: dict[str, Any]  # of the manifest
     source: Path
@@ -140,7 +142,7 @@ def denoise_station_day(task: StationTask) -> dict[str, Any]:
         write_stream(clean, task.target)
     except StorageError:
         raise
-    except Exception as error:  # one station must not take the day with it
+    except Exception as error:  # one station must not fail the whole day
         logger.exception("%s: %s failed", task.source, task.method)
         return {**task.row, "reason": "denoise_failed", "usable": False, "detail": f"{task.method}: {error}"}
     return {**task.row, "sha256": sha256_of_file(task.target)}
@@ -167,7 +169,7 @@ def denoise_day(
     source, target : Path
         Folders with ``network.station.mseed``.
     method : {"bandpass", "deepdenoiser"}
-        What is done.
+        Kind of processing.
     params : DenoiseParams
         Corners of the bandpass.
     model : Path or None
@@ -185,8 +187,8 @@ def denoise_day(
         `MANIFEST` of the denoised day.
     """
     tasks = [
-        StationTask(row, source / name, target / name, method, params, model, device, batch_size)
+        StationTask(row, path, target / path.name, method, params, model, device, batch_size)
         for row in records(manifest)
-        for name in [f"{row['network']}.{row['station']}.mseed"]
+        for path in [station_file(source, row["network"], row["station"])]
     ]
     return conform(pd.DataFrame(list(station_map(denoise_station_day, tasks))), MANIFEST)

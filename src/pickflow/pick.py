@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import fields
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
@@ -18,51 +18,40 @@ import obspy
 import pandas as pd
 
 from pickflow.annotate import Picker, PickerOptions, TimedPick
-from pickflow.annotate.segments import NS_PER_S, Samples, Segment
-from pickflow.artefacts import artefact_reasons
-from pickflow.codes import band_instrument, is_acceleration
+from pickflow.annotate.segments import Samples, Segment
+from pickflow.codes import band_instrument, is_acceleration, station_file
 from pickflow.io.atomic import StorageError
 from pickflow.io.tables import conform, records
 from pickflow.io.waveforms import read_station_day
 from pickflow.models.cards import read_card
 from pickflow.models.loading import load_model
 from pickflow.provenance import content_id
+from pickflow.quality.picks import artefact_reasons
+from pickflow.quality.uncertainty import time_uncertainty_s
+from pickflow.run.settings.pick import PickParams
 from pickflow.schemas import PICK_LEDGER, PICKS
-from pickflow.uncertainty import time_uncertainty_s
 
 logger = logging.getLogger(__name__)
 PHASES = ("P", "S")
+# Chosen, after and before a pick; see `snr_db` and `amplitude_m_s` in docs/data-formats.md.
 SIGNAL_WINDOW_S = 1.0
 NOISE_WINDOW_S = (-4.0, -0.5)
 AMPLITUDE_WINDOW_S = 3.0
-# Windows of so many stations share the batches of a GPU; more would only hold more records in memory.
+# Chosen: windows of this many stations share the batches of a GPU; more would only keep more records in memory.
 STATIONS_PER_GPU_GROUP = 8
 
 
-@dataclass(frozen=True, kw_only=True)
-class PickParams:
-    """Parameters of picking; see ``workflow/schemas/pick.schema.yaml``."""
-
-    p_threshold: float | None
-    s_threshold: float | None
-    overlap_samples: int | None
-    stacking: str | None
-    batch_size: int | None
-    backend: str
-    mode: str
-    bridge_gaps_s: float
-    drop_artefacts: bool
-
-    def options(self) -> PickerOptions:
-        """What of it concerns the engine."""
-        return PickerOptions(**{name: value for name, value in vars(self).items() if name != "drop_artefacts"})
+def _options(params: PickParams) -> PickerOptions:
+    """The parameters that concern the engine."""
+    names = {field.name for field in fields(PickerOptions)} & set(PickParams.model_fields)
+    return PickerOptions(**{name: getattr(params, name) for name in names})
 
 
 class StationPicks(NamedTuple):
-    """Picks of one station, and what the ledger should say about them."""
+    """Picks of one station, and the facts about them for the ledger."""
 
     picks: pd.DataFrame  # of `PICKS`
-    rates: list[str]  # what was resampled
+    rates: list[str]  # remarks on what was resampled
     artefacts: Counter[str]  # picks that were dropped, by reason
     longest_s: float  # longest piece of the record
 
@@ -75,7 +64,7 @@ def pick_stream(
     sensitivity_counts_per_unit: float = float("nan"),
     uncertainty: Mapping[str, Any] | None = None,
     drop_artefacts: bool = True,
-    found: Sequence[TimedPick] | None = None,
+    timed_picks: Sequence[TimedPick] | None = None,
 ) -> StationPicks:
     """
     P and S picks of one station.
@@ -87,51 +76,53 @@ def pick_stream(
     picker : Picker
         A model and its options.
     window : tuple of datetime
-        Half-open [start, end); picks outside are dropped, so that days join without a double or a lost pick.
+        Half-open [start, end); picks outside are dropped, so that no pick at a border of days is doubled or lost.
     sensitivity_counts_per_unit : float
         Counts per m/s (or m/s²); NaN if unknown.
     uncertainty : mapping or None
-        Table of `pickflow.uncertainty` out of the model's card.
+        Table of `pickflow.quality.uncertainty` out of the model's card.
     drop_artefacts : bool
         Drop the picks on edges of gaps, steps, spikes and padding that no wave explains.
-    found : sequence of TimedPick or None
-        What the picker found, if it was asked already.
+    timed_picks : sequence of TimedPick or None
+        The picker's output, if it is there already.
     """
-    if found is None:
-        found, segments, rates = picker.pick(stream)
+    if timed_picks is None:
+        timed_picks, segments, rates = picker.pick(stream)
     else:
         segments, rates = picker.segments(stream)
     start_ns, end_ns = (pd.Timestamp(moment).value for moment in window)
-    inside = [pick for pick in found if start_ns <= pick.time_ns < end_ns]
+    window_picks = [pick for pick in timed_picks if start_ns <= pick.time_ns < end_ns]
     artefacts: Counter[str] = Counter()
-    if drop_artefacts and inside:
-        times_ns = np.array([pick.time_ns for pick in inside], dtype=np.int64)
-        reasons = artefact_reasons(stream, times_ns, np.array([pick.phase for pick in inside]))
+    if drop_artefacts and window_picks:
+        times_ns = np.array([pick.time_ns for pick in window_picks], dtype=np.int64)
+        reasons = artefact_reasons(stream, times_ns, np.array([pick.phase for pick in window_picks]))
         artefacts = Counter(str(reason) for reason in reasons if reason)
-        inside = [pick for pick, reason in zip(inside, reasons, strict=True) if not reason]
+        window_picks = [pick for pick, reason in zip(window_picks, reasons, strict=True) if not reason]
     longest_s = max((segment.n_samples / segment.rate_hz for segment in segments), default=0.0)
-    picks = _table(inside, stream, segments, picker.component_order, sensitivity_counts_per_unit, uncertainty)
+    picks = _table(window_picks, stream, segments, picker.component_order, sensitivity_counts_per_unit, uncertainty)
     return StationPicks(picks, rates, artefacts, longest_s)
 
 
 def _table(
-    found: Sequence[TimedPick],
+    timed_picks: Sequence[TimedPick],
     stream: obspy.Stream,
     segments: list[Segment],
     component_order: str,
     sensitivity_counts_per_unit: float,
     uncertainty: Mapping[str, Any] | None,
 ) -> pd.DataFrame:
-    if not found:
+    if not timed_picks:
         return conform(pd.DataFrame(), PICKS)
-    picks = pd.DataFrame(found)
+    picks = pd.DataFrame(timed_picks)
     for name in ("time", "starttime", "endtime"):
         picks[name] = pd.to_datetime(picks[f"{name}_ns"], unit="ns", utc=True)
     stats = stream[0].stats
     codes = {"network": stats.network, "station": stats.station, "location": stats.location}
     picks = picks.assign(**codes, channel=band_instrument(stats.channel))
     starts_ns = np.array([segment.start_ns for segment in segments])
-    measured = np.array([measure(segments, starts_ns, pick.time_ns, pick.phase, component_order) for pick in found])
+    measured = np.array(
+        [measure(segments, starts_ns, pick.time_ns, pick.phase, component_order) for pick in timed_picks]
+    )
     # ASSUME a flat response around the corner frequencies of local earthquakes.
     is_velocity = not is_acceleration(stats.channel[:2])
     picks["amplitude_m_s"] = measured[:, 0] / sensitivity_counts_per_unit if is_velocity else np.nan
@@ -157,7 +148,7 @@ def measure(
     time_ns : int
         The pick.
     phase : {"P", "S"}
-        P is measured on the vertical, S on the horizontals; on what there is where those are missing.
+        P is measured on the vertical, S on the horizontals; on the other components where those are missing.
     component_order : str
         Of the segments.
 
@@ -174,11 +165,11 @@ def measure(
         return best
     segment = segments[position]
     rate_hz = segment.rate_hz
-    index = round((time_ns - segment.start_ns) * rate_hz / NS_PER_S)
-    present = [(letter, samples) for letter, samples in zip(component_order, segment.components, strict=True)]
-    recorded = [(letter, samples) for letter, samples in present if samples is not None]
-    wanted = [samples for letter, samples in recorded if (letter == "Z") == (phase == "P")]
-    for samples in wanted or [samples for _, samples in recorded]:
+    index = segment.index_at(time_ns)
+    components = [(letter, samples) for letter, samples in zip(component_order, segment.components, strict=True)]
+    recordings = [(letter, samples) for letter, samples in components if samples is not None]
+    channels = [samples for letter, samples in recordings if (letter == "Z") == (phase == "P")]
+    for samples in channels or [samples for _, samples in recordings]:
         noise = _between(samples, index, NOISE_WINDOW_S, rate_hz)
         signal = _between(samples, index, (0.0, AMPLITUDE_WINDOW_S), rate_hz)
         if noise.size < 10 or not signal.size:
@@ -198,7 +189,7 @@ def _between(samples: Samples, index: int, span_s: tuple[float, float], rate_hz:
 
 
 class StationTask(NamedTuple):
-    """All that a worker needs to pick one station-day; small, so that it travels cheaply."""
+    """What a worker needs to pick one station-day; small, because it is sent over the network."""
 
     row: dict[str, Any]  # of the manifest
     waveforms: Path
@@ -222,9 +213,9 @@ Result = tuple[pd.DataFrame, dict[str, Any], float]
 
 def pick_stations(tasks: Sequence[StationTask]) -> list[Result]:
     """
-    Picks of some stations of a day and their rows of the pick ledger; whatever goes wrong becomes a reason.
+    Picks of some stations of a day and their rows of the pick ledger; a failure becomes a reason.
 
-    The windows of all of them share batches, which a GPU wants, and the next record is read while one is picked.
+    The windows of all of them share batches, so that a GPU is busy, and the next record is read while one is picked.
 
     Parameters
     ----------
@@ -238,64 +229,62 @@ def pick_stations(tasks: Sequence[StationTask]) -> list[Result]:
         of the model not counted.
     """
     first = tasks[0]
-    picker, card = _picker(first.model, first.device, first.params.options())
+    picker, card = _picker(first.model, first.device, _options(first.params))
     if len(tasks) == 1:
         started_s = time.process_time()
         picks, row = _pick_or_explain(first, picker, card)
         return [(picks, row, time.process_time() - started_s)]
     started_s = time.process_time()
     try:
-        found = _pick_together(tasks, picker)
-    except Exception:  # one record may bring down the batch of all: find out which, one by one
+        station_picks = _pick_together(tasks, picker)
+    except Exception:  # one bad record fails the shared batch: repeat one by one
         logger.exception("picking %d stations together failed; each is tried alone", len(tasks))
-        found = {}
-    results = [_pick_or_explain(task, picker, card, found.get(index)) for index, task in enumerate(tasks)]
+        station_picks = {}
+    results = [_pick_or_explain(task, picker, card, station_picks.get(index)) for index, task in enumerate(tasks)]
     share_s = (time.process_time() - started_s) / len(tasks)
     return [(picks, row, share_s) for picks, row in results]
 
 
 def _pick_together(tasks: Sequence[StationTask], picker: Picker) -> dict[int, tuple[obspy.Stream, list[TimedPick]]]:
     """Stream and picks of each task whose record can be read."""
-    readable: list[int] = []
-    found: dict[int, tuple[obspy.Stream, list[TimedPick]]] = {}
+    indices: list[int] = []
+    station_picks: dict[int, tuple[obspy.Stream, list[TimedPick]]] = {}
 
     def streams(reader: ThreadPoolExecutor) -> Iterator[obspy.Stream]:
-        waiting = [(index, reader.submit(read_station_day, task.waveforms, task.row)) for index, task in usable[:1]]
-        for following in [*usable[1:], None]:
-            index, reading = waiting.pop()
-            if following is not None:
-                waiting.append(
-                    (following[0], reader.submit(read_station_day, following[1].waveforms, following[1].row))
-                )
+        reads = [(index, reader.submit(read_station_day, task.waveforms, task.row)) for index, task in usable[:1]]
+        for next_task in [*usable[1:], None]:
+            index, reading = reads.pop()
+            if next_task is not None:
+                reads.append((next_task[0], reader.submit(read_station_day, next_task[1].waveforms, next_task[1].row)))
             try:
                 stream = reading.result()
             except ValueError:
-                continue  # it will be read again alone, and the reason written down
-            readable.append(index)
-            found[index] = (stream, [])
+                continue  # it is read again alone, which gives the reason
+            indices.append(index)
+            station_picks[index] = (stream, [])
             yield stream
 
     usable = [(index, task) for index, task in enumerate(tasks) if task.row["usable"]]
     if usable:
         with ThreadPoolExecutor(1) as reader:
             for position, pick in picker.pick_many(streams(reader)):
-                found[readable[position]][1].append(pick)
-    return {index: (stream, sorted(picks)) for index, (stream, picks) in found.items()}
+                station_picks[indices[position]][1].append(pick)
+    return {index: (stream, sorted(picks)) for index, (stream, picks) in station_picks.items()}
 
 
 def _pick_or_explain(
     task: StationTask,
     picker: Picker,
     card: Mapping[str, Any],
-    found: tuple[obspy.Stream, list[TimedPick]] | None = None,
+    record: tuple[obspy.Stream, list[TimedPick]] | None = None,
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     code = {key: task.row[key] for key in ("network", "station", "date")}
-    nothing = conform(pd.DataFrame(), PICKS)
+    no_picks = conform(pd.DataFrame(), PICKS)
     empty = {"n_p": 0, "n_s": 0, "n_artefacts": 0}
     if not task.row["usable"]:
-        return nothing, {**code, "reason": task.row["reason"], "detail": task.row["detail"], **empty}
+        return no_picks, {**code, "reason": task.row["reason"], "detail": task.row["detail"], **empty}
     try:
-        stream = found[0] if found else read_station_day(task.waveforms, task.row)
+        stream = record[0] if record else read_station_day(task.waveforms, task.row)
         result = pick_stream(
             stream,
             picker,
@@ -303,14 +292,14 @@ def _pick_or_explain(
             sensitivity_counts_per_unit=task.row["sensitivity_counts_per_unit"],
             uncertainty=card.get("time_uncertainty"),
             drop_artefacts=task.params.drop_artefacts,
-            found=found[1] if found else None,
+            timed_picks=record[1] if record else None,
         )
     except StorageError:
         raise
-    except Exception as error:  # one station must not take the day with it, whatever its record does to a model
+    except Exception as error:  # one station must not fail the whole day
         logger.exception("%s: picking failed", task.waveforms)
         detail = f"{type(error).__name__}: {error}"
-        return nothing, {**code, "reason": "pick_failed", "detail": detail, **empty}
+        return no_picks, {**code, "reason": "pick_failed", "detail": detail, **empty}
     counts = {f"n_{phase.lower()}": int((result.picks["phase"] == phase).sum()) for phase in PHASES}
     reason, detail = _reason(result, picker, card)
     return result.picks, {**code, "reason": reason, "detail": detail, **counts, "n_artefacts": result.artefacts.total()}
@@ -320,8 +309,8 @@ def _reason(result: StationPicks, picker: Picker, card: Mapping[str, Any]) -> tu
     """Reason code of a station-day that was picked, and its sentence."""
     details = list(result.rates)
     if result.artefacts:
-        listed = ", ".join(f"{count} {reason}" for reason, count in sorted(result.artefacts.items()))
-        details.append(f"artefacts dropped: {listed}")
+        counts = ", ".join(f"{count} {reason}" for reason, count in sorted(result.artefacts.items()))
+        details.append(f"artefacts dropped: {counts}")
     detail = "; ".join(details)
     if picker.in_samples and card.get("sampling_rate_hz"):
         window_s = picker.in_samples / card["sampling_rate_hz"]
@@ -369,7 +358,7 @@ def pick_day(
         CPU time of reading and picking, in s.
     """
     tasks = [
-        StationTask(row, waveforms / f"{row['network']}.{row['station']}.mseed", model, device, params, window)
+        StationTask(row, station_file(waveforms, row["network"], row["station"]), model, device, params, window)
         for row in records(manifest)
     ]
     n_together = 1 if device == "cpu" else STATIONS_PER_GPU_GROUP

@@ -10,7 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from pickflow import __version__
+from pickflow.secrets import redact_all
 from pickflow.versions import STAGE_VERSIONS
+
+# Of the files of the library; what is compiled is made of them.
+ENDINGS = ("py", "c", "h", "json", "j2", "safetensors", "typed")
+
+WORKFLOW_FILES = "workflow_files"  # see setup.py
 
 
 def provenance(stage: str, parameters: Mapping[str, Any], inputs: Mapping[str, str]) -> dict[str, Any]:
@@ -22,7 +28,7 @@ def provenance(stage: str, parameters: Mapping[str, Any], inputs: Mapping[str, s
     stage : str
         A key of `STAGE_VERSIONS`.
     parameters : mapping
-        Parameters of the stage; no secrets.
+        Parameters of the stage; secrets are hidden.
     inputs : mapping of str to str
         Digest of each input, by name.
 
@@ -36,17 +42,23 @@ def provenance(stage: str, parameters: Mapping[str, Any], inputs: Mapping[str, s
         "code": code_digest(),
         "stage": stage,
         "stage_version": STAGE_VERSIONS[stage],
-        "parameters": json.loads(json.dumps(dict(parameters), sort_keys=True, default=str)),
+        "parameters": redact_all(json.loads(json.dumps(dict(parameters), sort_keys=True, default=str))),
         "inputs": dict(sorted(inputs.items())),
     }
 
 
 @functools.cache
 def code_digest() -> str:
-    """First digits of the SHA-256 of the library's sources: the version between versions, the same wherever it runs."""
+    """
+    First digits of the SHA-256 of the library's sources and data files: the same wherever it runs.
+
+    It tells versions between versions apart. The workflow below an installed library is left out.
+    """
     folder = Path(__file__).parent
     digest = hashlib.sha256()
-    for path in sorted(path for ending in ("py", "c", "h") for path in folder.rglob(f"*.{ending}")):
+    for path in sorted(path for ending in ENDINGS for path in folder.rglob(f"*.{ending}")):
+        if path.is_relative_to(folder / WORKFLOW_FILES):
+            continue
         digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:16]
 

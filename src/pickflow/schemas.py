@@ -32,20 +32,21 @@ REASONS: dict[str, Reason] = {
     "server_error": Reason("the server failed after all retries", False),
     "no_data": Reason("the source has no waveforms for this station and day", False),
     "empty_file": Reason("the files found are empty", False),
-    "foreign_file": Reason("the files found are not waveforms that ObsPy can read", False),
+    "foreign_file": Reason("the files found are not waveforms that ObsPy can read, or say no station", False),
     "no_channel": Reason("no channel of the asked bands; others may exist, see detail", False),
     "gap_too_long": Reason("less of the day is covered than download.min_coverage", False),
     "dead_channel": Reason("every component is constant", False),
-    "wrong_rate_unusable": Reason("the sampling rates of the components disagree", False),
+    "wrong_rate_unusable": Reason("the sampling rates cannot be", False),
     "download_failed": Reason("reading or judging this record failed in an unforeseen way, see the log", False),
     "denoise_failed": Reason("the denoiser failed on this record", False),
     "pick_failed": Reason("the picker failed on this record", False),
     "too_short": Reason("every piece is shorter than the model's window", True),
-    "no_metadata": Reason("no coordinates in the inventory: picked, but not associated", True),
+    "no_metadata": Reason("no coordinates in the inventory at that time: picked, but not associated", True),
     "clock_jump": Reason("the time stamps jump by a fraction of a sample, or overlapping samples contradict", True),
-    "wrong_rate": Reason("the sampling rate is not the one of the inventory", True),
-    "metadata_mismatch": Reason("the inventory contradicts the data (channel epoch, component or rate)", True),
+    "wrong_rate": Reason("the sampling rate is not the one of the inventory, or of the other components", True),
+    "metadata_mismatch": Reason("the inventory contradicts the data or itself (epoch, place, angles, response)", True),
     "truncated_file": Reason("a file ends in the middle of a record; the part before was used", True),
+    "damaged_file": Reason("parts of a file are damaged or no records; the rest was used", True),
     "dead_component": Reason("a component is constant and was dropped", True),
     "one_component": Reason("only one component", True),
     "two_components": Reason("only two components", True),
@@ -60,6 +61,8 @@ REASONS: dict[str, Reason] = {
     "ok": Reason("nothing to remark", True),
 }
 
+# One row for each requested station and each of its places in the inventory: a station that moves, or whose code is
+# used again, has several. Files describe all times: the table is read with `pickflow.io.places.read_stations` only.
 STATIONS = Table(
     "stations",
     pa.schema(
@@ -69,13 +72,17 @@ STATIONS = Table(
             ("latitude_deg", pa.float64()),  # NaN: unknown
             ("longitude_deg", pa.float64()),
             ("elevation_m", pa.float64()),
+            ("starttime", TIME),  # half-open [starttime, endtime) as in the inventory, not cut to the run; null: open
+            ("endtime", TIME),
+            ("remark", pa.string()),  # remark on this place, a sentence; null: none
         ]
     ),
-    sort=("network", "station"),
-    key=("network", "station"),
+    sort=("network", "station", "starttime"),
+    key=("network", "station", "starttime"),
+    optional=("starttime", "endtime", "remark"),
 )
 
-# One row for every station-day asked for. `remarks` holds all codes, comma-separated, worst first; `reason` the first.
+# One row for every requested station-day. `remarks` holds all codes, comma-separated, worst first; `reason` the first.
 MANIFEST = Table(
     "manifest",
     pa.schema(
@@ -85,7 +92,7 @@ MANIFEST = Table(
             ("date", pa.string()),  # YYYY-MM-DD
             ("reason", pa.string()),
             ("remarks", pa.string()),
-            ("detail", pa.string()),  # a sentence for people: what, where, how much
+            ("detail", pa.string()),  # a sentence with the details
             ("usable", pa.bool_()),
             ("location", pa.string()),
             ("channel", pa.string()),  # band+instrument, such as HH
@@ -138,7 +145,7 @@ PICK_LEDGER = Table(
             ("detail", pa.string()),
             ("n_p", pa.int64()),
             ("n_s", pa.int64()),
-            ("n_artefacts", pa.int64()),  # picks that were dropped; detail says why
+            ("n_artefacts", pa.int64()),  # dropped picks, with reasons in detail
         ]
     ),
     sort=("date", "network", "station"),
@@ -198,7 +205,7 @@ ASSIGNMENTS = Table(
     key=("event_id", "pick_id"),
 )
 
-# What is added to a predicted travel time at a station, estimated from the residuals of a catalog.
+# Correction of the predicted travel time at a station, estimated from the residuals of a catalog.
 STATION_CORRECTIONS = Table(
     "station_corrections",
     pa.schema(
@@ -254,7 +261,7 @@ TRUTH_PICKS = Table(
     key=("event_id", "network", "station", "phase"),
 )
 
-# The whole ledger of a run: the manifest's row, and what became of it in every later stage.
+# The whole ledger of a run: the manifest's row, and its outcome in every later stage.
 LEDGER = Table(
     "ledger",
     pa.schema(
@@ -294,7 +301,7 @@ REFERENCE_PICKS = Table(
         [
             ("reference_pick", pa.int64()),  # number of the row
             ("event_id", pa.string()),  # of the reference; empty: of no event
-            ("network", pa.string()),  # empty: not said, any network
+            ("network", pa.string()),  # empty: unknown, any network
             ("station", pa.string()),
             ("phase", pa.string()),
             ("time", TIME),
@@ -313,7 +320,7 @@ PICK_MATCHES = Table(
         [
             ("pick_id", pa.string()),  # null: missed
             ("reference_pick", pa.int64()),  # -1: not in the reference
-            # matched, confused (P and S), missed, true (nobody asked for it), extra, unjudged; see docs/analysis.md
+            # matched, confused (P and S), missed, true (but not expected), extra, unjudged; see docs/analysis.md
             ("verdict", pa.string()),
             ("network", pa.string()),
             ("station", pa.string()),
@@ -353,6 +360,116 @@ SCORES = Table(
     ),
     sort=("subject", "phase", "by", "low", "bin"),
     key=("subject", "phase", "by", "bin"),
+)
+
+# What a picker predicts on labelled records: everything above a low threshold, so that others can be chosen later.
+PREDICTIONS = Table(
+    "predictions",
+    pa.schema(
+        [
+            ("record", pa.string()),  # name in LABELLED_RECORDS
+            ("phase", pa.string()),  # P, S, Detection
+            ("time_s", pa.float64()),  # since the record's start; of a detection its beginning
+            ("end_s", pa.float64()),  # of a detection; else NaN
+            ("probability", pa.float64()),
+        ]
+    ),
+    sort=("record", "time_s", "phase"),
+    key=("record", "phase", "time_s"),
+    optional=("end_s",),
+)
+
+# The records that a picker was run on, and their labels; one that it could not be run on has a reason.
+LABELLED_RECORDS = Table(
+    "labelled_records",
+    pa.schema(
+        [
+            ("record", pa.string()),
+            ("dataset", pa.string()),
+            ("station", pa.string()),  # network.station
+            ("event", pa.string()),  # empty: noise, or not known
+            ("kind", pa.string()),  # event, noise
+            ("part", pa.string()),  # train, validation, test
+            ("p_s", pa.float64()),  # manual picks since the record's start; NaN: none
+            ("s_s", pa.float64()),
+            ("n_samples", pa.int64()),
+            ("duration_s", pa.float64()),
+            ("reason", pa.string()),  # why it is left out, a code; empty: it is not
+            ("detail", pa.string()),
+        ]
+    ),
+    sort=("dataset", "record"),
+    key=("record",),
+    optional=("reason", "detail"),
+)
+
+# A picker as an implicit model, and what becomes of its picks when weights are eliminated.
+_OF_STUDENT = [
+    ("form", pa.string()),  # whole: rows with weights of their own; layers: rows that share them
+    ("model", pa.string()),
+    ("weights", pa.string()),
+    ("penalty", pa.string()),  # element, group; none: the teacher
+    ("bound", pa.string()),  # of the rows of A: none, everywhere
+    ("ratio", pa.float64()),  # penalty over the one that empties a row; 0: the teacher
+]
+IMPLICIT_SCORES = Table(
+    "implicit_scores",
+    pa.schema(
+        [
+            *_OF_STUDENT,
+            ("method", pa.string()),  # teacher, lasso, magnitude
+            ("refit", pa.bool_()),  # the weights that are left were fitted again
+            ("n_weights", pa.int64()),
+            ("n_nonzero", pa.int64()),
+            ("data", pa.string()),  # synthetic, or the name of a labelled set
+            ("perturbation", pa.string()),  # none, noise, gain, dropout, gap_s
+            ("level", pa.float64()),
+            ("phase", pa.string()),
+            ("threshold", pa.float64()),
+            ("n_arrivals", pa.int64()),
+            ("n_picks", pa.int64()),
+            ("f1", pa.float64()),  # within 0.3 s; intervals of 95 %
+            ("f1_low", pa.float64()),
+            ("f1_high", pa.float64()),
+            ("difference", pa.float64()),  # to the teacher, after the same perturbation
+            ("difference_low", pa.float64()),
+            ("difference_high", pa.float64()),
+            ("agreement", pa.float64()),  # F1 against the teacher's picks
+        ]
+    ),
+    sort=(
+        *("form", "model", "weights", "data", "perturbation", "level"),
+        *("method", "penalty", "bound", "refit", "ratio", "phase"),
+    ),
+    key=(
+        *("form", "model", "weights", "data", "perturbation", "level"),
+        *("method", "penalty", "bound", "refit", "ratio", "phase"),
+    ),
+)
+
+IMPLICIT_FITS = Table(
+    "implicit_fits",
+    pa.schema(
+        [
+            *_OF_STUDENT,
+            ("place", pa.int64()),  # order of the layers
+            ("layer", pa.string()),
+            ("n_problems", pa.int64()),
+            ("n_weights", pa.int64()),
+            ("n_nonzero", pa.int64()),
+            ("n_features", pa.int64()),  # weights, or groups of them
+            ("n_zero", pa.int64()),
+            ("n_screened_safe", pa.int64()),  # proved to be zero by the rule
+            ("n_screened_gap", pa.int64()),
+            ("n_checked", pa.int64()),  # problems that were solved again without screening
+            ("n_false", pa.int64()),  # screened, and not zero in that solution
+            ("largest_difference", pa.float64()),  # of coefficients
+            ("duality_gap", pa.float64()),  # largest, over the variance of the targets
+            ("lost", pa.float64()),  # share of the variance of the teacher's pre-activations
+        ]
+    ),
+    sort=("form", "model", "weights", "place"),
+    key=("form", "model", "weights", "place"),
 )
 
 MISSED_EVENTS = Table(
@@ -419,7 +536,7 @@ WADATI = Table(
 )
 
 
-def worst(reasons: list[str]) -> str:
+def worst_reason(reasons: list[str]) -> str:
     """
     Worst of several reason codes (``ok`` if there are none).
 
@@ -458,6 +575,7 @@ AMPLITUDE_REASONS: dict[str, Reason] = {
     "low_snr": Reason("the signal does not stand out of the noise before P", False),
     "distance": Reason("the law does not reach so near or so far; the amplitude is given", False),
     "cut": Reason("the window was cut where the next event arrives, after the S waves", True),
+    "metadata_mismatch": Reason("the response contradicts the sensitivity, which was taken, as flat", True),
     "flat_response": Reason("only the sensitivity is known: the response is taken as flat", True),
     "ok": Reason("nothing to remark", True),
 }

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 
 ONE_DAY = timedelta(days=1)
+# Chosen: before the first seismographs, and the far future; a time outside is a typing error.
+EARLIEST, LATEST = datetime(1850, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+MOST_DAYS = 20_000  # chosen: 55 years
 
 
 def parse_time(text: str | datetime | date) -> datetime:
@@ -36,7 +39,10 @@ def parse_time(text: str | datetime | date) -> datetime:
             moment = datetime.fromisoformat(text)
         except (TypeError, ValueError):
             raise ValueError(f"{text!r} is not a time; write it as 2019-07-04T16:50:10Z") from None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    try:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError(f"{text!r} is not a time of our calendar in UTC") from None
 
 
 def days_between(starttime: datetime, endtime: datetime) -> list[str]:
@@ -46,8 +52,16 @@ def days_between(starttime: datetime, endtime: datetime) -> list[str]:
     Raises
     ------
     ValueError
-        If the interval is empty.
+        If the interval is empty, outside of the years 1850 to 2200, or of more days than a run can have.
     """
+    for moment in (starttime, endtime):
+        if not EARLIEST <= moment <= LATEST:
+            raise ValueError(f"{moment.isoformat()} is not between {EARLIEST.year} and {LATEST.year}; correct the year")
+    if (endtime - starttime) / ONE_DAY > MOST_DAYS:
+        raise ValueError(
+            f"from {starttime.isoformat()} to {endtime.isoformat()} are {(endtime - starttime).days} days, and a run"
+            f" has {MOST_DAYS} at most; make several runs"
+        )
     if endtime <= starttime:
         raise ValueError(f"endtime {endtime.isoformat()} must be later than starttime {starttime.isoformat()}")
     return [day.isoformat() for day in _dates(starttime.date(), endtime)]
@@ -77,8 +91,13 @@ def day_window(day: str, starttime: datetime, endtime: datetime) -> tuple[dateti
     return max(midnight, starttime), min(midnight + ONE_DAY, endtime)
 
 
+def span_of(days: Sequence[str]) -> tuple[datetime, datetime]:
+    """From the midnight before the first of some days, ``YYYY-MM-DD``, to the one after the last."""
+    return parse_time(min(days)), parse_time(max(days)) + ONE_DAY
+
+
 def neighbours(day: str, days: list[str]) -> list[str]:
     """Days out of ``days`` that are the day before, the day itself or the day after, in order."""
     centre = date.fromisoformat(day)
-    wanted = {(centre + timedelta(days=offset)).isoformat() for offset in (-1, 0, 1)}
-    return [candidate for candidate in days if candidate in wanted]
+    dates = {(centre + timedelta(days=offset)).isoformat() for offset in (-1, 0, 1)}
+    return [candidate for candidate in days if candidate in dates]

@@ -11,7 +11,8 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
-from pickflow.workers import DaskParams, KubernetesParams, kubernetes_cluster
+from pickflow.run.settings.compute import DaskParams, KubernetesParams
+from pickflow.run.workers import kubernetes_cluster
 from tests.cloud.kubernetes_rules import VERSION, read_manifests, rights_of
 from tests.snakemake_runner import ROOT
 
@@ -41,6 +42,16 @@ def test_pods_have_no_rights_and_no_token():
     assert ("create", "batch/jobs") in rights_of(MANIFESTS, "pickflow", "pickflow")
 
 
+def test_only_dask_pods_can_be_reached_and_only_by_pods_of_the_run(dask_cluster):
+    policies = {thing["metadata"]["name"]: thing["spec"] for thing in MANIFESTS if thing["kind"] == "NetworkPolicy"}
+    closed_to_all, dask = policies["pickflow"], policies["pickflow-dask"]
+    assert closed_to_all == {"podSelector": {}, "policyTypes": ["Ingress"]}
+    (label,) = {"dask.org/cluster-name"} & set(dask_cluster["spec"]["scheduler"]["service"]["selector"])
+    assert dask["podSelector"]["matchExpressions"] == [{"key": label, "operator": "Exists"}]
+    (rule,) = dask["ingress"]
+    assert [set(peer) for peer in rule["from"]] == [{"podSelector"}] * 2  # of this namespace, no address
+
+
 def test_no_role_knows_a_wildcard():
     rules = [rule for thing in MANIFESTS if thing["kind"] == "Role" for rule in thing["rules"]]
     assert rules
@@ -62,11 +73,12 @@ def test_the_image_is_built_of_files_that_are_there():
 
 def test_the_image_pins_everything_and_has_the_storage_plugins():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    wanted = [*project["dependencies"], *project["optional-dependencies"]["workflow"]]
+    extras = project["optional-dependencies"]
+    wanted = [*project["dependencies"], *(line for name in ("workflow", "pick", "gamma") for line in extras[name])]
     (install,) = [line for line in instructions("RUN") if "pip install" in line]
-    assert "--constraint constraints.txt" in install
-    assert "'.[workflow]'" in install
-    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    assert "--constraint python-3.11.txt" in install
+    assert "'.[workflow,pick,gamma]'" in install
+    lines = (ROOT / "constraints" / "python-3.11.txt").read_text().splitlines()
     pins = {re.sub(r"[-_.]+", "-", line.split("==")[0]).lower(): line.split("==")[1] for line in lines if "==" in line}
     for requirement in map(Requirement, wanted):
         assert requirement.specifier.contains(pins[re.sub(r"[-_.]+", "-", requirement.name).lower()])

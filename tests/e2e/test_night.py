@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 import yaml
 
-from pickflow.closing import closing_words
 from pickflow.command_line import main
-from pickflow.command_line.trace import trace
+from pickflow.command_line.trace.lineage import trace
 from pickflow.io.tables import read_table
 from pickflow.provenance import code_digest, sha256_of_file
+from pickflow.run.outcome import outcome_text
 from pickflow.schemas import LEDGER
 from tests.snakemake_runner import SMALL, snakemake, start, tables_of, wait_for
 
@@ -44,7 +44,7 @@ def test_every_station_day_is_accounted_for(demo):
 
 
 def test_the_last_words_name_report_and_numbers(demo):
-    words = closing_words(demo)
+    words = outcome_text(demo)
     assert "recall" in words
     assert "CPU-seconds per full station-day" in words
     assert (demo / "report.html").stat().st_size < 8e6
@@ -83,6 +83,7 @@ def start_and_kill(stage, config, directory):
     process.wait()
 
 
+@pytest.mark.nightly
 def test_a_run_killed_twice_in_the_middle_ends_with_the_same_bytes(undisturbed, tmp_path):
     config = tmp_path / "test-config.yaml"
     config.write_text(yaml.safe_dump(TAUGHT))
@@ -148,7 +149,7 @@ def test_a_file_that_changed_or_is_gone_is_named(undisturbed, tmp_path, capsys):
 
 def test_a_name_that_is_no_name_or_too_short_is_said(undisturbed, capsys):
     run = undisturbed / "results" / "small"
-    assert main(["trace", "e", "--run", str(run)]) == 1
+    assert main(["trace", "e", "--run", str(run)]) == 2
     assert "is the beginning of" in capsys.readouterr().err
     assert main(["trace", "nothing", "--run", str(run)]) == 1
     assert "no event or pick 'nothing'" in capsys.readouterr().err

@@ -40,6 +40,7 @@ def test_every_fault_gives_the_same_picks():
         assert_equal(row)
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 @pytest.mark.skipif(not (SHARED / "seisbench_cache").is_dir(), reason=f"no weights in {SHARED}; set PICKFLOW_SHARED")
 def test_all_weights_give_the_same_picks_on_real_records():
@@ -49,6 +50,7 @@ def test_all_weights_give_the_same_picks_on_real_records():
         assert_equal(row)
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_the_fast_mode_finds_nearly_the_same_picks():
     (row, *_) = parity("--only", "PickflowNet/bundled", "--minutes", "12", "--records", "12", "--mode", "fast")

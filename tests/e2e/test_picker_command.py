@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 import yaml
 
-from pickflow.command_line.picker import run_picker
-from pickflow.command_line.picker_options import parse_options
+from pickflow.command_line.picker.options import parse_options
+from pickflow.command_line.picker.work import run_picker
 from tests.conftest import ROOT
 from tests.snakemake_runner import SMALL, snakemake
 from tests.waveform_fixture import DAY, trace
@@ -130,7 +130,7 @@ def test_weights_that_cannot_be_had_are_left_out_and_the_others_pick(folder, mon
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
     words = ["-d", "data", "-M", "PhaseNet", "PickflowNet", "-W", "jma_wc", "bundled", "--run", "r", "--cores", "1"]
-    assert run_picker(parse_options(words), words, ROOT) == 1
+    assert run_picker(parse_options(words), words) == 1
     said = capfd.readouterr()
     assert "weights PhaseNet/jma_wc: not in the cache" in said.err
     assert "PhaseNet/jma_wc: was left out" in said.err
@@ -149,7 +149,7 @@ def test_a_workflow_that_fails_says_why_and_ends_with_1(folder, capfd):
     # What the station table should be is a folder that is not empty: the first job cannot write it.
     (folder / "results" / "r" / "inventory" / "stations.parquet" / "in the way").mkdir(parents=True)
     started = time.time()
-    assert run_picker(options, words, ROOT) == 1
+    assert run_picker(options, words) == 1
     assert "the workflow failed" in capfd.readouterr().err
     assert time.time() - started < 120
     assert DAY in (folder / "results" / "r" / "picker.yaml").read_text()

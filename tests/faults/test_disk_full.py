@@ -10,11 +10,12 @@ import obspy
 import pandas as pd
 import pytest
 
-from pickflow.denoise import DenoiseParams, denoise_day
+from pickflow.denoise import denoise_day
 from pickflow.io.atomic import StorageError, write_text
 from pickflow.io.tables import conform, write_table
 from pickflow.io.waveforms import write_stream
 from pickflow.provenance import sha256_of_file
+from pickflow.run.settings.denoise import DenoiseParams
 from pickflow.schemas import MANIFEST, STATIONS
 from tests.faults.conftest import RUNS, SHORT
 from tests.snakemake_runner import snakemake

@@ -12,8 +12,10 @@ import time
 
 import pytest
 
-from pickflow import run_lock
 from pickflow.io.atomic import atomic_path, remove_partial
+from pickflow.run import lock
+
+pytestmark = pytest.mark.usefixtures("_locks_end")
 
 HOLD_RUN = "hold_run(sys.argv[1], lambda text: print(text, flush=True))"
 HOLD_JOB = "hold_job(sys.argv[1])"
@@ -21,7 +23,7 @@ HOLD_JOB = "hold_job(sys.argv[1])"
 
 def hold(what, folder, then="time.sleep(60)"):
     """A process that holds a run or a job, when it says so."""
-    code = f"import sys, time; from pickflow.run_lock import *; print({what}, flush=True); {then}"
+    code = f"import sys, time; from pickflow.run.lock import *; print({what}, flush=True); {then}"
     command = [sys.executable, "-c", code, str(folder)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
@@ -35,22 +37,13 @@ def processes():
         process.wait()
 
 
-@pytest.fixture(autouse=True)
-def _closed():
-    """Locks of this process end when the file is closed."""
-    yield
-    for file in run_lock._open.values():
-        os.close(file)
-    run_lock._open.clear()
-
-
 def test_a_second_run_of_the_name_is_refused_and_told_by_whom(tmp_path, processes, faults):
     first = hold(HOLD_RUN, tmp_path / "night")
     processes.append(first)
     assert first.stdout.readline() == "False\n"
-    with pytest.raises(run_lock.RunLockedError, match=rf"run 'night' is already going on here: process {first.pid} on"):
-        run_lock.hold_run(tmp_path / "night", print)
-    run_lock.hold_run(tmp_path / "day", print)
+    with pytest.raises(lock.RunLockedError, match=rf"run 'night' is already going on here: process {first.pid} on"):
+        lock.hold_run(tmp_path / "night", print)
+    lock.hold_run(tmp_path / "day", print)
     faults.injected("two runs of one name")
 
 
@@ -61,7 +54,7 @@ def test_a_killed_run_holds_nothing_and_is_known_to_have_been_killed(tmp_path, p
     first.kill()
     first.wait()
     told = []
-    assert run_lock.hold_run(tmp_path, told.append) is True
+    assert lock.hold_run(tmp_path, told.append) is True
     assert told == []
     faults.injected("kill -9 of a run that holds its lock")
 
@@ -69,7 +62,7 @@ def test_a_killed_run_holds_nothing_and_is_known_to_have_been_killed(tmp_path, p
 def test_a_run_that_ended_by_itself_leaves_no_trace(tmp_path):
     first = hold(HOLD_RUN, tmp_path, then="end_run(sys.argv[1])")
     first.communicate(timeout=30)
-    assert run_lock.hold_run(tmp_path, print) is False
+    assert lock.hold_run(tmp_path, print) is False
 
 
 def test_a_run_waits_for_the_jobs_that_a_killed_one_left_behind(tmp_path, processes, faults):
@@ -109,26 +102,26 @@ def test_children_of_a_run_do_not_keep_its_lock(tmp_path, processes):
     time.sleep(0.5)
     first.kill()
     first.wait()
-    assert run_lock.hold_run(tmp_path, print) is True
+    assert lock.hold_run(tmp_path, print) is True
 
 
 def test_without_locks_in_the_file_system_a_run_warns_and_goes_on(tmp_path, monkeypatch, faults):
     def refuse(*args):
         raise OSError(errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr(run_lock.fcntl, "lockf", refuse)
+    monkeypatch.setattr(lock.fcntl, "lockf", refuse)
     told = []
-    assert run_lock.hold_run(tmp_path, told.append) is False
+    assert lock.hold_run(tmp_path, told.append) is False
     assert "has no locks (No locks available); take care" in told[0]
-    run_lock.hold_job(tmp_path / "logs" / "pick" / "one.log")
+    lock.hold_job(tmp_path / "logs" / "pick" / "one.log")
     faults.injected("a file system without locks")
 
 
 def test_a_run_of_another_host_that_did_not_end_by_itself_is_told(tmp_path, faults):
     note = {"host": "login07", "pid": 4711, "since": "2026-01-15T12:00:00+00:00"}
-    (tmp_path / run_lock.LOCK_FILE).write_text(json.dumps(note))
+    (tmp_path / ".lock").write_text(json.dumps(note))
     told = []
-    assert run_lock.hold_run(tmp_path, told.append) is True
+    assert lock.hold_run(tmp_path, told.append) is True
     assert "process 4711 on login07 since 2026-01-15" in told[0]
     faults.injected("two hosts whose locks do not meet")
 

@@ -14,6 +14,7 @@ from pickflow.io.tables import read_provenance, read_table, write_table
 from pickflow.schemas import LEDGER, MANIFEST, PICKS
 from tests import snakemake_runner
 from tests.faults.conftest import RUNS, SHORT, UP_TO_PICKS
+from tests.faults.damage import empty, garble, remove, truncate
 from tests.fdsn_server import serving
 from tests.snakemake_runner import ROOT, command_of, snakemake, tables_of
 
@@ -23,27 +24,9 @@ PICK_SET = "picks/none/PickflowNet/bundled"
 EVENTS = f"results/small/events/none/PickflowNet/bundled/pyocto/{DAY}.events.parquet"
 
 
-def truncate(path):
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-
-
-def garble(path):
-    content = bytearray(path.read_bytes())
-    content[len(content) // 3] ^= 4
-    path.write_bytes(content)
-
-
-def empty(path):
-    path.write_bytes(b"")
-
-
 def without_station(path):
     picks = read_table(path, PICKS)
     write_table(picks[picks.station != picks.station.iloc[0]], PICKS, path, read_provenance(path))
-
-
-def remove(path):
-    path.unlink()
 
 
 def secretly(damage, path):

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from pickflow.download import asked_stations, download_day, require_answers
+from pickflow.download import download_day, requested_stations, require_answers, webservice
 from pickflow.schemas import MANIFEST
 from tests.fdsn_server import serving
 from tests.snakemake_runner import tables_of
@@ -27,7 +27,7 @@ def download(url, **fdsn):
     """The day from a server, as the script does it: its manifest, or an error."""
     params = download_params(source="fdsn", stations=["XA.*"], fdsn={"servers": [url], **FAST, **fdsn})
     inventory = inventory_of(list(CODES))
-    stations = asked_stations(inventory, params)
+    stations = requested_stations(inventory, params)
     manifest = download_day(DAY, (START, END), stations, inventory, params, "results/small/waveforms")
     require_answers(manifest, params)
     return manifest
@@ -65,7 +65,8 @@ def test_stations_that_a_server_does_not_have_are_no_reason_to_ask_again():
     assert list(manifest.columns) == MANIFEST.schema.names
 
 
-def test_a_server_that_cannot_be_reached_is_told_at_once_and_costs_its_waits_once(caplog, faults):
+def test_a_server_that_cannot_be_reached_is_told_at_once_and_costs_its_waits_once(caplog, faults, monkeypatch):
+    monkeypatch.setattr(webservice, "_unreachable", set())  # ports of servers that are gone are given again
     with serving(station_stream()) as server:
         gone = server.url
     begin = time.monotonic()

@@ -9,17 +9,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pickflow.config import build, complete, load_schema
-from pickflow.denoise import DenoiseParams, denoise_day
+from pickflow.comparison.completeness import check_days, check_picks
+from pickflow.denoise import denoise_day
 from pickflow.io.atomic import StorageError
-from pickflow.io.completeness import check_days, check_picks
 from pickflow.io.tables import conform, read_table, write_table
 from pickflow.io.waveforms import read_station_day, write_stream
-from pickflow.pick import PickParams, pick_day
+from pickflow.pick import pick_day
 from pickflow.provenance import sha256_of_file
+from pickflow.run.settings.denoise import DenoiseParams
+from pickflow.run.settings.pick import PickParams
 from pickflow.schemas import MANIFEST, PICK_LEDGER, PICKS, STATIONS
 from pickflow.weights import fetch_weights
-from tests.waveform_fixture import DAY, END, SCHEMAS, START, station_stream
+from tests.faults.damage import empty, garble, remove, truncate
+from tests.waveform_fixture import DAY, END, START, station_stream
 
 WINDOW = (START, END)
 
@@ -127,24 +129,6 @@ def test_a_ledger_that_lacks_a_station_or_has_another_day_is_refused():
         check_days(asked, {DAY: ledger_of({"AAA": 1, "BBB": 0}, day="2024-03-06")}, "picks/<date>")
 
 
-def truncate(path):
-    path.write_bytes(path.read_bytes()[:-512])
-
-
-def garble(path):
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 4
-    path.write_bytes(content)
-
-
-def empty(path):
-    path.write_bytes(b"")
-
-
-def remove(path):
-    path.unlink()
-
-
 DAMAGES = [truncate, garble, empty, remove]
 
 
@@ -181,9 +165,8 @@ def test_waveforms_that_changed_since_the_download_end_the_job_by_name(day, dama
     with pytest.raises(StorageError, match=message):
         denoise_day(manifest, folder, tmp_path / "out", "bandpass", bandpass, None, "cpu", 16, map)
     fetch_weights("PickflowNet", "bundled", tmp_path / "model", None, None, {})
-    params = complete({"run": "x", "starttime": str(START), "endtime": str(END)}, load_schema(SCHEMAS))["pick"]
     with pytest.raises(StorageError, match=message):
-        pick_day(manifest, folder, tmp_path / "model", build(PickParams, params), WINDOW, "cpu", map)
+        pick_day(manifest, folder, tmp_path / "model", PickParams(), WINDOW, "cpu", map)
     faults.injected(f"waveforms: {damage.__name__}")
 
 
@@ -191,9 +174,8 @@ def test_a_damaged_model_is_refused_by_name(day, tmp_path, faults):
     manifest, folder = day
     fetch_weights("PickflowNet", "bundled", tmp_path / "model", None, None, {})
     garble(tmp_path / "model" / "model.safetensors")
-    params = complete({"run": "x", "starttime": str(START), "endtime": str(END)}, load_schema(SCHEMAS))["pick"]
     with pytest.raises(ValueError, match=r"model\.safetensors: sha256 is not .*make or fetch the model again"):
-        pick_day(manifest, folder, tmp_path / "model", build(PickParams, params), WINDOW, "cpu", map)
+        pick_day(manifest, folder, tmp_path / "model", PickParams(), WINDOW, "cpu", map)
     faults.injected("a model damaged")
 
 

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pickflow.annotate import Picker, PickerOptions, engine
+from pickflow.datasets.signals import make_noise, make_signal
 from pickflow.models.loading import load_model
-from pickflow.train.pools import make_noise, make_signal
 
 BUNDLED = Path(str(resources.files("pickflow.models"))) / "bundled"
 MIDNIGHT = obspy.UTCDateTime("2026-01-16T00:00:00")

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pickflow.datasets.signals import make_noise, make_signal
 from pickflow.models.cards import read_card
 from pickflow.models.loading import load_model
-from pickflow.train.pools import make_noise, make_signal
 
 BUNDLED = Path(str(resources.files("pickflow.models"))) / "bundled"
 N_SAMPLES = 4096

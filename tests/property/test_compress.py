@@ -15,11 +15,11 @@ from pickflow.compress.channels import ChannelSet, narrowed_state, wiring_of
 from pickflow.compress.costs import Costs, LayerCost, Term, costs_of, multiply_adds, n_parameters
 from pickflow.compress.rows import features, positions_of, rows_of, set_weights, weights
 from pickflow.compress.scores import n_matches
-from pickflow.compress.selection import Path, Point, choose, kept_of
+from pickflow.compress.selection import Path, Point, choose, selection_of
 from pickflow.compress.windows import BLOCK_S, Record, calibrate, is_test, make_source
-from pickflow.implicit.layers import layer_samples
 from pickflow.models.narrowing import resize_to
 from tests.compress_fixture import deaf_to, outputs, picker
+from tests.layer_regressions import layer_samples
 
 SEEDS = st.integers(0, 2**32 - 1)
 RATE_HZ = 100
@@ -138,7 +138,7 @@ def test_no_window_of_a_fit_touches_a_block_that_judges(start_s, offset_ns, piec
         assume(False)
     drawn = calibrate(source, model, 20, 0.6, 4.0, seed)
     inside = {(int(r), int(s), int(start)) for r, s, start in source.places}
-    inside |= {draw(rng) for draw in (source.around_arrival, source.anywhere) for _ in range(40)}
+    inside |= {draw(rng) for draw in (source.around_arrival, source.at_random) for _ in range(40)}
     for _, number, first in inside:
         window = segments[number]
         assert 0 <= first <= window.n_samples - model.in_samples
@@ -217,7 +217,7 @@ def random_problem(seed):
 
 
 def spent(paths, chosen, costs, measure):
-    return costs.share({name: kept.size for name, kept in kept_of(paths, chosen).items()}, measure)
+    return costs.share({name: kept.size for name, kept in selection_of(paths, chosen).items()}, measure)
 
 
 def lost(paths, chosen, sensitivity):
@@ -238,7 +238,7 @@ def test_a_budget_is_kept_or_refused(seed, macs, parameters):
     chosen = choose(paths, sensitivity, costs, budget)
     # Shares are compared as quotients: a rounding is no excess.
     assert all(spent(paths, chosen, costs, measure) <= share * (1 + 1e-12) for measure, share in budget.items())
-    assert all(kept.size for kept in kept_of(paths, chosen).values())
+    assert all(kept.size for kept in selection_of(paths, chosen).values())
 
 
 @given(seed=SEEDS, share=st.floats(0.05, 1.0))

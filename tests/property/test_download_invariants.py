@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pickflow.download.merging import count_gaps, coverage, cut, merge_channel
-from pickflow.download.quality import find_glitches
+from pickflow.quality.glitches import find_glitches
 from tests.waveform_fixture import END, START, noise, trace
 
 WHOLE = noise(30_000, seed=8)

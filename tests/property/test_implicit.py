@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from scipy import sparse
 from torch import nn
 
-from pickflow.implicit import ImplicitModel, blocks_of, from_network, layer_samples, project_l1, weights_of
+from pickflow.implicit import ImplicitModel, blocks_of, from_network, project_l1
 from pickflow.implicit.activations import FUNCTIONS, Elementwise, MaxPool, Softmax
+from tests.layer_regressions import layer_samples, weights_of
 
 seeds = st.integers(0, 2**32 - 1)
 

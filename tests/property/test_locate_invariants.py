@@ -9,9 +9,8 @@ import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pickflow.locate.observations import predict_s
-from pickflow.locate.tables import TravelTimes
-from pickflow.travel_times import VelocityModel
+from pickflow.travel_times.layers import VelocityModel, predict_s
+from pickflow.travel_times.tables import TravelTimes
 from tests.locate_fixture import NO_CORRECTIONS, locate, make_catalog, square_of_stations
 
 CATALOG = make_catalog([(0.0, 5.0, 8.0), (-25.0, 10.0, 12.0), (60.0, -20.0, 4.0)], square_of_stations(), error_s=0.1)

@@ -9,9 +9,10 @@ import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pickflow.analyze.matching import best_pairs, epicentral_distance_km, match_events, match_picks
+from pickflow.comparison.matching import best_pairs, match_events, match_picks
 from pickflow.io.tables import conform
 from pickflow.schemas import EVENTS
+from pickflow.travel_times.sphere import sphere_distance_km
 
 TOLERANCE_S, TOLERANCE_KM = 2.0, 8.0
 ZERO = pd.Timestamp("2026-01-01T00:00:00Z")
@@ -32,7 +33,7 @@ def make_events(rows):
 
 def errors(events, reference, pairs):
     times = np.abs(events.time.to_numpy("M8[ns]")[pairs.left] - reference.time.to_numpy("M8[ns]")[pairs.right])
-    distance = epicentral_distance_km(
+    distance = sphere_distance_km(
         events.latitude_deg.to_numpy()[pairs.left], events.longitude_deg.to_numpy()[pairs.left],
         reference.latitude_deg.to_numpy()[pairs.right], reference.longitude_deg.to_numpy()[pairs.right],
     )  # fmt: skip

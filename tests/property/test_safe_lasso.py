@@ -204,7 +204,7 @@ def comparable(gram, other, rng):
         n_samples=gram.n_samples,
         feature_mean=gram.feature_mean * features,
         target_mean=gram.target_mean,
-    ).scaled(targets)
+    ).rescale(targets)
 
 
 @given(seed=SEEDS, ratio=RATIOS)

@@ -3,7 +3,7 @@ import scipy.fft
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pickflow.synthesize.params import Layer, Scattering
+from pickflow.run.settings.synthesize import Layer, Scattering
 from pickflow.synthesize.waves import Earthquake, Path, ground_motion
 
 LAYERS = tuple(

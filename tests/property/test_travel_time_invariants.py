@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pickflow.travel_times import VelocityModel, travel_time_s
+from pickflow.travel_times.layers import VelocityModel, travel_time_s
 
 
 @st.composite

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import obspy
 import pandas as pd
 import pytest
@@ -15,6 +16,8 @@ from pickflow.schemas import (
     ASSIGNMENTS,
     CATALOG_FILE,
     EVENTS,
+    IMPLICIT_FITS,
+    IMPLICIT_SCORES,
     LEDGER,
     MANIFEST,
     MATCHES,
@@ -78,8 +81,15 @@ def test_denoise_leaves_the_codes_and_filters_the_samples(make):
     raw = make(f"waveforms/{DAYS[0]}")
     one, two = (obspy.read(str(next(iter(sorted(folder.glob("*.mseed")))))) for folder in (raw, clean))
     assert [trace.id for trace in one] == [trace.id for trace in two]
-    assert one[0].stats.starttime == two[0].stats.starttime
-    assert abs(two[0].data.mean()) < abs(one[0].data).max() * 0.01
+    assert [trace.stats.starttime for trace in one] == [trace.stats.starttime for trace in two]
+    for before, after in zip(one, two, strict=True):
+        below, passed = (
+            np.abs(trace.copy().detrend("demean").filter("lowpass", freq=0.2, corners=4).data).mean()
+            for trace in (before, after)
+        )
+        assert passed < 0.05 * below
+        high = [trace.copy().filter("bandpass", freqmin=5, freqmax=15).data[1000:] for trace in (before, after)]
+        assert np.corrcoef(*high)[0, 1] > 0.8
 
 
 def test_pick_finds_arrivals_inside_its_day_only(make):
@@ -179,6 +189,34 @@ def test_report_is_one_page_without_requests(make):
     assert "small" in page
     assert 'src="http' not in page
     assert "<script" not in page
+
+
+def test_implicit_goes_from_configuration_to_a_page_and_leaves_finished_pickers_alone(tmp_path):
+    tiny = {
+        "whole": ["PickflowNet/narrow"],
+        "layers": ["PickflowNet/narrow"],
+        **{"whole_samples": 64, "n_calibration": 48, "n_development": 8, "n_test": 12},
+        **{"penalties": ["element"], "ratios": [0.01], "perturbed_ratio": 0.01, "n_draws": 20},
+        "perturbations": {"noise": [0.0, 0.3], "gain": [], "dropout": [], "gap_s": []},
+        "narrow": {"channels": [2, 4, 4, 4], "steps": 4, "batch_size": 4, "n_signals": 4},
+    }
+    snakemake(directory=tmp_path, config={**SMALL, "implicit": tiny})
+    folder = tmp_path / "results" / "small" / "implicit"
+    page = (folder / "implicit.html").read_text()
+    assert "PickflowNet narrow as one equation" in page
+    assert "<script" not in page
+    assert 'src="http' not in page
+    scores, fits = (
+        read_table(folder / "whole/PickflowNet/narrow" / name, table)
+        for name, table in (("scores.parquet", IMPLICIT_SCORES), ("fits.parquet", IMPLICIT_FITS))
+    )
+    assert set(scores["method"]) == {"teacher", "lasso", "magnitude"}
+    assert fits["n_checked"].sum() > 0
+    assert fits["n_false"].sum() == 0
+    (folder / "implicit.html").unlink()
+    again = snakemake(directory=tmp_path, config={**SMALL, "implicit": tiny})
+    assert "implicit_fit" not in again.stdout + again.stderr
+    assert (folder / "implicit.html").read_text() == page
 
 
 def test_train_goes_from_configuration_to_a_model_that_picks(tmp_path):

@@ -6,7 +6,8 @@ import subprocess
 import sys
 import time
 
-from pickflow.workers import DaskParams, SlurmParams, station_map
+from pickflow.run.settings.compute import DaskParams, SlurmParams
+from pickflow.run.workers import station_map
 
 
 def where(item):

@@ -22,6 +22,7 @@ from pickflow.annotate.filtering import make_filter
 from pickflow.annotate.segments import make_segments
 from pickflow.annotate.stacking import Stack
 from pickflow.annotate.triggers import Trigger
+from tests.network_fixture import network_of
 
 START = obspy.UTCDateTime("2026-01-15T00:00:00")
 
@@ -46,7 +47,7 @@ def test_a_whole_record_is_one_segment_and_is_not_copied():
     stream = record(5000)
     (segment,), rates = make_segments(stream, "ZNE", 100.0)
     assert all(np.shares_memory(own, one.data) for own, one in zip(segment.components, stream, strict=True))
-    assert (segment.first, segment.start_ns, rates) == (START.ns * 100 // 10**9, START.ns, [])
+    assert (segment.start_ns, segment.time_ns(4999), rates) == (START.ns, (START + 49.99).ns, [])
 
 
 def test_components_come_in_the_order_of_the_model():
@@ -124,7 +125,7 @@ def test_windows_stay_where_they_are_when_a_record_begins_later():
     whole, later = record(10_000), record(10_000).trim(START + 1.23)
     (one,), (two,) = make_segments(whole, "ZNE", 100.0)[0], make_segments(later, "ZNE", 100.0)[0]
     starts = [
-        {segment.first + start for start in window_starts(segment, 3001, 1501, "absolute")} for segment in (one, two)
+        {segment.time_ns(start) for start in window_starts(segment, 3001, 1501, "absolute")} for segment in (one, two)
     ]
     assert len(starts[0] & starts[1]) >= 4
 
@@ -233,9 +234,10 @@ def test_a_backend_that_computes_something_else_is_refused(phasenet):
 
 
 def test_a_backend_that_cannot_is_named_with_the_way_out():
-    model = seisbench.models.LFEDetect().eval()
-    with pytest.raises(BackendRefusedError, match=r"pick.backend kernels cannot compute LFEDetect: .*; take auto"):
+    model = network_of(lambda net, x: torch.tanh(net.same(x)))
+    with pytest.raises(BackendRefusedError, match=r"pick.backend kernels cannot compute Any: .*tanh.*; take auto"):
         choose_backend(model, "kernels")
+    assert choose_backend(model).name == "onnxruntime"
 
 
 def test_without_kernels_the_next_best_is_taken_and_the_fast_mode_is_not_promised(phasenet, monkeypatch, caplog):
@@ -296,6 +298,22 @@ def test_other_models_are_annotated_by_seisbench_and_it_is_said(name, why, caplo
     assert len(segments) == 1
     assert all(START.ns <= pick.time_ns <= (START + 80).ns for pick in picks)
     assert picker.annotate(record(8000))
+
+
+def test_a_pick_is_at_the_sample_of_its_probability(phasenet):
+    picker = Picker(phasenet, PickerOptions(p_threshold=0.01, s_threshold=0.01))
+    picks, _, _ = picker.pick(record(12_000))
+    curves = {one.stats.channel[-1]: one for one in picker.annotate(record(12_000))}
+    assert {pick.phase for pick in picks} == {"P", "S"}
+    for pick in picks:
+        start_ns, rate_hz = curves[pick.phase].stats.starttime.ns, curves[pick.phase].stats.sampling_rate
+        on, peak, off = (
+            round((time_ns - start_ns) * rate_hz / 1e9)
+            for time_ns in (pick.starttime_ns, pick.time_ns, pick.endtime_ns)
+        )
+        assert on <= peak <= off
+        assert curves[pick.phase].data[peak] == pytest.approx(pick.probability, abs=1e-6)
+        assert curves[pick.phase].data[on : off + 1].max() == pytest.approx(pick.probability, abs=1e-6)
 
 
 def test_overlaps_of_a_window_or_more_are_refused(phasenet):

@@ -12,14 +12,14 @@ import pytest
 
 import pickflow.associate
 from pickflow.associate import associate, derive_settings, merge_days
+from pickflow.associate.observations import Hypotheses, observe
+from pickflow.associate.relocation import relocate, residuals_s
 from pickflow.associate.with_gamma import associate_gamma
 from pickflow.io.tables import conform
-from pickflow.locate.geometry import azimuthal_gap_deg, distance_and_azimuth, frame_around
-from pickflow.locate.observations import Hypotheses, observe
-from pickflow.locate.relocation import relocate, residuals_s
-from pickflow.locate.tables import TravelTimes
 from pickflow.schemas import ASSIGNMENTS, EVENTS, PICKS
-from pickflow.travel_times import homogeneous, travel_time_s
+from pickflow.travel_times.geometry import azimuthal_gap_deg, distance_and_azimuth, frame_around
+from pickflow.travel_times.layers import homogeneous, travel_time_s
+from pickflow.travel_times.tables import TravelTimes
 from tests.association_fixture import LAYERS, START, associate_params, make_scene, stations_around_centre
 
 METHODS = ["pyocto", "gamma", "stack"]

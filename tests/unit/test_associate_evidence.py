@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pickflow.associate.evidence import Search, estimate_odds, promising, select, series_of
+from pickflow.associate.evidence import Search, estimate_odds, preselect, select, series_of
+from pickflow.associate.observations import NO_EVENTS, observe
+from pickflow.associate.relocation import residuals_s
 from pickflow.associate.settings import derive_settings
 from pickflow.associate.with_stack import propose
-from pickflow.locate.geometry import frame_around
-from pickflow.locate.observations import NO_EVENTS, observe
-from pickflow.locate.relocation import residuals_s
-from pickflow.locate.tables import TravelTimes
+from pickflow.travel_times.geometry import frame_around
+from pickflow.travel_times.tables import TravelTimes
 from tests.association_fixture import LAYERS, START, associate_params, make_scene
 
 TIMES = TravelTimes(LAYERS, 300.0, (0.0, 40.0), (-2.0, 0.0))
@@ -78,7 +78,7 @@ def test_near_stations_that_are_silent_speak_against_an_event():
     for picks in (near, far):
         _, series, odds, _ = prepare(scene, picks.reset_index(drop=True))
         lenient = replace(odds, least_evidence=-1e9)
-        claims = promising(truth[:1], series, lenient, TIMES, np.ones(series.order.size, bool))
+        claims = preselect(truth[:1], series, lenient, TIMES, np.ones(series.order.size, bool))
         assert claims.pick.size == 7
         enough = [
             level

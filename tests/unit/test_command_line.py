@@ -1,94 +1,127 @@
-import json
-import re
-from pathlib import Path
+"""The program as a whole: its overview, the help of its commands, and how it ends."""
+
+import subprocess
+import sys
 
 import pytest
 
 from pickflow.command_line import COMMANDS, main
+from pickflow.command_line.parser import EXIT_CODES
 
-ROOT = Path(__file__).parents[2]
-YEAR = ("estimate", "--stations", "1400", "--days", "365", "--models", "PhaseNet")
-
-
-def estimated(capsys, *arguments):
-    assert main([*arguments, "--json"]) == 0
-    return json.loads(capsys.readouterr().out)
+HEAVY = {"torch", "obspy", "seisbench", "pandas", "matplotlib", "snakemake", "scipy"}
 
 
-def test_every_command_has_help_with_examples(capsys):
+def modules_after(*calls):
+    """Names of the modules that are loaded when these calls have shown their help."""
+    code = f"""
+import sys
+from importlib import import_module
+from contextlib import suppress
+from pickflow.command_line import main
+for call in {calls!r}:
+    with suppress(SystemExit):
+        main(call)
+sys.stderr.write(" ".join(sys.modules))
+"""
+    return set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stderr.split())
+
+
+def test_the_overview_needs_the_standard_library_alone():
+    outside = {name.partition(".")[0] for name in modules_after(["--help"])} - sys.stdlib_module_names
+    # What the environment itself loads when Python starts stands in the second set too.
+    assert outside - {name.partition(".")[0] for name in modules_after()} <= {"pickflow"}
+
+
+def test_no_help_needs_a_heavy_library():
+    assert HEAVY & modules_after(*([name, "--help"] for name in COMMANDS)) == set()
+
+
+def test_the_overview_names_every_command_and_is_the_answer_to_none(capsys):
     assert main(["--help"]) == 0
     shown = capsys.readouterr().out
-    assert all(name in shown for name in COMMANDS)
-    for name in COMMANDS:
-        with pytest.raises(SystemExit) as end:
-            main([name, "--help"])
-        assert end.value.code == 0
-        assert "examples:" in capsys.readouterr().out
+    assert all(f"  {name} " in shown for name in COMMANDS)
+    assert main([]) == 2
+    assert main(["estmate"]) == 2
+    assert "no command 'estmate'" in capsys.readouterr().err
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("pickflow ")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help_with_examples_and_exit_codes(name, capsys):
+    with pytest.raises(SystemExit) as end:
+        main([name, "--help"])
+    assert end.value.code == 0
+    shown = capsys.readouterr().out
+    assert "examples:" in shown
+    if name != "picker":  # which has those of the original
+        assert f"  pickflow {name}" in shown
+        assert COMMANDS[name] in shown
+        assert EXIT_CODES in shown
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_wrong_call_of_any_command_ends_with_2_and_one_message(name, capsys):
+    assert main([name, "--no-such-option"]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("ERROR ")
+    assert f"pickflow {name} --help shows all options" in said.err
+    assert len(said.err.splitlines()) == 2
 
 
 @pytest.mark.parametrize(
-    ("arguments", "status", "words"),
+    ("words", "status", "message"),
     [
-        (["estmate"], 2, "no command 'estmate'"),
-        (["estimate"], 1, "give --configfile, or both --stations and --days"),
-        (["estimate", "--stations", "3"], 1, "both --stations and --days"),
-        ([*YEAR[:-1], "Phasenet"], 1, "model 'Phasenet' is not known; known: .*PhaseNet"),
+        (["estimate"], 2, "give --configfile, or both --stations and --days"),
+        (["estimate", "--stations", "3"], 2, "both --stations and --days"),
+        (["estimate", "--stations", "3", "--days", "2", "--models", "Phasenet"], 2, "'Phasenet' is not known; known:"),
+        (["estimate", "--stations", "0", "--days", "2"], 2, "'0' is not a whole number from 1 on"),
         (["estimate", "--configfile", "nowhere.yaml"], 1, "nowhere.yaml"),
-        ([*YEAR, "--measured", "nowhere"], 1, "no timings of picking in nowhere/logs/pick"),
-        (["trace", "e1", "--run", "nowhere"], 1, "not the folder of a run"),
+        (["estimate", "--stations", "3", "--days", "2", "--measured", "nowhere"], 1, "no timings of picking"),
+        (["trace", "e1", "--run", "nowhere"], 2, "run nowhere: there is no folder nowhere"),
+        (["trace", "e1"], 1, "no event or pick 'e1' in the runs below results/"),
+        (["trace", "e1", "--run", "empty"], 1, "not the folder of a run"),
+        (["report", "empty"], 1, "no summary.json; the run has not ended"),
+        (["report", "empti"], 2, "did you mean empty?"),
+        (["show", "empty"], 1, "no catalog; give the folder of a run"),
+        (["compare", "nowhere.csv", "nowhere.xml"], 1, "nowhere.csv"),
+        (["compare", "nowhere.csv", "nowhere.xml", "--pick-time-tolerance-s", "much"], 2, "float value: 'much'"),
+        (["convert", "nowhere.dat", "--to", "csv", "--out", "x.csv"], 1, "nowhere.dat"),
+        (["calibrate", "nowhere"], 1, "nowhere"),
+        (["picker", "-d", "nowhere"], 2, "there is no such folder"),
     ],
-)
-def test_a_wrong_call_is_answered_by_name(arguments, status, words, capsys):
-    assert main(arguments) == status
-    assert re.search(words, capsys.readouterr().err)
+)  # fmt: skip
+def test_what_cannot_be_is_one_line_without_a_traceback(words, status, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "results" / "empty").mkdir(parents=True)
+    assert main(words) == status
+    error = capsys.readouterr().err
+    assert message in error
+    assert "Traceback" not in error
+    assert len([line for line in error.splitlines() if line.startswith("ERROR")]) == 1
 
 
-def test_the_cost_grows_with_stations_and_is_shared_between_cores(capsys):
-    year = estimated(capsys, *YEAR)
-    half = estimated(capsys, *YEAR, "--stations", "700", "--cores", "64")
-    assert year["station_days"] == 1400 * 365
-    assert year["stages"]["pick"]["cpu_hours"] == pytest.approx(2 * half["stages"]["pick"]["cpu_hours"], abs=0.01)
-    assert year["n_jobs"] == half["n_jobs"]
-    assert year["days_on_cores"] == pytest.approx(half["days_on_cores"], rel=0.01)
-    assert year["waveform_gb"] == pytest.approx(2 * half["waveform_gb"])
-    assert year["cpu_hours"] == pytest.approx(sum(stage["cpu_hours"] for stage in year["stages"].values()), abs=0.01)
+def test_an_interruption_ends_with_130(monkeypatch, capsys):
+    def interrupted(arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pickflow.command_line.report.run", interrupted)
+    assert main(["report", "x"]) == 130
+    assert "interrupted" in capsys.readouterr().err
 
 
-def test_a_gpu_takes_the_networks_and_says_that_its_speed_is_assumed(capsys):
-    cpu, gpu = estimated(capsys, *YEAR), estimated(capsys, *YEAR, "--gpu")
-    assert gpu["stages"]["pick"] == {"cpu_hours": 0.0, "gpu_hours": pytest.approx(gpu["gpu_hours"])}
-    assert cpu["gpu_hours"] == 0
-    assert gpu["cpu_hours"] < cpu["cpu_hours"]
-    assert main([*YEAR, "--gpu"]) == 0
-    assert "ASSUMED: a GPU is as fast as" in capsys.readouterr().out
+def test_an_error_shows_no_secret(monkeypatch, capsys):
+    def failing(arguments):
+        raise ValueError("https://me:sesame@fdsn.example does not answer to open-sesame")
+
+    monkeypatch.setattr("pickflow.command_line.report.run", failing)
+    monkeypatch.setenv("FDSN_PASSWORD", "open-sesame")
+    assert main(["report", "x"]) == 1
+    assert "sesame" not in capsys.readouterr().err
 
 
-def test_prices_are_the_users(capsys):
-    dear = estimated(capsys, *YEAR, "--eur-per-cpu-hour", "1")
-    assert dear["eur_cpu"] == pytest.approx(dear["cpu_hours"], abs=0.01)
-
-
-def test_picking_can_cost_what_it_cost_in_a_run(tmp_path, capsys):
-    logs = tmp_path / "logs" / "pick"
-    logs.mkdir(parents=True)
-    for name, cpu_s in (("a", 30.0), ("b", 10.0)):
-        (logs / f"{name}.timing.json").write_text(json.dumps({"cpu_s": cpu_s, "full_station_days": 2.0}))
-    measured = estimated(capsys, *YEAR, "--measured", str(tmp_path))
-    assert measured["stages"]["pick"]["cpu_hours"] == pytest.approx(10 * 1400 * 365 / 3600, abs=0.01)
-    assert measured["picking_measured"]
-
-
-def test_a_configuration_says_its_own_size(capsys):
-    demo = estimated(capsys, "estimate", "--configfile", str(ROOT / "config" / "config.yaml"))
-    assert (demo["run"], demo["n_stations"], demo["n_days"]) == ("demo", 12, 2)
-    assert demo["station_days"] == pytest.approx(1.0)
-
-
-def test_what_only_a_server_knows_is_said(tmp_path, capsys):
-    config = tmp_path / "my.yaml"
-    config.write_text(
-        "run: x\nstarttime: 2024-01-01\nendtime: 2024-01-02\n"
-        "download: {source: fdsn, fdsn: {servers: [INGV]}, stations: ['IV.*']}\n"
-    )
-    assert main(["estimate", "--configfile", str(config)]) == 1
-    assert "only the server knows how many stations IV.* are" in capsys.readouterr().err
+def test_a_reader_that_goes_away_is_no_error():
+    code = "from pickflow.command_line import main; raise SystemExit(main(['convert', '--formats']))"
+    command = f'{sys.executable} -c "{code}" | true'
+    assert subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False).stderr == ""

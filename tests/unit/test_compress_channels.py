@@ -7,13 +7,19 @@ import pytest
 import seisbench.models
 import torch
 
-from pickflow.compress.channels import UnknownArchitectureError, input_axes, narrowed_state, wiring_of
+from pickflow.compress.channels import UnknownArchitectureError, narrowed_state, wiring_of
 from pickflow.compress.correction import narrowed
 from pickflow.compress.costs import costs_of, multiply_adds, n_parameters
-from pickflow.compress.rows import n_inputs
-from pickflow.kernels import compile_network, is_available
+from pickflow.kernels import is_available
+from pickflow.kernels.compilation import compile_network
+from pickflow.models.layers import input_axes, n_inputs
 from pickflow.models.narrowing import resize_to
+from pickflow.models.registry import PICKERS, Entry
 from tests.compress_fixture import ARCHITECTURES, deaf_to, outputs, picker, some_kept
+from tests.network_fixture import STEPS, network_of
+
+# Networks that keep all channels: a layer is applied twice, or reads the states of a recurrence as well.
+WHOLE = ("a layer that is applied twice", "an LSTM that is joined")
 
 every_architecture = pytest.mark.parametrize("name", list(ARCHITECTURES))
 
@@ -92,7 +98,7 @@ def test_costs_of_a_student_are_known_before_it_is_built(name):
     assert costs.total(widths, "parameters") == pytest.approx(n_parameters(student)[0])
     assert costs.share(widths, "macs") == pytest.approx(multiply_adds(student) / multiply_adds(teacher))
     first = wiring.sets[0].name
-    part = costs.touching([first])
+    part = costs.restricted_to([first])
     change = part.share(widths, "macs") - part.share(widths | {first: wiring.sets[0].n_channels}, "macs")
     whole = costs.share(widths, "macs") - costs.share(widths | {first: wiring.sets[0].n_channels}, "macs")
     assert change == pytest.approx(whole)
@@ -123,3 +129,35 @@ def test_tensors_of_another_network_are_refused():
         resize_to(picker("PhaseNet"), state | {"other.weight": torch.zeros(1)})
     with pytest.raises(RuntimeError, match=r"inc.weight has the shape \(8, 3\)"):
         resize_to(picker("PhaseNet"), state | {"inc.weight": torch.zeros(8, 3)})
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_networks_that_nobody_has_described_lose_only_what_nobody_reads(name, monkeypatch):
+    monkeypatch.setitem(PICKERS, "Any", Entry(compress_cpu_s=1.0))
+    teacher = network_of(STEPS[name])
+    wiring = wiring_of(teacher)
+    assert wiring.sets or name in WHOLE
+    kept = some_kept(wiring, np.random.default_rng(0))
+    student, deaf = copy.deepcopy(teacher), deaf_to(teacher, wiring, kept)
+    resize_to(student, narrowed_state(deaf, wiring, kept))
+    windows = torch.randn(2, 3, teacher.in_samples)
+    assert torch.allclose(outputs(deaf, windows), outputs(student, windows), atol=1e-5)
+    costs, widths = costs_of(teacher, wiring), {key: channels.size for key, channels in kept.items()}
+    assert costs.total(widths, "macs") == pytest.approx(multiply_adds(student))
+    assert costs.total(widths, "parameters") == pytest.approx(n_parameters(student)[0])
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        lambda net, x: torch.cat(net.same(x).chunk(2, dim=1), dim=1),
+        lambda net, x: net.same(x) * torch.arange(8.0)[:, None],
+        lambda net, x: net.same(x).flip(1),
+        lambda net, x: torch.sub(net.same(x), other=net.other(x)),
+        lambda net, x: net.same(x).mT.mT,
+        lambda net, x: net.same(x) - net.same(x).mean(dim=1, keepdim=True),
+    ],
+)
+def test_channels_that_something_else_reads_stay(steps, monkeypatch):
+    monkeypatch.setitem(PICKERS, "Any", Entry(compress_cpu_s=1.0))
+    assert [one.name for one in wiring_of(network_of(steps)).sets] in ([], ["first"])

@@ -11,7 +11,7 @@ from pickflow.compress.correction import correct, narrowed, row_scales, sensitiv
 from pickflow.compress.costs import costs_of, multiply_adds, n_parameters
 from pickflow.compress.magnitude import by_magnitude, weight_sizes
 from pickflow.compress.rows import rows_of, weights
-from pickflow.compress.selection import choose, kept_of, make_problem, solve_path, supports_of
+from pickflow.compress.selection import choose, make_problem, selection_of, solve_path, supports_of
 from pickflow.compress.states import collect
 from pickflow.compress.teacher import layers_of, probe
 from pickflow.distillation import probabilities_of
@@ -52,7 +52,7 @@ def test_a_layer_whose_inputs_are_whole_keeps_its_weights(small):
 
 
 @pytest.mark.parametrize(
-    ("name", "n_windows"), [("PickflowNet", 8), ("PhaseNetLight", 16), ("EQTransformer-conservative", 6)]
+    ("name", "n_windows"), [("PickflowNet", 8), ("PhaseNetLight", 16), ("EQTransformer-conservative", 6), ("GRU", 12)]
 )
 def test_correction_brings_a_narrow_network_back_to_its_teacher(name, n_windows):
     model = picker(name)
@@ -95,7 +95,7 @@ def test_certificates_hold_and_errors_fall_along_the_path(paths):
 def test_a_budget_is_kept(small, paths, budget):
     model, wiring, _, _ = small
     costs = costs_of(model, wiring)
-    kept = kept_of(paths, choose(paths, [1.0] * len(paths), costs, budget))
+    kept = selection_of(paths, choose(paths, [1.0] * len(paths), costs, budget))
     student = narrowed(model, wiring, kept)
     spent = {"macs": multiply_adds(student) / multiply_adds(model)}
     spent["parameters"] = n_parameters(student)[0] / n_parameters(model)[0]
@@ -170,7 +170,7 @@ def test_single_weights_that_were_eliminated_stay_zero(small):
     element = [solve_path(problem, "element", 6, check=True) for problem in problems]
     assert all(point.n_false == 0 for path in element for point in path.points)
     chosen = [len(path.points) // 2 for path in element]
-    kept = kept_of(element, chosen)
+    kept = selection_of(element, chosen)
     student = narrowed(model, wiring, kept)
     masks = correct(student, wiring, kept, statistics, windows, supports_of(element, chosen))
     parameters = dict(student.named_parameters())

@@ -12,17 +12,22 @@ from onnx import numpy_helper
 
 from pickflow.annotate import Picker, PickerOptions
 from pickflow.annotate.backends import choose_backend, onnx_session
-from pickflow.compress import CompressParams
-from pickflow.compress.channels import n_outputs, wiring_of
+from pickflow.compress.channels import wiring_of
 from pickflow.compress.correction import narrowed
 from pickflow.compress.exporting import largest_difference, quantised, write_onnx
 from pickflow.compress.writing import write_student
 from pickflow.models.cards import read_card, read_state, write_model
+from pickflow.models.layers import n_outputs
 from pickflow.models.loading import load_model
-from pickflow.students import read_student
+from pickflow.run.settings.compress import CompressParams
+from pickflow.run.students import read_student
 from tests.compress_fixture import ARCHITECTURES, calibration, outputs, picker, some_kept
 
-MODEL_ARGS = {"EQTransformer-conservative": {"original_compatible": "conservative"}}
+MODEL_ARGS = {
+    "EQTransformer-conservative": {"original_compatible": "conservative"},
+    "GRU": {"in_samples": 3000},
+    "kernel_size_changed": {"in_samples": 3000, "recurrent_blocks": []},
+}
 PARAMS = CompressParams(
     penalty="group", n_windows=8, pick_share=0.5, arrival_weight=4.0, n_path=4,
     tune={"steps": 0, "batch_size": 2, "learning_rate": 1e-4}, int8=True, check_certificate=False, seed=0,
@@ -94,6 +99,7 @@ def test_the_card_of_a_student_says_what_was_done(written):
     assert done["widths"] == {one.name: n_outputs(student.get_submodule(one.name)) for one in wiring.sets}
     assert done["teacher_widths"] == {one.name: one.n_channels for one in wiring.sets}
     assert done["parameters"]["tune"]["steps"] == 0
+    assert not {"target", "methods", "teachers"} & set(done["parameters"])  # what other students there are
     assert json.loads((folder / done["certificate"]).read_text()) == {"totals": {}}
     assert "thresholds" not in card
 

@@ -11,11 +11,13 @@ import pytest
 import pickflow.compress.latency as latency
 import pickflow.compress.run as run
 from pickflow.annotate import Picker, PickerOptions
-from pickflow.compress import CompressParams, compress_run
+from pickflow.compress import compress_run
 from pickflow.compress.teacher import study
+from pickflow.inside.comparison import read_compression
 from pickflow.io.tables import conform, write_table
 from pickflow.models.cards import read_card, read_state
 from pickflow.models.loading import load_model
+from pickflow.run.settings.compress import CompressParams
 from pickflow.schemas import MANIFEST, PICKS
 from tests.compress_fixture import manifest_of, stream_of, write_day
 
@@ -32,7 +34,7 @@ PARAMS = {
 def hasty():
     """Times of two calls each: the clock is not what is tested."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(latency, "milliseconds", partial(latency.milliseconds, repeats=2))
+        patch.setattr(latency, "milliseconds", partial(latency.milliseconds, n_calls=2))
         yield
 
 
@@ -74,6 +76,24 @@ def test_students_are_smaller_pickers_with_cards_and_certificates(made):
     assert rows["bundled-safe-s50"]["n_screened"]["gap"] > 0
     certificate = json.loads((students["safe-s50"] / "certificate.json").read_text())
     assert sum(sum(layer["channels"].values()) for layer in certificate["layers"]) == certificate["totals"]["n_groups"]
+    for layer in certificate["layers"]:
+        chosen = layer["path"][layer["chosen"]]["penalty_ratio"]
+        for name, kept in layer["kept"].items():
+            stays = layer["stays_up_to"][name]
+            assert len(stays) == layer["channels"][name]
+            assert all(stays[channel] >= chosen for channel in kept)
+            assert all(stays[channel] != chosen for channel in set(range(len(stays))) - set(kept))
+
+
+def test_what_a_student_lacks_is_read_from_its_certificate(made):
+    _, students = made
+    compression = read_compression(students["safe-s50"], read_card(BUNDLED))
+    widths = read_card(students["safe-s50"])["compression"]
+    left_out = {name: int(dropped.sum()) for name, dropped in compression.dropped.items()}
+    assert left_out == {name: widths["teacher_widths"][name] - widths["widths"][name] for name in left_out}
+    assert sum(left_out.values()) > 0
+    with pytest.raises(ValueError, match="its certificate is empty; only students of the method safe have one"):
+        read_compression(students["magnitude-s50"], read_card(BUNDLED))
 
 
 def test_a_run_gives_what_the_report_reads(made):
@@ -156,10 +176,10 @@ def test_the_smallest_student_that_loses_no_more_is_found(monkeypatch, most, exp
     losses = {1.0: 0.0, 0.85: 0.01, 0.7: 0.05, 0.6: 0.1, 0.5: 0.2, 0.42: 0.3}
     monkeypatch.setattr(run, "CURVE_MACS", tuple(losses)[1:])
 
-    def finished(known, method, budget, params, progress):
-        return run.Made(budget["macs"], scores_of(losses[budget["macs"]]))
+    def finish(teacher, method, budget, params, progress):
+        return run.Outcome(budget["macs"], scores_of(losses[budget["macs"]]))
 
-    monkeypatch.setattr(run, "_finished", finished)
+    monkeypatch.setattr(run, "_finish", finish)
     assert run._search(None, "safe", most, None, run._silent).student == expected
     with pytest.raises(ValueError, match=r"max_f1_loss -1: the largest student of safe already loses more; allow more"):
         run._search(None, "safe", -1.0, None, run._silent)
@@ -178,7 +198,7 @@ def test_a_loss_of_f1_is_a_target(day, monkeypatch):
 def test_weights_that_were_eliminated_stay_zero_through_tuning(day, tmp_path):
     params = CompressParams(**(PARAMS | {"penalty": "element", "n_path": 4, "check_certificate": False}))
     known = study(BUNDLED, [day], params, map)
-    made = run._finished(known, "safe", {"macs": 0.97}, params, run._silent).student
+    made = run._finish(known, "safe", {"macs": 0.97}, params, run._silent).student
     proof = run.certificate(known, made)
     asked = run.read_student("safe-s03")
     run.write_student(known, made.model, read_card(BUNDLED), "bundled-safe-s03", asked, tmp_path, params, proof)

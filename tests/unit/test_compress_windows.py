@@ -54,7 +54,7 @@ def test_no_window_of_the_fit_touches_a_block_that_judges(model, seed):
     gaps = np.sort(rng.uniform(60, 2300, 4)).reshape(2, 2)
     source = make_source([record(gaps=gaps, picks_s=np.sort(rng.uniform(0, 2400, 40)), seed=seed)], model)
     for _ in range(200):
-        for _r, segment, start in (source.around_arrival(rng), source.anywhere(rng)):
+        for _r, segment, start in (source.around_arrival(rng), source.at_random(rng)):
             own = source.records[0].segments[segment]
             assert 0 <= start <= own.n_samples - model.in_samples
             assert not is_test(own.time_ns(start))

@@ -5,8 +5,9 @@ import pytest
 import seisbench.models
 import torch
 
-from pickflow.denoise import DenoiseParams, bandpass, deepdenoise, denoise_day
+from pickflow.denoise import bandpass, deepdenoise, denoise_day
 from pickflow.io.waveforms import read_stream, write_stream
+from pickflow.run.settings.denoise import DenoiseParams
 from pickflow.schemas import MANIFEST
 from tests.waveform_fixture import with_digests
 
@@ -74,3 +75,10 @@ def test_a_record_that_cannot_be_denoised_is_a_reason(tmp_path):
     assert "minimum_frequency_hz" in cleaned["detail"][1]
     assert len(read_stream(target / "XX.AAA.mseed")) == 1
     assert not (target / "XX.BBB.mseed").exists()
+
+
+def test_denoised_pieces_of_two_clocks_keep_the_rate_of_each():
+    first = obspy.Trace(np.arange(20_000) % 97, {"sampling_rate": 100.0})
+    second = obspy.Trace(np.arange(20_000) % 97, {"sampling_rate": 100.04, "starttime": first.stats.endtime + 0.01})
+    clean = bandpass(obspy.Stream([first, second]), PARAMS)
+    assert [one.stats.sampling_rate for one in clean] == [100.0, 100.04]

@@ -13,13 +13,13 @@ from pickflow.distillation import (
     distill,
     filter_windows,
     is_softmax,
-    learning_rate,
     logits_of,
     normalised,
     soft_label_loss,
     teacher_of,
 )
 from pickflow.models.network import PickflowNet
+from pickflow.optimisation import learning_rate
 
 PARAMS = DistillParams(steps=4, batch_size=2, learning_rate=1e-3, weight_decay=0.01, seed=3, checkpoint_steps=2)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -11,8 +12,8 @@ import numpy as np
 import obspy
 import pytest
 
-from pickflow.download import asked_stations, check_source, day, download_day, fetch_inventory
-from pickflow.io.waveforms import read_stream
+from pickflow.download import check_source, day, download_day, fetch_inventory, requested_stations
+from pickflow.io.waveforms import read_stream, write_stream
 from pickflow.schemas import REASONS
 from pickflow.windows import parse_time
 from tests.waveform_fixture import (
@@ -22,6 +23,7 @@ from tests.waveform_fixture import (
     channel_of,
     download_params,
     inventory_of,
+    miniseed,
     station_stream,
     trace,
     write_sds,
@@ -45,9 +47,9 @@ def folder_params(**section):
 
 def download(params, inventory=None, window=(START, END), date=DAY, folder="waveforms", **kwargs):
     inventory = fetch_inventory(params, *window) if inventory is None else inventory
-    stations = asked_stations(inventory, params)
+    stations = requested_stations(inventory, params)
     table = download_day(date, window, stations, inventory, params, folder, **kwargs)
-    assert table["station"].tolist() == stations["station"].tolist()
+    assert table["station"].tolist() == stations["station"].unique().tolist()
     return {row["station"]: row for row in table.to_dict("records")}
 
 
@@ -105,6 +107,25 @@ def test_a_station_without_data_and_one_without_coordinates_are_told_apart():
     assert (rows["CCC"]["reason"], rows["CCC"]["usable"]) == ("no_metadata", True)
 
 
+def test_metadata_of_another_time_or_at_odds_are_told_for_their_station_alone():
+    inventory = inventory_of(["AAA", "BBB", "CCC"])
+    aaa, bbb, _ = inventory[0]
+    aaa.start_date, aaa.end_date = obspy.UTCDateTime("2010-01-01"), obspy.UTCDateTime("2011-01-01")
+    aaa.channels = []
+    bbb.start_date, bbb.end_date = obspy.UTCDateTime("2020-01-01"), obspy.UTCDateTime("2019-01-01")
+    rows = download(sds(*map(station_stream, ("AAA", "BBB", "CCC"))), inventory)
+    assert [rows[name]["reason"] for name in ("AAA", "BBB", "CCC")] == ["no_metadata", "metadata_mismatch", "ok"]
+    assert "no epoch of the station then" in rows["AAA"]["detail"]
+    assert "before it begins" in rows["BBB"]["detail"]
+
+
+def test_a_negative_sensitivity_is_positive_in_the_manifest_and_told():
+    inventory = inventory_of(["AAA"], [channel_of(code, sensitivity=-1e9) for code in ("HHZ", "HHN", "HHE")])
+    row = download(sds(station_stream("AAA")), inventory)["AAA"]
+    assert row["sensitivity_counts_per_unit"] == 1e9
+    assert row["reason"] == "metadata_mismatch"
+
+
 def test_without_stationxml_the_stations_of_the_archive_are_used():
     rows = download(sds(station_stream("AAA"), station_stream("BBB")))
     assert [row["reason"] for row in rows.values()] == ["no_metadata"] * 2
@@ -129,7 +150,7 @@ def test_a_damaged_record_costs_only_itself():
         content[4096 + 200 : 4096 + 900] = np.random.default_rng(0).bytes(700)
         path.write_bytes(content)
     row = download(params, inventory_of(["AAA"]))["AAA"]
-    assert row["reason"] == "truncated_file"
+    assert row["reason"] == "damaged_file"
     assert 0.7 < row["coverage"] < 1.0
 
 
@@ -271,3 +292,162 @@ def test_an_archive_of_other_years_is_told():
 
 def test_a_good_archive_passes_the_check():
     check_source(sds(station_stream("AAA")), START, END)
+
+
+def beside_a_healthy_station():
+    """Rows of a folder with a healthy station and what a test put beside it."""
+    write(station_stream("GOOD"), "good.mseed")
+    rows = download(folder_params(), inventory_of(["GOOD"]))
+    assert (rows["GOOD"]["reason"], rows["GOOD"]["components"]) == ("ok", "ZNE")
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("network", "station"), [("(", "AAA"), ("??", "AAA"), ("[a", "AAA"), ("XA", "/../x"), ("XA", "A\nB")]
+)
+def test_codes_that_are_no_codes_are_refused_with_the_name_of_the_file(network, station, caplog):
+    write(obspy.Stream([trace(network=network, station=station)]), "odd.sac", format="SAC")
+    Path("files", "broken.XA.GOOD.2024.064").write_bytes(b"xx")
+    beside_a_healthy_station()
+    assert any("odd.sac" in message and "code" in message for message in caplog.messages)
+
+
+def test_a_code_with_nul_is_refused_with_the_name_of_the_file(caplog):
+    write(obspy.Stream([trace(station="ODD")]), "odd.gse2", format="GSE2")
+    path = Path("files/odd.gse2")
+    path.write_bytes(path.read_bytes().replace(b"ODD  ", b"\0\0\0\0\0", 1))
+    beside_a_healthy_station()
+    assert any("odd.gse2" in message and r"\x00" in message for message in caplog.messages)
+
+
+@pytest.mark.parametrize("year", [1600, 2300, 2500])
+def test_a_year_that_cannot_be_is_refused_with_the_name_of_the_file(year, caplog):
+    write(obspy.Stream([trace(station="ODD", starttime=f"{year}-03-05T10:00:00")]), "odd.sac", format="SAC")
+    beside_a_healthy_station()
+    assert any("odd.sac" in message and str(year) in message for message in caplog.messages)
+
+
+def test_waveforms_that_say_no_station_are_named_and_charged_to_the_station_in_their_path(caplog):
+    write(obspy.Stream([trace()]), "XA.AAA.20240305.wav", format="WAV", rescale=True)
+    write(station_stream("GOOD"), "good.mseed")
+    rows = download(folder_params(stations=["XA.AAA", "XA.GOOD"]), inventory_of(["GOOD"]))
+    assert any("XA.AAA.20240305.wav" in message and "no station code" in message for message in caplog.messages)
+    assert rows["AAA"]["reason"] == "foreign_file"
+    assert rows["GOOD"]["reason"] == "ok"
+
+
+def test_links_are_followed_once_and_what_is_no_file_is_passed_over(caplog):
+    write(station_stream("AAA"), "a.mseed")
+    Path("elsewhere").mkdir()
+    station_stream("BBB").write("elsewhere/b.mseed", format="MSEED")
+    Path("files/linked").symlink_to(Path("elsewhere").resolve())
+    Path("elsewhere/round").symlink_to(Path("files").resolve())
+    Path("files/again.mseed").symlink_to(Path("files/a.mseed").resolve())
+    Path("files/dangling.mseed").symlink_to("nowhere")
+    os.mkfifo("files/pipe")
+    rows = download(folder_params(), inventory_of(["AAA", "BBB"]))
+    assert [rows[code]["reason"] for code in ("AAA", "BBB")] == ["ok", "ok"]
+    assert all(any(name in message for message in caplog.messages) for name in ("dangling.mseed", "pipe"))
+
+
+def test_files_are_read_and_named_whatever_bytes_their_names_have(caplog):
+    names = (b"a b [1] *.ms", "Gr\u00f6\u00dfe?.ms".encode(), b"Gr\xf6\xdfe\nin Latin-1.ms")
+    for name, one in zip(names, station_stream("AAA"), strict=True):
+        write(obspy.Stream([one]), "part")
+        Path("files/part").rename(os.path.join(b"files", name).decode(errors="surrogateescape"))
+    Path("files", os.fsdecode(b"XA.BBB\n\xff.2024.065")).write_text("not a seismogram")
+    rows = download(folder_params(), inventory_of(["AAA", "BBB"]))
+    assert (rows["AAA"]["reason"], rows["AAA"]["components"]) == ("ok", "ZNE")
+    assert rows["BBB"]["detail"] == "XA.BBB??.2024.065 is not a waveform file"
+    assert all(message.isprintable() for message in caplog.messages)
+
+
+def test_day_files_of_channels_in_lower_case_are_read():
+    rows = download(sds(station_stream("AAA", channels=("hhz", "hhn", "hhe"))), inventory_of(["AAA"]))
+    assert (rows["AAA"]["reason"], rows["AAA"]["components"]) == ("ok", "ZNE")
+
+
+def test_a_file_that_goes_while_it_is_read_takes_nothing_with_it(monkeypatch):
+    write(station_stream("AAA"), "a.mseed")
+    write(station_stream("BBB"), "b.mseed")
+    params = folder_params()
+    download(params, inventory_of(["AAA", "BBB"]))
+    listed = day.directory_index
+    monkeypatch.setattr(day, "directory_index", lambda *args: (listed(*args), Path("files/a.mseed").unlink())[0])
+    rows = download(params, inventory_of(["AAA", "BBB"]))
+    assert [rows[code]["reason"] for code in ("AAA", "BBB")] == ["foreign_file", "ok"]
+
+
+def test_a_station_without_data_that_day_is_told_when_it_has_some():
+    write(station_stream("AAA", starttime="2024-02-01T00:00:00"), "a.mseed")
+    rows = download(folder_params(), inventory_of(["AAA"]))
+    assert rows["AAA"]["reason"] == "no_data"
+    assert rows["AAA"]["detail"] == "the folder has it from 2024-02-01T00:00:00 to 2024-02-01T00:04:59"
+
+
+def test_notes_beside_the_waveforms_are_nobody_s_fault():
+    write(station_stream("AAA"), "a.mseed")
+    Path("files", "XA.AAA.xml").write_text("<FDSNStationXML/>")
+    Path("files", "XA.BBB.txt").write_text("visited in May")
+    rows = download(folder_params(), inventory_of(["AAA", "BBB"]))
+    assert (rows["AAA"]["reason"], rows["AAA"]["detail"]) == ("ok", "")
+    assert rows["BBB"]["reason"] == "no_data"
+
+
+@pytest.mark.parametrize("bands", [["HH"], ["??"]])
+def test_a_channel_of_text_takes_nothing_with_it(bands):
+    log = obspy.Trace(np.frombuffer(b"GPS locked\n" * 20, "S1"), trace("ACE", seconds=1).stats)
+    write(station_stream("AAA"), "a.mseed")
+    write(obspy.Stream([log]), "a.log.mseed", encoding="ASCII")
+    log.stats.station = "BBB"
+    write(obspy.Stream([log]), "b.log.mseed", encoding="ASCII")
+    rows = download(folder_params(channel_priority=bands), inventory_of(["AAA", "BBB"]))
+    assert (rows["AAA"]["reason"], rows["AAA"]["components"]) == ("ok", "ZNE")
+    assert (rows["BBB"]["reason"], rows["BBB"]["detail"]) == ("no_channel", "there are only texts or states: --.ACE")
+
+
+def test_records_of_another_station_in_an_archive_are_named():
+    params = sds(station_stream("AAA"))
+    path = next(Path("sds").rglob("*HHZ.D.2024.065"))
+    path.write_bytes(path.read_bytes() + miniseed(trace("HHZ", station="ZZZ")))
+    row = download(params, inventory_of(["AAA"]))["AAA"]
+    assert (row["reason"], row["detail"]) == ("ok", "the files hold XA.ZZZ..HHZ")
+
+
+def test_a_file_of_the_day_with_other_times_is_named():
+    params = sds(station_stream("AAA"))
+    path = next(Path("sds").rglob("*HHZ.D.2024.065"))
+    path.write_bytes(miniseed(trace("HHZ", starttime="1970-01-01T00:00:00")))
+    row = download(params, inventory_of(["AAA"]))["AAA"]
+    assert row["reason"] == "two_components"
+    assert "XA.AAA..HHZ.D.2024.065 has no samples of the day" in row["detail"]
+
+
+def test_integers_and_floats_of_a_channel_are_one_record():
+    early = trace("HHZ", seconds=150)
+    late = trace("HHZ", seconds=150, starttime=START + timedelta(seconds=150), seed=1)
+    late.data = late.data.astype(np.float32)
+    write(station_stream("AAA", channels=("HHN", "HHE")), "horizontal.mseed")
+    write(obspy.Stream([early]), "early.mseed")
+    write(obspy.Stream([late]), "late.sac", format="SAC")
+    row = download(folder_params(), inventory_of(["AAA"]))["AAA"]
+    assert (row["reason"], row["coverage"]) == ("ok", 1.0)
+
+
+def test_integers_beyond_32_bits_are_kept():
+    samples = np.arange(30_000) * 200_000 + 2**33
+    write_stream(obspy.Stream([trace(data=samples)]), "large.mseed")
+    assert (read_stream("large.mseed")[0].data == samples).all()
+
+
+def test_one_damaged_waveform_of_a_gse_file_costs_itself_alone():
+    whole = [trace("HHZ"), trace("HHN"), trace("HHE")]
+    write(obspy.Stream(whole), "a.gse2", format="GSE2")
+    path = Path("files/a.gse2")
+    second = path.read_bytes().index(b"WID2", 10)
+    middle = path.read_bytes().index(b"\n", second + 5000)
+    content = path.read_bytes()
+    path.write_bytes(content[:middle] + content[middle + 1 :])  # the decoder writes beyond its memory at a long line
+    row = download(folder_params(), inventory_of(["AAA"]))["AAA"]
+    assert row["components"] == "ZE"
+    assert "a.gse2: 1 of 3 waveforms left out (a line has more than 82 bytes)" in row["detail"]

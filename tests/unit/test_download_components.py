@@ -59,7 +59,7 @@ def test_of_equal_sensors_the_location_priority_decides(locations, chosen):
     assert record(stream).columns["location"] == chosen
 
 
-@pytest.mark.parametrize("letters", ["ZNE", "Z12", "123", "Z23"])
+@pytest.mark.parametrize("letters", ["ZNE", "Z12", "123", "Z23", "012"])
 def test_component_sets_are_known(letters):
     assert record(sensor("HH", letters=letters)).columns["components"] == letters
 
@@ -68,6 +68,28 @@ def test_components_of_another_set_are_left_out_and_named():
     result = record(sensor("HH", letters="ZNE1"))
     assert result.columns["components"] == "ZNE"
     assert codes(result) == ["metadata_mismatch"]
+
+
+def test_components_that_no_set_knows_are_named():
+    result = record(sensor("HH", letters="ZNER"))
+    assert result.columns["components"] == "ZNE"
+    assert [tuple(remark) for remark in result.remarks] == [
+        ("metadata_mismatch", "component R does not belong to ZNE"),
+    ]
+
+
+def test_a_sensor_without_any_known_component_is_named():
+    result = record(sensor("HH", letters="RT"))
+    assert [tuple(remark) for remark in result.remarks] == [("no_channel", "there is only --.HHR, --.HHT")]
+
+
+def test_channel_codes_that_are_too_short_are_named():
+    nameless = sensor("HH", letters="Z")
+    nameless[0].stats.channel = "Z"
+    assert [tuple(remark) for remark in record(nameless).remarks] == [("no_channel", "there is only --.Z")]
+    result = record(sensor("HH") + nameless)
+    assert Remark("no_channel", "--.Z left out: no waveforms of a component") in result.remarks
+    assert len(result.stream) == 3
 
 
 def test_a_dead_component_is_dropped_and_a_live_sensor_preferred():
@@ -100,10 +122,21 @@ def test_a_sensor_with_a_minute_of_data_does_not_displace_a_whole_one():
     assert record(sensor("HH", seconds=60) + sensor("EH")).columns["channel"] == "EH"
 
 
-def test_components_that_disagree_about_the_rate_are_not_used():
-    mixed = sensor("HH", letters="ZN") + sensor("HH", letters="E", rate=50.0)
-    assert codes(record(mixed.copy())) == ["wrong_rate_unusable"]
+def test_components_of_different_rates_are_used_where_no_other_sensor_is_whole():
+    mixed = sensor("HH", letters="Z") + sensor("HH", letters="NE", rate=200.0)
+    result = record(mixed.copy(), [channel_of("HHZ"), channel_of("HHN", rate=200.0), channel_of("HHE", rate=200.0)])
+    assert result.columns["components"] == "ZNE"
+    assert [tuple(remark) for remark in result.remarks] == [("wrong_rate", "--.HH: Z 100 Hz, N 200 Hz, E 200 Hz")]
+    assert [one.stats.sampling_rate for one in result.stream] == [100.0, 200.0, 200.0]
     assert record(mixed + sensor("EN")).columns["channel"] == "EN"
+
+
+@pytest.mark.parametrize("rate", [1.0, 20.0, 1000.0])
+def test_a_component_whose_rate_is_far_from_the_others_costs_itself_alone(rate):
+    result = record(sensor("HH", letters="NE") + sensor("HH", letters="Z", rate=rate))
+    assert result.columns["components"] == "NE"
+    assert result.columns["sampling_rate_hz"] == 100.0
+    assert any(f"Z {rate:g} Hz, N 100 Hz, E 100 Hz; Z left out" in remark.detail for remark in result.remarks)
 
 
 def test_bands_outside_the_priorities_are_named_and_not_used():

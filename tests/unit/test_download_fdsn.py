@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import obspy
 import pytest
 
-from pickflow.download import asked_stations, check_source, download_day, fetch_inventory, routing
+from pickflow.download import check_source, download_day, fetch_inventory, requested_stations, routing
 from pickflow.download.throttle import turn
 from pickflow.download.webservice import base_url
 from tests.fdsn_server import serving
@@ -31,7 +31,7 @@ def parameters(*servers, **fdsn):
 
 def rows_of(server, params, inventory=None, codes=("AAA",), **kwargs):
     inventory = inventory_of(codes) if inventory is None else inventory
-    stations = asked_stations(inventory, params)
+    stations = requested_stations(inventory, params)
     table = download_day(DAY, (START, END), stations, inventory, params, "waveforms", **kwargs)
     assert table["station"].tolist() == sorted(codes)
     return table.to_dict("records")
@@ -157,6 +157,17 @@ def test_a_routing_service_that_fails_is_told_for_every_station(monkeypatch):
     monkeypatch.setitem(routing.ROUTING_URLS, "eida-routing", "http://127.0.0.1:9/query")
     rows = rows_of(None, parameters(routing="eida-routing"), codes=("AAA", "BBB"))
     assert [row["reason"] for row in rows] == ["server_error"] * 2
+
+
+def test_a_route_that_is_no_address_costs_its_own_stations_alone(monkeypatch):
+    lines = "XA AAA * * 2024-03-05T00:00:00 2024-03-06T00:00:00"
+    with serving(station_stream("AAA") + station_stream("BBB"), inventory_of(["AAA", "BBB"])) as server:
+        answer = f"{server.url}/fdsnws/dataselect/1/query\n{lines}\n\nhttp://[::1/fdsnws/dataselect/1/query\n"
+        answer += lines.replace("AAA", "BBB")
+        monkeypatch.setattr(routing, "post", lambda *_: answer.encode())
+        first, second = rows_of(None, parameters(routing="eida-routing"), codes=("AAA", "BBB"))
+    assert first["reason"] == "ok"
+    assert (second["reason"], "no http or https address" in second["detail"]) == ("server_error", True)
 
 
 def test_a_token_opens_restricted_data(tmp_path):

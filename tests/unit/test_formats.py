@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import logging
-import subprocess
-import sys
 
 import numpy as np
 import obspy
 import pandas as pd
 import pytest
 
+from pickflow.command_line import main
 from pickflow.io.formats import FORMATS, READERS, catalog_tables, convert, read_bulletin, write_catalog
 from pickflow.io.formats.program_files import hypodd_stations, station_labels
 from pickflow.io.tables import conform
 from pickflow.schemas import ASSIGNMENTS, CATALOG_FILE, EVENTS, PICKS
+from tests.format_samples import n_accounted
 
 TIME = pd.Timestamp("2024-01-31T23:59:57.125Z")
 
@@ -137,7 +137,7 @@ END_NLLOC
 """
 
 
-def test_locations_of_nonlinloc_are_read_and_those_that_it_rejected_are_listed(read):
+def test_locations_of_nonlinloc_are_read_and_those_that_it_rejected_are_set_aside(read):
     bulletin = read(HYP.format(status="LOCATED") + HYP.format(status="REJECTED"))
     [event] = bulletin.events.to_dict("records")
     assert (event["time"], event["latitude_deg"], event["longitude_deg"], event["depth_km"]) == (TIME, 46.5, 13.25, 7.5)
@@ -146,9 +146,10 @@ def test_locations_of_nonlinloc_are_read_and_those_that_it_rejected_are_listed(r
     picks = bulletin.picks
     assert (list(picks.residual_s), list(picks.weight)) == ([-0.25, 0.125], [1.1, 0.9])
     assert (list(picks.distance_km), list(picks.azimuth_deg)) == ([16.5, 20.5], [90.0, 180.0])
-    assert list(bulletin.rejected.line) == [10, 14, 21, 22, 23]
-    assert bulletin.rejected.reason[1] == "NonLinLoc says REJECTED"
-    assert bulletin.n_lines == bulletin.n_read + bulletin.n_headers + bulletin.n_rejected
+    assert list(bulletin.rejected.line) == [10]
+    assert bulletin.n_set_aside == 4
+    assert "NonLinLoc says REJECTED" in list(bulletin.set_aside.reason)
+    assert bulletin.n_lines == n_accounted(bulletin)
 
 
 def test_obspy_reads_the_same_from_a_location_of_nonlinloc(read, tmp_path):
@@ -211,7 +212,7 @@ def test_rows_that_do_not_fit_a_table_are_listed(read):
     bulletin = read(text)
     assert list(bulletin.events.event_id) == ["a"]
     assert list(bulletin.rejected.line) == [3, 4, 5]
-    assert bulletin.n_lines == 6 == bulletin.n_read + bulletin.n_headers + bulletin.n_rejected
+    assert bulletin.n_lines == 6 == n_accounted(bulletin)
 
 
 @pytest.mark.parametrize("name", ["file.txt", "file.quakeml", "file.dat"])
@@ -289,7 +290,7 @@ def test_bad_lines_of_nordic_are_listed(tmp_path):
     bulletin = read_bulletin(tmp_path / "x.nordic")
     assert len(bulletin.events) == 1
     assert bulletin.rejected.line.min() == 6
-    assert bulletin.n_lines == bulletin.n_read + bulletin.n_headers + bulletin.n_rejected
+    assert bulletin.n_lines == n_accounted(bulletin)
     assert bulletin.n_read == 1 + len(bulletin.picks)
 
 
@@ -318,13 +319,9 @@ def test_stations_of_one_code_get_different_names_and_a_warning_says_which(caplo
 
 
 def test_what_a_format_cannot_hold_is_refused(tmp_path):
-    unlocated = small_catalog(latitude_deg=np.nan)
-    for format in ("hypodd", "nordic"):
-        with pytest.raises(ValueError, match="needs a place and a depth of every event: 1 have none, such as e1"):
-            write_catalog(*unlocated, tmp_path / "x", format)
-    with pytest.raises(ValueError, match="format 'xls' cannot be written; known: csv, parquet"):
-        write_catalog(*unlocated, tmp_path / "x", "xls")
     events, assignments, picks = small_catalog()
+    with pytest.raises(ValueError, match="format 'xls' cannot be written; known: csv, parquet"):
+        write_catalog(events, assignments, picks, tmp_path / "x", "xls")
     for format in sorted(set(FORMATS) - {"csv", "parquet"}):
         with pytest.raises(ValueError, match="of an assignment is not among"):
             write_catalog(events, assignments, picks.iloc[:1], tmp_path / "x", format)
@@ -362,23 +359,29 @@ def test_markers_of_pyrocko_hold_events_phases_and_picks_of_no_event(tmp_path):
     assert min(each.tmin for each in phases) == pytest.approx(TIME.timestamp(), abs=1e-4)
 
 
-def test_stations_for_hypodd_have_the_names_of_its_phases():
+def test_stations_for_hypodd_have_the_names_of_its_phases_and_their_places_then():
+    then = TIME - pd.Timedelta(days=400)
     stations = pd.DataFrame(
-        [("OX", "ABCD", 46.0, 13.0, 120.0), ("NI", "EFG", 46.1, 13.1, np.nan), ("NI", "NOPICK", 46.1, 13.1, 0.0)],
-        columns=["network", "station", "latitude_deg", "longitude_deg", "elevation_m"],
+        [
+            ("OX", "ABCD", -20.0, 13.0, 120.0, None, then),
+            ("OX", "ABCD", 46.0, 13.0, 120.0, then, None),
+            ("NI", "EFG", 46.1, 13.1, np.nan, None, None),
+            ("NI", "NOPICK", 46.1, 13.1, 0.0, None, None),
+        ],
+        columns=["network", "station", "latitude_deg", "longitude_deg", "elevation_m", "starttime", "endtime"],
     )
     lines = hypodd_stations(stations, small_catalog()[2]).split("\n")
     assert [line.split() for line in lines[:-1]] == [
-        ["ABCD", "46.000000", "13.000000", "120.0"],
         ["EFG", "46.100000", "13.100000", "0.0"],
+        ["ABCD", "46.000000", "13.000000", "120.0"],
     ]
 
 
 def test_conversion_tells_what_was_read_and_rejected(tmp_path):
     (tmp_path / "in.pha").write_text(HYPODD)
-    conversion = convert(tmp_path / "in.pha", "csv", tmp_path / "out.csv", rejected=tmp_path / "rejected.csv")
+    conversion = convert(tmp_path / "in.pha", "csv", tmp_path / "out.csv", rejected_path=tmp_path / "rejected.csv")
     assert "read as hypodd: 1 events, 2 picks" in conversion.summary
-    assert "lines: 7 = 3 read + 0 headers and ends + 4 rejected" in conversion.summary
+    assert "lines: 7 = 3 read + 0 headers and ends + 0 set aside + 4 rejected" in conversion.summary
     assert "in.pha line 4: phase 'Lg' is neither P nor S" in conversion.summary
     assert len(pd.read_csv(tmp_path / "rejected.csv")) == 4
     assert read_bulletin(tmp_path / "out.csv").events.event_id.tolist() == ["17"]
@@ -386,14 +389,14 @@ def test_conversion_tells_what_was_read_and_rejected(tmp_path):
     assert (len(events), len(assignments), len(picks)) == (1, 2, 2)
 
 
-def test_the_command_converts_and_its_exit_code_says_how_it_went(tmp_path):
+def test_the_command_converts_and_its_exit_code_says_how_it_went(tmp_path, capsys):
     (tmp_path / "in.pha").write_text(HYPODD)
-    command = [sys.executable, "scripts/convert.py", str(tmp_path / "in.pha"), "--out", str(tmp_path / "x"), "--to"]
-    rejected = subprocess.run([*command, "quakeml"], capture_output=True, text=True, check=False)
-    assert rejected.returncode == 3, rejected.stderr
-    assert "4 rejected" in rejected.stdout
-    refused = subprocess.run([*command, "xls"], capture_output=True, text=True, check=False)
-    assert (refused.returncode, refused.stdout) == (1, "")
-    assert refused.stderr.startswith("ERROR format 'xls' cannot be written")
+    words = ["convert", str(tmp_path / "in.pha"), "--out", str(tmp_path / "x"), "--to"]
+    assert main([*words, "quakeml"]) == 1
+    assert "4 rejected" in capsys.readouterr().out
+    assert main([*words, "xls"]) == 1
+    refused = capsys.readouterr()
+    assert refused.out == ""
+    assert refused.err.startswith("ERROR format 'xls' cannot be written")
     (tmp_path / "in.pha").write_text(HYPODD.split("EFG soon")[0].replace("Lg", "Sn"))
-    assert subprocess.run([*command, "nordic"], capture_output=True, check=False).returncode == 0
+    assert main([*words, "nordic"]) == 0

@@ -7,7 +7,9 @@ import pandas as pd
 import pytest
 
 from pickflow.io.formats import join, read_bulletin, read_ogs
-from pickflow.io.formats.cards import Card, full_year
+from pickflow.io.formats.cards import Card
+from pickflow.io.formats.times import full_year
+from tests.format_samples import n_accounted
 
 END = " " * 17 + "1" + " " * 46 + "D"
 
@@ -230,7 +232,7 @@ def ogs(shared):
 def test_no_line_of_2024_is_lost(ogs, ending, n_events, n_picks, n_headers, n_rejected):
     bulletin = ogs[0][ending]
     n_lines = ogs[1].with_suffix(f".{ending}").read_bytes().count(b"\n")
-    assert bulletin.n_lines == n_lines == bulletin.n_read + bulletin.n_headers + bulletin.n_rejected
+    assert bulletin.n_lines == n_lines == n_accounted(bulletin)
     assert (len(bulletin.events), len(bulletin.picks)) == (n_events, n_picks)
     assert (bulletin.n_headers, bulletin.n_rejected) == (n_headers, n_rejected)
 

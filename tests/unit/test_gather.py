@@ -7,8 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from obspy import Stream, Trace, UTCDateTime
 
-from pickflow.analyze.drawing import envelope
-from pickflow.analyze.gather import Choice, GatherParams, choose_events, gather_for_event
+from pickflow.report.drawing import envelope
+from pickflow.run.settings.report import GatherParams
+from pickflow.viewer.choice import choose_events
+from pickflow.viewer.gather import Choice
+from pickflow.viewer.waveforms import gather_for_event
 
 ORIGIN = pd.Timestamp("2024-03-09T12:00:00Z")
 PARAMS = GatherParams(n_best=2, n_worst=1, n_stations=3, margin_s=3.0, context_s=5.0, highpass_hz=1.0)
@@ -20,6 +23,7 @@ STATIONS = pd.DataFrame(
         "station": ["FAR", "NEAR", "MID", "LOST"],
         "latitude_deg": [46.4, 46.1, 46.2, np.nan],
         "longitude_deg": [13.0, 13.0, 13.0, np.nan],
+        "elevation_m": 0.0,
     }
 )
 
@@ -59,12 +63,12 @@ def test_stations_come_nearest_first_and_those_without_coordinates_are_passed_ov
 
 
 def test_no_more_stations_than_asked_for_are_shown():
-    assert [station.station for station in _gather(params=replace(PARAMS, n_stations=2)).stations] == ["NEAR", "MID"]
+    assert [station.station for station in _gather(params=PARAMS.changed(n_stations=2)).stations] == ["NEAR", "MID"]
 
 
 @pytest.mark.parametrize("nothing", [None, Stream()])
 def test_a_station_without_waveforms_makes_room_for_the_next(nothing):
-    gather = _gather(lambda *code: nothing if code[1] == "NEAR" else _read(*code), params=replace(PARAMS, n_stations=2))
+    gather = _gather(lambda *code: nothing if code[1] == "NEAR" else _read(*code), params=PARAMS.changed(n_stations=2))
     assert [station.station for station in gather.stations] == ["MID", "FAR"]
 
 
@@ -108,7 +112,7 @@ def test_samples_lie_at_their_own_time():
             trace.data = samples.copy()
         return stream
 
-    station = _gather(spike, params=replace(PARAMS, margin_s=10.0)).stations[0]
+    station = _gather(spike, params=PARAMS.changed(margin_s=10.0)).stations[0]
     assert station.time_s[np.argmax(np.abs(station.waveform[0]))] == pytest.approx(10.0, abs=0.01)
 
 
@@ -121,6 +125,16 @@ def test_a_gap_is_nan_and_the_rest_is_shown():
     hole = (station.time_s > 1.05) & (station.time_s < 1.95)
     assert np.isnan(station.waveform[:, hole]).all()
     assert np.isfinite(station.waveform[:, station.time_s > 2.1]).all()
+
+
+def test_pieces_of_a_wandering_clock_are_one_record():
+    def wandering(network: str, station: str, date: str) -> Stream:
+        first = _recording(station, UTCDateTime(f"{date}T11:58:00"), 120.0)
+        second = _recording(station, first[0].stats.endtime + 0.02, 180.0, rate_hz=49.995)
+        return first + second
+
+    station = _gather(wandering).stations[0]
+    assert np.isfinite(station.waveform[:, np.abs(station.time_s) < 10]).mean() > 0.999
 
 
 def test_a_station_that_only_recorded_at_another_time_counts_as_missing():

@@ -1,7 +1,7 @@
 import pytest
 
-from pickflow.config import ConfigError
-from pickflow.grid import Candidate, bundled_digest, resolve_grid
+from pickflow.run.configuration import ConfigError
+from pickflow.run.grid import Candidate, bundled_digest, resolve_grid
 
 
 def test_combinations_that_do_not_exist_are_skipped_with_a_warning():

@@ -23,10 +23,7 @@ from pickflow.implicit import (
     blocks_of,
     fit_states,
     from_network,
-    layer_samples,
-    lstm_gates,
     states_of,
-    weights_of,
 )
 from pickflow.implicit.activations import AttentionMixture, Elementwise, LayerNorm
 from pickflow.implicit.builder import Builder
@@ -34,6 +31,7 @@ from pickflow.implicit.recurrent import lstm
 from pickflow.models.leqnet import LEQNet
 from pickflow.models.network import PickflowNet
 from pickflow.safe import GramAccumulator, intercept, lasso_penalty_max, solve_lasso
+from tests.layer_regressions import layer_samples, lstm_gates, weights_of
 
 SHARED = Path(os.environ.get("PICKFLOW_SHARED", Path(__file__).parents[3] / "shared"))
 TOLERANCE = 1e-10
@@ -173,7 +171,7 @@ def test_the_implicit_model_is_the_network_with_published_weights(model_class, w
     if weights == "volpick" and model_class is sbm.EQTransformer:
         arguments["in_samples"] = n_samples
     model = model_class(**arguments)
-    model.load_state_dict(torch.load(next(folder.glob(f"{weights}.pt.*")), weights_only=True))
+    model.load_state_dict(torch.load(next(folder.glob(f"{weights}.pt.*")), map_location="cpu", weights_only=True))
     if weights == "original_converted":
         model.in_samples = n_samples
     assert_equal_to(model.eval(), from_network(model, n_samples))
@@ -231,7 +229,7 @@ def test_lstms_of_other_forms_are_named():
 
 
 def test_a_length_that_does_not_fit_is_said():
-    with pytest.raises(ValueError, match="skip connection has 29 samples"):
+    with pytest.raises(ValueError, match="PhaseNet does not fit 115 samples"):
         from_network(sbm.PhaseNet().eval(), 115)
     with pytest.raises(ValueError, match="does not fit 200"):
         from_network(sbm.EQTransformer(in_samples=128).eval(), 200)

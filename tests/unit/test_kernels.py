@@ -3,6 +3,7 @@
 import json
 import os
 import warnings
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,14 @@ import torch
 
 from pickflow.compress.channels import wiring_of
 from pickflow.compress.correction import narrowed
-from pickflow.kernels import Normalisation, UnsupportedNetwork, compile_network, is_available
+from pickflow.kernels import Normalisation, UnsupportedNetwork, is_available, library
+from pickflow.kernels.compilation import compile_network
 from pickflow.kernels.fast import quantised
 from pickflow.kernels.library import QUANTUM_LIMIT, lane_choices
+from pickflow.models.loading import build
 from pickflow.models.network import PickflowNet
+from pickflow.models.registry import VARIANTS
+from tests.network_fixture import randomised
 
 SHARED = Path(os.environ.get("PICKFLOW_SHARED", Path(__file__).parents[3] / "shared"))
 
@@ -27,7 +32,8 @@ def narrow(model):
     return narrowed(model, wiring, kept)
 
 
-TOLERANCE = {"EQTransformer": 2e-5, "OBSTransformer": 2e-5, "PickflowNet": 5e-5}
+TOLERANCE = {"EQTransformer": 2e-5, "OBSTransformer": 2e-5, "EQTransformerVariant": 5e-5, "PickflowNet": 5e-5}
+GAINS = {"EQTransformerVariant": 2.0}
 MODELS = {
     "PhaseNet": lambda: sbm.PhaseNet(),
     "PhaseNet, 4 components, 5 classes": lambda: sbm.PhaseNet(in_channels=4, classes=5, phases="NPSDX"),
@@ -48,6 +54,21 @@ MODELS = {
     "EQTransformer, narrow": lambda: narrow(sbm.EQTransformer()),
     "EQTransformer, conservative, narrow": lambda: narrow(sbm.EQTransformer(original_compatible="conservative")),
     "PickflowNet, narrow": lambda: narrow(PickflowNet()),
+    **{name: partial(build, name, in_samples=1501) for name in VARIANTS},
+    "GRU, 5 states": lambda: build("GRU", n_units=5, in_samples=1501),
+    "GRU, 128 states": lambda: build("GRU", n_units=128, in_samples=1501, recurrent_blocks=("gru",)),
+    "GRU, LSTM and no attention": lambda: build(
+        "GRU",
+        in_samples=3000,
+        attention_blocks=0,
+        recurrent_blocks=("gru", "bilstm"),
+        branch_recurrences=("bigru", "lstm"),
+    ),
+    "even kernels, five layers": lambda: build(
+        "EQT", in_samples=1501, filters=(4, 8, 8, 16, 16), kernel_sizes=(10, 8, 6, 4, 2), residual_kernels=(2, 4, 5)
+    ),
+    "GRU, narrow": lambda: narrow(build("GRU")),
+    "Salvation, narrow": lambda: narrow(build("Salvation")),
 }
 WEIGHTS = [
     ("PhaseNet", "original_converted"),
@@ -67,18 +88,7 @@ def random_model(name):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model = MODELS[name]()
-    for module in model.modules():
-        if isinstance(module, (torch.nn.Conv1d, torch.nn.ConvTranspose1d, torch.nn.Linear)):
-            module.weight.data *= 1.6
-        elif type(module).__name__ == "SeqSelfAttention":
-            for parameter in module.parameters():
-                torch.nn.init.normal_(parameter, std=0.4)
-        elif isinstance(module, torch.nn.BatchNorm1d):
-            torch.nn.init.uniform_(module.weight, 0.5, 1.5)
-            torch.nn.init.normal_(module.bias, std=0.2)
-            torch.nn.init.normal_(module.running_mean, std=0.2)
-            torch.nn.init.uniform_(module.running_var, 0.3, 1.5)
-    return model.eval()
+    return randomised(model, gain=GAINS.get(type(model).__name__, 1.6))
 
 
 def random_windows(model, n_windows, seed=1):
@@ -121,7 +131,7 @@ def read_pretrained(model_class, folder, weights):
     """As `from_pretrained`, which writes into the cache that it reads."""
     metadata = json.loads(next(folder.glob(f"{weights}.json.*")).read_text())
     model = model_class(**metadata.get("model_args", {}))
-    model.load_state_dict(torch.load(next(folder.glob(f"{weights}.pt.*")), weights_only=True))
+    model.load_state_dict(torch.load(next(folder.glob(f"{weights}.pt.*")), map_location="cpu", weights_only=True))
     return model.eval()
 
 
@@ -262,3 +272,25 @@ def test_a_normalisation_can_be_chosen():
     usual = network.predict_cuts(cut(samples, [0]))
     peak = network.predict_cuts(cut(samples, [0]), Normalisation(scale="peak"))
     assert not np.allclose(usual, peak)
+
+
+@pytest.mark.skipif(not is_available(), reason="the kernels are not built")
+def test_the_library_knows_the_same_layouts_and_numbers():
+    assert library.disagreements(library.load()) == []
+
+
+def test_a_library_of_other_sources_is_not_used(monkeypatch, caplog):
+    monkeypatch.setattr(library, "KINDS", tuple(reversed(library.KINDS)))
+    library.load.cache_clear()
+    try:
+        assert library.load() is None
+    finally:
+        library.load.cache_clear()
+    if any(Path(library.__file__).parent.glob("_network.so")):
+        assert "was built from other sources (gru)" in caplog.text
+
+
+@pytest.mark.skipif(not is_available(), reason="the kernels are not built")
+def test_windows_of_more_components_than_there_is_room_for_are_refused():
+    with pytest.raises(UnsupportedNetwork, match="1 to 16 components"):
+        compile_network(sbm.PhaseNet(in_channels=17, component_order="ZNE12345678901234").eval())

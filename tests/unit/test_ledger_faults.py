@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
-from pickflow.config import build, load_schema
-from pickflow.config import complete as complete_config
-from pickflow.download import DownloadParams, asked_stations, download_day, fetch_inventory
-from pickflow.synthesize import SynthesizeParams, with_every_fault, write_archive
-from pickflow.synthesize.params import FAULTS
+from pickflow.download import download_day, fetch_inventory, requested_stations
+from pickflow.run.settings.download import DownloadParams
+from pickflow.run.settings.synthesize import FAULTS, SynthesizeParams
+from pickflow.synthesize import with_every_fault, write_archive
 from pickflow.windows import parse_time
 
-SCHEMAS = Path(__file__).parents[2] / "workflow" / "schemas"
 START = parse_time("2026-01-15T12:00:00Z")
 END = START + timedelta(minutes=20)
 GOOD = "ok"
@@ -25,19 +22,14 @@ EXPECTED = {fault: {fault} for fault in FAULTS} | {"dead_channel": {"dead_channe
 def manifest(tmp_path_factory):
     """Rows of a network in which each fault has a station of its own, and two stations are well."""
     folder = tmp_path_factory.mktemp("faults")
-    config = complete_config({"run": "faults", "starttime": str(START), "endtime": str(END)}, load_schema(SCHEMAS))
-    default = build(SynthesizeParams, config["synthesize"])
     names = [*FAULTS, "well1", "well2"]
-    params = with_every_fault(default, START, END, n_well=2, n_events=4, min_spacing_s=60.0)
+    params = with_every_fault(SynthesizeParams(), START, END, n_well=2, n_events=4, min_spacing_s=60.0)
     write_archive(params, folder)
-    section = config["download"] | {
-        "path": str(folder / "sds"),
-        "inventory": [str(folder / "stations.xml")],
-        "cache": str(folder / "cache"),
-    }
-    download = build(DownloadParams, section)
+    download = DownloadParams(
+        path=str(folder / "sds"), inventory=(str(folder / "stations.xml"),), cache=str(folder / "cache")
+    )
     inventory = fetch_inventory(download, START, END)
-    stations = asked_stations(inventory, download)
+    stations = requested_stations(inventory, download)
     rows = download_day("2026-01-15", (START, END), stations, inventory, download, folder / "waveforms")
     assert len(rows) == len(stations) == len(names)
     return dict(zip(names, rows.to_dict("records"), strict=True))

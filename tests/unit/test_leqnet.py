@@ -9,10 +9,13 @@ import torch
 from pickflow.annotate import Picker, PickerOptions
 from pickflow.annotate.backends import choose_backend
 from pickflow.annotate.engine import refusal
-from pickflow.kernels import compile_network, is_available
+from pickflow.compress.costs import n_weights_of_keras
+from pickflow.kernels import is_available
+from pickflow.kernels.compilation import compile_network
 from pickflow.models.cards import write_model
 from pickflow.models.leqnet import LEQNet
 from pickflow.models.loading import load_model
+from tests.network_fixture import randomised
 
 N_WEIGHTS = 39_776
 
@@ -20,17 +23,7 @@ N_WEIGHTS = 39_776
 def random_leqnet(**arguments):
     """Every parameter matters and is random."""
     torch.manual_seed(0)
-    model = LEQNet(**arguments)
-    for module in model.modules():
-        if type(module).__name__ == "SeqSelfAttention":
-            for parameter in module.parameters():
-                torch.nn.init.normal_(parameter, std=0.4)
-        elif isinstance(module, torch.nn.BatchNorm1d):
-            torch.nn.init.uniform_(module.weight, 0.5, 1.5)
-            torch.nn.init.normal_(module.bias, std=0.2)
-            torch.nn.init.normal_(module.running_mean, std=0.2)
-            torch.nn.init.uniform_(module.running_var, 0.3, 1.5)
-    return model.eval()
+    return randomised(LEQNet(**arguments))
 
 
 def windows_of(model, n_windows=3):
@@ -44,17 +37,8 @@ def probabilities_of(model, windows):
         return torch.stack(model(torch.from_numpy(windows)), dim=1).numpy()
 
 
-def weights_as_the_paper_counts(model):
-    """As Keras does: one bias per gate, statistics of normalisations included."""
-    return sum(
-        tensor.numel()
-        for name, tensor in model.state_dict().items()
-        if "num_batches_tracked" not in name and "bias_hh" not in name
-    )
-
-
 def test_it_has_as_many_weights_as_in_the_paper():
-    assert weights_as_the_paper_counts(LEQNet()) == N_WEIGHTS
+    assert n_weights_of_keras(LEQNet()) == N_WEIGHTS
 
 
 def test_the_papers_count_is_understood():
@@ -62,7 +46,7 @@ def test_the_papers_count_is_understood():
     model = sbm.EQTransformer(lstm_blocks=2)
     kept = [model.res_cnn_stack.members[index] for index in (0, 1, 2, 4, 6)]
     model.res_cnn_stack.members = torch.nn.ModuleList(kept)
-    assert weights_as_the_paper_counts(model) == 323_063
+    assert n_weights_of_keras(model) == 323_063
 
 
 def test_it_gives_three_probabilities_for_each_sample():
@@ -141,5 +125,5 @@ def _largest(model, stream, phase):
 
 
 def test_onnx_runtime_gives_its_values():
-    # Before it is handed out, a backend is held against torch.
+    # Before it is handed out, a backend is compared with torch.
     assert choose_backend(random_leqnet(), "onnxruntime").name == "onnxruntime"

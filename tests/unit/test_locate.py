@@ -8,9 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pickflow.io.tables import conform
 from pickflow.locate.catalog import _gaps_deg
-from pickflow.locate.geometry import azimuthal_gap_deg, distance_and_azimuth
-from pickflow.travel_times import travel_time_s
+from pickflow.schemas import STATIONS
+from pickflow.travel_times.geometry import azimuthal_gap_deg, distance_and_azimuth
+from pickflow.travel_times.layers import travel_time_s
 from tests.locate_fixture import (
     LAYERS,
     NO_CORRECTIONS,
@@ -283,8 +285,45 @@ def test_a_network_without_coordinates_is_refused(noisy):
 
 
 def test_a_depth_range_upside_down_is_refused(noisy):
-    with pytest.raises(ValueError, match=r"locate.min_depth_km \(9\) must be smaller"):
+    with pytest.raises(ValueError, match=r"min_depth_km: 9 must be smaller"):
         locate_params(min_depth_km=9.0, max_depth_km=3.0)
     sunk = dataclasses.replace(noisy, stations=noisy.stations.assign(elevation_m=-4000.0))
     with pytest.raises(ValueError, match=r"locate.max_depth_km: 3 km is not below the least depth, 4 km"):
         locate(sunk, max_depth_km=3.0)
+
+
+def moved(stations, name, north_km, at):
+    """The table of stations if one of them stood further north until a time."""
+    chosen = stations.station == name
+    before = stations[chosen].assign(latitude_deg=lambda row: row.latitude_deg + north_km / 111.2, endtime=at)
+    after = stations[chosen].assign(starttime=at)
+    return conform(pd.concat([stations[~chosen], before, after]), STATIONS)
+
+
+def test_arrivals_are_at_the_place_that_their_station_had_then():
+    # All events are before the move: their stations stand where the arrivals were made.
+    catalog = make_catalog(random_origins(12), square_of_stations())
+    later = catalog.picks.time.max() + pd.Timedelta(days=1)
+    name = catalog.stations.station[0]
+    elsewhere = moved(catalog.stations.assign(latitude_deg=catalog.stations.latitude_deg), name, 0.0, later)
+    elsewhere.loc[(elsewhere.station == name) & elsewhere.endtime.isna(), "latitude_deg"] += 0.5
+    events = locate(dataclasses.replace(catalog, stations=elsewhere), **NO_CORRECTIONS).events
+    assert errors_km(events, catalog.truth).horizontal.max() < 0.1
+    at_once = catalog.stations.assign(
+        latitude_deg=catalog.stations.latitude_deg + 0.5 * (catalog.stations.station == name)
+    )
+    located = locate(dataclasses.replace(catalog, stations=at_once), **NO_CORRECTIONS)
+    fitted = located.assignments.merge(catalog.picks[["pick_id", "station"]], on="pick_id")
+    assert fitted[fitted.station == name].residual_s.abs().median() > 1.0  # the wrong place is seen, if it is used
+
+
+def test_a_station_that_moves_gets_no_correction():
+    stations = square_of_stations()
+    name = stations.station[3]
+    catalog = make_catalog(random_origins(40), stations, error_s=0.02, delays={name: 0.4})
+    half = catalog.picks.time.quantile(0.5)
+    still = locate(catalog).corrections
+    moving = locate(dataclasses.replace(catalog, stations=moved(stations, name, 3.0, half))).corrections
+    assert name in set(still.station)
+    assert name not in set(moving.station)
+    assert len(moving) > 0

@@ -4,11 +4,11 @@ import numpy as np
 import obspy
 import pytest
 
-from pickflow.magnitude.clipping import is_clipped
 from pickflow.magnitude.laws import LAWS
 from pickflow.magnitude.measuring import StationRecord
 from pickflow.magnitude.responses import ResponseBook
 from pickflow.magnitude.wood_anderson import seismometer
+from pickflow.quality.clipping import is_clipped_window
 from pickflow.synthesize.instruments import INSTRUMENTS
 from tests.magnitude_fixture import (
     RATE_HZ,
@@ -244,19 +244,19 @@ def test_a_response_that_cannot_be_evaluated_falls_back_to_the_sensitivity(monke
 
 def test_coarse_counts_are_not_taken_for_clipping():
     wave = np.round(40 * np.sin(2 * np.pi * 0.5 * np.arange(2000) / RATE_HZ)).astype(np.int32)
-    assert not is_clipped(wave, None)
-    assert not is_clipped(np.zeros(0, np.int32), None)
-    assert not is_clipped(np.zeros(100, np.int32), None)
+    assert not is_clipped_window(wave, None)
+    assert not is_clipped_window(np.zeros(0, np.int32), None)
+    assert not is_clipped_window(np.zeros(100, np.int32), None)
 
 
 def test_smooth_crests_are_not_taken_for_clipping():
     wave = np.round(30_000 * np.sin(2 * np.pi * 0.3 * np.arange(2000) / RATE_HZ)).astype(np.int32)
-    assert not is_clipped(wave, None)
-    assert is_clipped(np.clip(5 * wave, -30_000, 30_000), None)
+    assert not is_clipped_window(wave, None)
+    assert is_clipped_window(np.clip(5 * wave, -30_000, 30_000), None)
 
 
 @pytest.mark.parametrize(("peak_counts", "clipped"), [(7.8e6, False), (8.2e6, True), (1.0e7, True), (3.0e7, False)])
 def test_a_record_at_the_rails_of_24_bits_is_clipped_without_flat_tops(peak_counts, clipped):
     wave = np.round(peak_counts * np.sin(2 * np.pi * 1.7 * np.arange(2000) / RATE_HZ)).astype(np.int32)
-    assert is_clipped(wave, None) == clipped
-    assert not is_clipped(wave.astype(float), None)
+    assert is_clipped_window(wave, None) == clipped
+    assert not is_clipped_window(wave.astype(float), None)

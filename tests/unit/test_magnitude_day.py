@@ -8,7 +8,7 @@ from pickflow.io.waveforms import write_stream
 from pickflow.magnitude import Catalog, amplitudes_of_day
 from pickflow.magnitude.windows import arrival_windows
 from pickflow.schemas import AMPLITUDE_REASONS
-from pickflow.travel_times import homogeneous, travel_time_s
+from pickflow.travel_times.layers import homogeneous, travel_time_s
 from tests.magnitude_fixture import (
     DAY,
     SENSITIVITY,
@@ -213,5 +213,5 @@ def test_a_day_without_events_is_an_empty_table(day):
 
 
 def test_an_unknown_law_is_refused_before_any_waveform_is_read(day):
-    with pytest.raises(ValueError, match="tuscany"):
+    with pytest.raises(ValueError, match="law\n  Input should be 'california', 'italy'"):
         amplitudes_of_day(**day, params=magnitude_params(law="tuscany"))

@@ -4,10 +4,11 @@ import pandas as pd
 import pytest
 
 from pickflow.annotate import TimedPick
+from pickflow.annotate.picker import seisbench_stream
 from pickflow.annotate.segments import make_segments
 from pickflow.io.waveforms import write_stream
-from pickflow.models.preparation import prepare
-from pickflow.pick import PickParams, measure, pick_day, pick_stream
+from pickflow.pick import measure, pick_day, pick_stream
+from pickflow.run.settings.pick import PickParams
 from pickflow.schemas import MANIFEST
 from pickflow.windows import parse_time
 from tests.waveform_fixture import with_digests
@@ -91,9 +92,8 @@ def test_picks_on_the_edge_of_a_gap_are_counted_and_dropped():
 
 @pytest.mark.parametrize("scale", [1e-20, 1e-9, 1.0, 1e8])
 def test_seisbench_sees_the_same_at_any_amplitude(scale):
-    reference, _, _ = prepare(make_stream(), 100.0)
-    scaled, _, _ = prepare(make_stream(scale=scale), 100.0)
-    for one, two in zip(reference, scaled, strict=True):
+    (reference,), (scaled,) = (make_segments(make_stream(scale=size), "ZNE", 100.0)[0] for size in (1.0, scale))
+    for one, two in zip(*(seisbench_stream(segment, "ZNE") for segment in (reference, scaled)), strict=True):
         np.testing.assert_allclose(one.data, two.data, rtol=1e-9)
 
 

@@ -1,10 +1,11 @@
 import pandas as pd
 import pytest
 
-from pickflow.config import ConfigError
-from pickflow.grid import Candidate
 from pickflow.io.tables import write_table
-from pickflow.plan import COMPRESS_CPU_S, count_stations, make_plan, sentence
+from pickflow.models.registry import compress_cpu_s
+from pickflow.run.configuration import ConfigError, complete
+from pickflow.run.grid import Candidate
+from pickflow.run.plan import ASSOCIATE_CPU_S, count_stations, make_plan, sentence, training_cpu_s
 from pickflow.schemas import STATIONS
 
 STATION_XML = """<?xml version="1.0"?>
@@ -14,9 +15,21 @@ STATION_XML = """<?xml version="1.0"?>
 </FDSNStationXML>"""
 
 
-def config(methods=("none",), associators=("pyocto",)):
-    own = {"run": "x", "download": {"path": "archive"}}
-    return {**own, "denoise": {"methods": list(methods)}, "associate": {"methods": list(associators)}}
+def config(methods=("none",), associators=("pyocto",), **lab):
+    own = {"run": "x", "starttime": "2020-01-01", "endtime": "2020-01-02", "download": {"path": "archive"}}
+    return complete(
+        {**own, "denoise": {"methods": list(methods)}, "associate": {"methods": list(associators)}, "lab": lab}
+    )
+
+
+def test_trainings_cost_what_their_windows_cost():
+    optimisation = {"epochs": 10, "steps_per_epoch": 100, "batch_size": 32}
+    sources = [{"name": "a", "kind": "synthetic", "n_events": 1, "n_noise": 1}]
+    lab = {"variants": ["EQT"], "sources": sources, "training": {"optimisation": optimisation}}
+    once = training_cpu_s(config(**lab)["lab"])
+    assert 150 < once < 1000  # 32,000 windows of 12.6 ms, good to a factor of two
+    assert training_cpu_s(config(**lab, seeds=[1, 2])["lab"]) == 2 * once
+    assert training_cpu_s(config()["lab"]) == 0
 
 
 @pytest.mark.parametrize(
@@ -58,7 +71,7 @@ def test_a_student_picks_and_makes_catalogs_but_is_not_fetched():
     both = make_plan(config(), [teacher, Candidate("PhaseNet", "y")], {}, 10, [1.0] * 3, on_gpu=False)
     # compress instead of weights
     assert taught.n_jobs == both.n_jobs
-    assert taught.cpu_hours == pytest.approx(both.cpu_hours + COMPRESS_CPU_S["PhaseNet"] / 3600)
+    assert taught.cpu_hours == pytest.approx(both.cpu_hours + compress_cpu_s("PhaseNet") / 3600)
     assert both.cpu_hours > alone.cpu_hours
 
 
@@ -69,6 +82,23 @@ def test_a_gpu_takes_the_networks_off_the_cpu():
     assert on_cpu.gpu_hours == 0
     assert 0 < on_gpu.gpu_hours < on_cpu.cpu_hours
     assert on_gpu.cpu_hours < on_cpu.cpu_hours
+
+
+def test_a_station_that_moves_counts_once(tmp_path):
+    row = {"network": "XX", "station": "A", "latitude_deg": 1.0, "longitude_deg": 1.0, "elevation_m": 0.0}
+    places = [{**row, "starttime": pd.Timestamp(f"{year}-01-01", tz="UTC")} for year in (2010, 2020)]
+    write_table(pd.DataFrame(places), STATIONS, tmp_path / "stations.parquet", {})
+    assert count_stations([], tmp_path / "stations.parquet", ["*.*"]) == 1
+
+
+@pytest.mark.parametrize(("associator", "measured_s"), [("gamma", 70.0), ("pyocto", 27.0), ("stack", 8.0)])
+def test_the_plan_of_an_aftershock_day_is_what_was_measured_there(associator, measured_s):
+    picker = [Candidate("PhaseNet", "x")]
+    stations, share = 8, 20 / 24
+    plan = make_plan(config(associators=(associator,)), picker, {}, stations, [share], on_gpu=False)
+    more_s = 3600 * (plan.busy_cpu_hours - plan.cpu_hours)
+    assert more_s + ASSOCIATE_CPU_S[associator] * stations * share == pytest.approx(measured_s, rel=0.05)
+    assert "amid aftershocks" in sentence("run", plan)
 
 
 def test_the_plan_is_a_sentence():
@@ -83,3 +113,32 @@ def test_a_file_that_is_not_station_xml_is_named(tmp_path):
     path.write_text("no xml")
     with pytest.raises(ConfigError, match=r"download.inventory: .*stations.xml is not StationXML"):
         count_stations([str(path)], tmp_path / "none.parquet", ["*.*"])
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"\0" * 100, b"<", b'<?xml version="1.0" encoding="x-unknown"?><a/>', b"<a>\xff</a>", b"<a>&b;</a>"],
+)
+def test_what_is_no_xml_is_named(content, tmp_path):
+    path = tmp_path / "stations.xml"
+    path.write_bytes(content)
+    with pytest.raises(ConfigError, match=r"download.inventory: .*stations.xml is not StationXML"):
+        count_stations([str(path)], tmp_path / "none.parquet", ["*.*"])
+
+
+def test_a_folder_in_place_of_an_inventory_is_named(tmp_path):
+    with pytest.raises(ConfigError, match=r"download.inventory: .* is not StationXML"):
+        count_stations([str(tmp_path)], tmp_path / "none.parquet", ["*.*"])
+
+
+def test_codes_that_are_none_are_not_counted(tmp_path):
+    path = tmp_path / "stations.xml"
+    path.write_text(
+        '<x><Network code="../CI"><Station code="A"/></Network><Network code="CI"><Station code="B"/></Network></x>'
+    )
+    assert count_stations([str(path)], tmp_path / "none.parquet", ["*.*"]) == 1
+
+
+def test_a_damaged_table_of_stations_says_nothing(tmp_path):
+    (tmp_path / "stations.parquet").write_bytes(b"PAR1 no table")
+    assert count_stations([], tmp_path / "stations.parquet", ["*.*"]) is None

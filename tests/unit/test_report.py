@@ -4,17 +4,20 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
+import lxml.etree
 import lxml.html
 import numpy as np
 import pandas as pd
 import pytest
 
-from pickflow.analyze import drawing, report
-from pickflow.analyze.figures import suspicious_stations
-from pickflow.analyze.report import write_report
-from pickflow.analyze.trade_off import draw_trade_off
-from pickflow.analyze.unmatched import KINDS, WHY
+from pickflow.comparison.unmatched import KINDS, WHY
 from pickflow.io.tables import conform
+from pickflow.report import drawing
+from pickflow.report import page as report_page
+from pickflow.report.figures import suspicious_stations
+from pickflow.report.page import write_report
+from pickflow.report.trade_off import draw_trade_off
+from pickflow.run.keys import CatalogKey
 from pickflow.schemas import REASONS, STATION_CORRECTIONS
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -162,6 +165,28 @@ def test_names_are_escaped():
     assert not any(tag in html for tag in ("<b>&", "<i>", "<u>"))
 
 
+ODD = "A\x00B\x1b\u202eC\ud800\ufffe<script>alert(1)</script>\"'&$x_{"
+
+
+def test_what_no_page_can_hold_is_a_mark_and_the_rest_is_text():
+    run = light_content()
+    html = write_report(replace(run, run=ODD, config_summary={"key": ODD}, catalogs=(), reference=None, summary={}))
+    assert "<script" not in html
+    assert not re.search("[\x00\x1b\u202e\ufffe]", html)
+    html.encode()
+    assert html.count("A\ufffdB\ufffd\ufffdC\ufffd\ufffd&lt;script&gt;") >= 2
+
+
+@pytest.mark.parametrize("text", [ODD.replace("\ud800", ""), "$\\frac{", "$x$ $", "{{7*7}}", "X" * 500])
+def test_a_drawing_is_xml_whatever_a_station_is_called(text):
+    figure = drawing.new_figure(400, 200)
+    axes = drawing.add_axes(figure, 50, 20, 300, 150)
+    axes.text(0.5, 0.5, text, parse_math=False)
+    svg = drawing.illustrate(figure, "f", "").svg
+    tree = lxml.etree.fromstring(svg)
+    assert not tree.xpath("//*[local-name()='script']")
+
+
 def test_without_events_the_missed_ones_are_shown():
     html = write_report(_without_events(light_content().catalogs[0]))
     assert "of which none belongs to an event" in _text(html)
@@ -240,15 +265,16 @@ def test_a_year_of_a_large_network_stays_a_page():
     assert "19,700 more events" in _text(html)
 
 
+@pytest.mark.nightly
 def test_a_month_of_three_catalogs_stays_below_ten_megabytes():
     run = report_fixture.report_content(1800, with_gathers=False, n_days=30)
     one = len(write_report(replace(run, catalogs=run.catalogs[:1])).encode())
     assert len(run.catalogs[0].events) > 1500
-    assert 3 * one + report._GATHER_BUDGET_BYTES < 10 * MEGABYTE
+    assert 3 * one + report_page._GATHER_BUDGET_BYTES < 10 * MEGABYTE
 
 
 def test_catalogs_that_do_not_fit_are_named_and_not_drawn(monkeypatch):
-    monkeypatch.setattr(report, "_PAGE_BUDGET_BYTES", 100_000)
+    monkeypatch.setattr(report_page, "_PAGE_BUDGET_BYTES", 100_000)
     html = write_report(both())
     assert html.count('<details class="catalog"') == 2
     assert _text(html).count("Not drawn, to keep this page small") == 1
@@ -270,7 +296,7 @@ def test_missed_and_new_events_are_listed_with_what_is_known_about_them():
 
 def test_picks_are_held_against_the_reference_once_for_all_catalogs_of_the_same_picks():
     assert _text(page()).count("Picks against those of the reference") == 1
-    other = replace(both().catalogs[1], weights="stead")
+    other = replace(both().catalogs[1], key=CatalogKey.parse("none/PhaseNet/stead/gamma"))
     run = replace(both(), catalogs=(both().catalogs[0], other), summary={})
     assert _text(write_report(run)).count("Picks against those of the reference") == 2
 
@@ -315,7 +341,7 @@ def test_one_event_is_enough_for_a_page():
 
 def test_gathers_that_do_not_fit_are_counted(monkeypatch):
     run = replace(content(), catalogs=content().catalogs[:1])
-    monkeypatch.setattr(report, "_GATHER_BUDGET_BYTES", 250_000)
+    monkeypatch.setattr(report_page, "_GATHER_BUDGET_BYTES", 250_000)
     html = write_report(run)
     shown, left_out = html.count("<h4>"), int(re.search(r"(\d+) more gathers are left out", _text(html)).group(1))
     assert shown >= 1

@@ -100,7 +100,7 @@ def test_selected_statistics_are_those_of_the_selected_columns(rng):
 
 def test_scaled_statistics_are_those_of_scaled_targets(rng):
     features, targets, scale = rng.normal(size=(30, 5)), rng.normal(size=(30, 2)), np.array([3.0, 0.25])
-    found, expected = gram_of(features, targets).scaled(scale), gram_of(features, targets * scale)
+    found, expected = gram_of(features, targets).rescale(scale), gram_of(features, targets * scale)
     for name in ("gram", "cross", "square", "target_mean"):
         np.testing.assert_allclose(getattr(found, name), getattr(expected, name), rtol=1e-12, atol=1e-13)
 
@@ -131,7 +131,7 @@ def test_batches_that_do_not_fit_are_refused(rng):
     with pytest.raises(ValueError, match="one for each of 3 samples"):
         accumulator.add(np.ones((3, 2)), np.ones((3, 1)), np.ones(2))
     accumulator.add(np.ones((3, 2)), np.ones((3, 1)))
-    with pytest.raises(ValueError, match="a batch of 5 features and 1 targets came to an accumulator of 2 and 1"):
+    with pytest.raises(ValueError, match="a batch of 5 features and 1 targets does not fit an accumulator of 2 and 1"):
         accumulator.add(np.ones((3, 5)), np.ones((3, 1)))
 
 

@@ -1,8 +1,8 @@
 import pytest
 
-from pickflow.config import ConfigError
-from pickflow.grid import Candidate
-from pickflow.students import Student, is_student, level_name, read_student, resolve_students, student_names
+from pickflow.run.configuration import ConfigError
+from pickflow.run.grid import Candidate
+from pickflow.run.students import Student, is_student, level_name, read_student, resolve_students, student_names
 
 TEACHERS = [Candidate("PhaseNet", "original"), Candidate("PhaseNet", "stead"), Candidate("EQTransformer", "original")]
 

@@ -8,26 +8,23 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pickflow.analyze.events import compare_events
-from pickflow.analyze.picks import compare_picks
-from pickflow.analyze.reference import (
-    AnalyzeParams,
-    ReferenceParams,
-    RegionParams,
-    WindowParams,
-    load_reference,
-)
 from pickflow.analyze.run import analyze_run
-from pickflow.analyze.summary import against_teacher, catalog_numbers, summarize, teachers_of
-from pickflow.analyze.tables import RunTables, pick_set
-from pickflow.io.catalogs import write_csv
+from pickflow.comparison.events import compare_events
+from pickflow.comparison.picks import compare_picks
+from pickflow.comparison.reference import load_reference
+from pickflow.comparison.summary import against_teacher, catalog_numbers, summarize, teachers_of
+from pickflow.comparison.tables import RunTables
+from pickflow.io.formats import write_csv
 from pickflow.io.tables import conform, write_table
+from pickflow.run.grid import Candidate
+from pickflow.run.keys import CatalogKey, PickSetKey
+from pickflow.run.settings.analyze import AnalyzeParams, ReferenceParams, RegionParams, WindowParams
 from pickflow.schemas import ASSIGNMENTS, EVENTS, LEDGER, PICKS, STATIONS, TRUTH_PICKS
 from pickflow.windows import parse_time
 
 ZERO = pd.Timestamp("2026-01-15T00:00:00Z")
 WINDOW = (parse_time("2026-01-15T00:00:00"), parse_time("2026-01-15T01:00:00"))
-STATION_TABLE = conform(pd.DataFrame([("SY", "A", 46.0, 13.0, 0.0)], columns=STATIONS.schema.names), STATIONS)
+STATION_TABLE = conform(pd.DataFrame([("SY", "A", 46.0, 13.0, 0.0)], columns=STATIONS.schema.names[:5]), STATIONS)
 NO_REFERENCE = ReferenceParams(file=None, server=None, complete_file=None, complete_picks_file=None)
 
 
@@ -160,9 +157,8 @@ def test_without_a_reference_the_summary_still_has_its_counts():
     assert load_reference(params, WINDOW, STATION_TABLE) is None
     assert compare_events(catalog(x=1), None, params).numbers == {}
     ledger = pd.DataFrame({"reason": ["ok", "gap", "ok"]}).reindex(columns=LEDGER.schema.names)
-    numbers = catalog_numbers(
-        "none/PhaseNet/stead/pyocto", picks_at(("A", "P", 1.0)), catalog(x=1), {}, (np.nan, np.nan), None
-    )
+    key = CatalogKey.parse("none/PhaseNet/stead/pyocto")
+    numbers = catalog_numbers(key, picks_at(("A", "P", 1.0)), catalog(x=1), {}, (np.nan, np.nan), None)
     assert summarize("demo", ledger, [numbers], []) == {
         "run": "demo",
         "station_days": 3,
@@ -199,23 +195,22 @@ def test_students_know_their_teacher():
     models = [{"name": name, "method": method} for name, method in names]
     compression = {"teacher": {"model": "PhaseNet", "weights": "original"}, "models": models}
     assert teachers_of([compression]) == {
-        "PhaseNet/original-safe-s93": "PhaseNet/original",
-        "PhaseNet/original-magnitude-s93": "PhaseNet/original",
+        Candidate("PhaseNet", "original-safe-s93"): Candidate("PhaseNet", "original"),
+        Candidate("PhaseNet", "original-magnitude-s93"): Candidate("PhaseNet", "original"),
     }
 
 
 def test_catalogs_of_students_are_held_against_their_teacher_with_the_same_signal_and_associator():
     pickers = {"original": catalog(a=100, b=200), "original-safe-s93": catalog(x=100, y=900, z=950)}
-    names = [f"{signal}/PhaseNet/{weights}/pyocto" for signal in ("none", "bandpass") for weights in pickers]
+    pick_sets = [PickSetKey(signal, "PhaseNet", weights) for signal in ("none", "bandpass") for weights in pickers]
+    keys = [CatalogKey(pick_set, "pyocto") for pick_set in pick_sets]
     tables = RunTables(
         stations=STATION_TABLE,
         manifests=[],
-        picks={pick_set(name): NO_PICKS for name in names},
+        picks=dict.fromkeys(pick_sets, NO_PICKS),
         pick_ledgers={},
-        events={
-            name: pickers[name.split("/")[2]] if name.startswith("none") else pickers["original"] for name in names
-        },
-        assignments={name: conform(pd.DataFrame(), ASSIGNMENTS) for name in names},
+        events={key: pickers[key.pick_set.weights if key.pick_set.signal == "none" else "original"] for key in keys},
+        assignments={key: conform(pd.DataFrame(), ASSIGNMENTS) for key in keys},
         corrections={},
     )
     models = [{"name": "original", "method": "teacher"}, {"name": "original-safe-s93", "method": "safe"}]

@@ -5,7 +5,7 @@ import pytest
 
 from pickflow.io.atomic import atomic_path, write_text
 from pickflow.io.tables import conform, read_provenance, read_table, read_tables, write_table
-from pickflow.schemas import MANIFEST, REASONS, STATIONS, worst
+from pickflow.schemas import MANIFEST, REASONS, STATIONS, worst_reason
 
 
 def stations(*codes):
@@ -66,10 +66,10 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path):
 
 
 def test_the_worst_reason_wins():
-    assert worst(["gap", "dead_channel", "ok"]) == "dead_channel"
-    assert worst([]) == "ok"
+    assert worst_reason(["gap", "dead_channel", "ok"]) == "dead_channel"
+    assert worst_reason([]) == "ok"
     with pytest.raises(ValueError, match="unknown reason code 'gone'"):
-        worst(["gone"])
+        worst_reason(["gone"])
 
 
 def test_reasons_that_end_the_station_day_come_first():

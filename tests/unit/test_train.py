@@ -1,24 +1,29 @@
 import json
-from dataclasses import replace
 
 import numpy as np
+import obspy
 import pandas as pd
 import pytest
 import seisbench.models
 import torch
 
+from pickflow.datasets.reading import open_dataset
+from pickflow.datasets.records import Record
+from pickflow.datasets.signals import make_noise, make_signal, normalise_noise
+from pickflow.datasets.splits import part_of
 from pickflow.distillation import teacher_of
 from pickflow.models.cards import read_card
 from pickflow.models.loading import load_model
 from pickflow.models.network import IN_SAMPLES
-from pickflow.train import TrainParams, evaluate, train
+from pickflow.run.settings.train import Shares, TrainParams
+from pickflow.train import evaluate, train
 from pickflow.train.evaluate import phase_scores, pick_records
+from pickflow.train.labels import as_labels, bells, detection, with_noise_label
 from pickflow.train.lessons import Lessons, new_model
-from pickflow.train.loop import optimise
-from pickflow.train.mixing import Pools, add_signal, as_labels, augment, detection, draw_batch, with_noise_label
-from pickflow.train.params import Shares
-from pickflow.train.pools import bells, from_labelled, make_noise, make_signal, noise_before, normalise_noise
-from pickflow.train.reading import LABELLED_SETS, LabelledRecord, part_of, read_continuous, read_labelled, read_teacher
+from pickflow.train.loop import optimise_lessons
+from pickflow.train.mixing import Pools, add_signal, augment, draw_batch
+from pickflow.train.pools import from_labelled, noise_before
+from pickflow.train.reading import LABELLED_SETS, read_continuous, read_teacher
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +76,7 @@ class FixedPicker:
 
 def record(samples=None, **picks):
     samples = np.random.default_rng(0).normal(size=(3, 6000)).astype(np.float32) if samples is None else samples
-    return LabelledRecord(name="r", dataset="d", station="A.B", part="test", samples=samples, picks=picks)
+    return Record(name="r", dataset="d", station="A.B", part="test", samples=samples, picks=picks)
 
 
 def test_signals_begin_two_seconds_before_p_and_are_silent_until_then(pools):
@@ -159,10 +164,10 @@ def test_a_killed_training_goes_on_to_the_same_weights(params, pools, tmp_path):
         pass
 
     whole, killed, resumed = (lessons(params, pools) for _ in range(3))
-    history = optimise(whole, whole, tmp_path / "whole", "a", quiet)
+    history = optimise_lessons(whole, whole, tmp_path / "whole", "a", quiet)
     with pytest.raises(KillError):
-        optimise(killed, killed, tmp_path / "killed", "a", kill)
-    assert optimise(resumed, resumed, tmp_path / "killed", "a", quiet) == history
+        optimise_lessons(killed, killed, tmp_path / "killed", "a", kill)
+    assert optimise_lessons(resumed, resumed, tmp_path / "killed", "a", quiet) == history
     for name, tensor in whole.model.state_dict().items():
         assert torch.equal(tensor, resumed.model.state_dict()[name]), name
 
@@ -170,8 +175,8 @@ def test_a_killed_training_goes_on_to_the_same_weights(params, pools, tmp_path):
 def test_a_checkpoint_of_another_run_is_ignored(params, pools, tmp_path):
     calls = []
     for fingerprint in ("a", "b"):
-        one = lessons(replace(params, epochs=1), pools)
-        optimise(one, one, tmp_path, fingerprint, lambda *call: calls.append(call))
+        one = lessons(params.changed(epochs=1), pools)
+        optimise_lessons(one, one, tmp_path, fingerprint, lambda *call: calls.append(call))
     assert len(calls) == 2
 
 
@@ -211,14 +216,14 @@ def teacher():
 
 
 def test_a_picker_sees_what_its_teacher_sees(params, teacher):
-    model = new_model(replace(params, model="LEQNet", teacher="EQTransformer/x"), teacher)
+    model = new_model(params.changed(model="LEQNet", teacher="EQTransformer/x"), teacher)
     assert model.get_model_args()["norm"] == "peak"
     for name in ("component_order", "filter_args", "filter_kwargs"):
         assert getattr(model, name) == getattr(teacher, name)
 
 
 def test_a_teacher_answers_for_the_windows_that_the_picker_gets(params, teacher):
-    mine = replace(params, model="LEQNet", teacher="EQTransformer/x", batch_size=2)
+    mine = params.changed(model="LEQNet", teacher="EQTransformer/x", batch_size=2)
     noise = [make_noise(np.random.default_rng(0), 8000)]
     signals = [make_signal(np.random.default_rng(0))]
     each = Lessons(
@@ -237,16 +242,16 @@ def test_a_teacher_answers_for_the_windows_that_the_picker_gets(params, teacher)
 
 def test_a_teacher_of_another_kind_is_refused(params, teacher):
     with pytest.raises(ValueError, match=r"take a teacher with the same, or train.teacher: null"):
-        new_model(replace(params, teacher="EQTransformer/x"), teacher)
+        new_model(params.changed(teacher="EQTransformer/x"), teacher)
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
-    [({"model": "PhaseNet"}, "PickflowNet, LEQNet"), ({"teacher": "EQTransformer"}, "is not MODEL/WEIGHTS")],
+    [({"model": "GPD"}, "'GPD' cannot be trained"), ({"teacher": "EQTransformer"}, "teacher\n.* should match")],
 )
 def test_unknown_pickers_and_teachers_are_refused(params, change, message):
     with pytest.raises(ValueError, match=message):
-        replace(params, **change)
+        params.changed(**change)
 
 
 def test_weights_that_the_cache_lacks_are_named(tmp_path):
@@ -255,7 +260,7 @@ def test_weights_that_the_cache_lacks_are_named(tmp_path):
 
 
 def test_leqnet_learns_from_labels_alone(params, tmp_path):
-    mine = replace(params, model="LEQNet", epochs=1, steps_per_epoch=1, batch_size=1)
+    mine = params.changed(model="LEQNet", epochs=1, steps_per_epoch=1, batch_size=1)
     train(mine, tmp_path / "absent", tmp_path / "model")
     card = read_card(tmp_path / "model")
     assert (card["model"], card["parent"], card["in_samples"]) == ("LEQNet", None, 6000)
@@ -263,8 +268,8 @@ def test_leqnet_learns_from_labels_alone(params, tmp_path):
 
 
 def test_leqnet_learns_from_a_teacher_alone(params, shared, tmp_path):
-    mine = replace(
-        params, model="LEQNet", teacher="EQTransformer/original_converted", epochs=1, steps_per_epoch=1, batch_size=1
+    mine = params.changed(
+        model="LEQNet", teacher="EQTransformer/original_converted", epochs=1, steps_per_epoch=1, batch_size=1
     )
     train(mine, shared, tmp_path / "model")
     card = read_card(tmp_path / "model")
@@ -275,7 +280,7 @@ def test_leqnet_learns_from_a_teacher_alone(params, shared, tmp_path):
 
 
 def test_the_engine_and_seisbench_find_the_same_picks_in_labelled_records(shared):
-    records = read_labelled(shared / "data/labelled/ncedc154", "ncedc154")[:12]
+    records = open_dataset(shared / "data/labelled/ncedc154").read(range(12))
     model = read_teacher(shared / "seisbench_cache", "EQTransformer", "original_converted")
     thresholds = {"P": 0.1, "S": 0.1}
     ours = pick_records(model, records, thresholds)
@@ -295,7 +300,7 @@ class Classifier:
 
 
 def test_training_without_real_data_writes_a_bundle_that_loads(params, tmp_path):
-    train(replace(params, epochs=1), tmp_path / "absent", tmp_path / "model")
+    train(params.changed(epochs=1), tmp_path / "absent", tmp_path / "model")
     card = read_card(tmp_path / "model")
     assert card["training_data"]["real_data"] == "synthetic_only"
     assert card["training_data"]["counts"]["labelled"] == 0
@@ -305,7 +310,7 @@ def test_training_without_real_data_writes_a_bundle_that_loads(params, tmp_path)
 
 def test_missing_real_data_are_an_error_that_names_the_way_out(params, tmp_path):
     with pytest.raises(ValueError, match="synthetic_only"):
-        train(replace(params, real_data="require"), tmp_path / "absent", tmp_path / "model")
+        train(params.changed(real_data="require"), tmp_path / "absent", tmp_path / "model")
 
 
 def test_parts_are_shared_out_by_name():
@@ -316,7 +321,7 @@ def test_parts_are_shared_out_by_name():
 
 
 def test_real_sets_are_read_as_documented(shared):
-    records = {name: read_labelled(shared / "data/labelled" / name, name) for name in LABELLED_SETS}
+    records = {name: open_dataset(shared / "data/labelled" / name).read() for name in LABELLED_SETS}
     assert {name: len(each) for name, each in records.items()} == {"ncedc154": 154, "stead50": 50}
     # 39 records of the first set have one component only, which is the vertical.
     single = [r for r in records["ncedc154"] if not r.samples[1:].any()]
@@ -334,3 +339,16 @@ def test_continuous_records_are_gapless_and_of_three_components(shared):
     records = read_continuous(shared / "data/ridgecrest-2019/sds")
     assert len({each.station for each in records}) == 21
     assert all(each.samples.shape[0] == 3 and np.isfinite(each.samples).all() for each in records)
+
+
+@pytest.mark.parametrize(("rate_hz", "n_records", "word"), [(100.0, 1, ""), (99.98, 1, ""), (50.0, 0, "50 Hz")])
+def test_a_continuous_record_that_cannot_be_learnt_from_is_named(tmp_path, caplog, rate_hz, n_records, word):
+    random = np.random.default_rng(0)
+    for channel in ("HHZ", "HHN", "HHE"):
+        folder = tmp_path / f"2026/XA/AAA/{channel}.D"
+        folder.mkdir(parents=True)
+        header = {"network": "XA", "station": "AAA", "channel": channel, "sampling_rate": rate_hz}
+        samples = random.integers(-1000, 1000, 7000).astype(np.int32)
+        obspy.Trace(samples, header).write(str(folder / f"XA.AAA..{channel}.D.2026.016"), format="MSEED")
+    assert len(read_continuous(tmp_path)) == n_records
+    assert word in caplog.text

@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
 
-from pickflow.travel_times import VelocityModel, direct_ray, homogeneous, refracted_ray, travel_time_s
+from pickflow.travel_times.geometry import distance_and_azimuth
+from pickflow.travel_times.layers import VelocityModel, direct_ray, homogeneous, refracted_ray, travel_time_s
+from pickflow.travel_times.sphere import EARTH_RADIUS_KM, KM_PER_DEGREE, sphere_distance_km
 
 
 @pytest.fixture
@@ -106,3 +108,20 @@ def test_unknown_phase_and_negative_distance_are_refused(crust):
         travel_time_s(crust, "Lg", 1.0, 1.0)
     with pytest.raises(ValueError, match="at least 0 km"):
         travel_time_s(crust, "P", -1.0, 1.0)
+
+
+def test_distances_on_the_sphere_and_on_the_ellipsoid_agree_to_half_a_per_cent():
+    rng = np.random.default_rng(3)
+    latitude, longitude = rng.uniform(-80, 80, (2, 500)), rng.uniform(-180, 180, (2, 500))
+    exact, _ = distance_and_azimuth(latitude[0], longitude[0], latitude[1], longitude[1])
+    near = sphere_distance_km(latitude[0], longitude[0], latitude[1], longitude[1])
+    assert np.abs(near / exact - 1).max() < 6e-3
+    assert sphere_distance_km(0.0, 179.5, 0.0, -179.5) == pytest.approx(np.pi * EARTH_RADIUS_KM / 180)
+    assert pytest.approx(np.pi * EARTH_RADIUS_KM / 180, rel=1e-6) == KM_PER_DEGREE
+
+
+def test_a_distance_to_a_place_that_is_not_known_is_not_known():
+    distance, azimuth = distance_and_azimuth(45.0, 12.0, np.array([46.0, np.nan]), np.array([12.0, np.nan]))
+    assert distance[0] == pytest.approx(111.14, abs=0.01)
+    assert azimuth[0] == 0.0
+    assert np.isnan([distance[1], azimuth[1]]).all()

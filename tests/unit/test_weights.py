@@ -1,3 +1,5 @@
+import base64
+import functools
 import http.server
 import json
 import threading
@@ -7,9 +9,12 @@ import pytest
 import seisbench.models
 import torch
 
+from pickflow import weights
 from pickflow.models.cards import read_card
 from pickflow.models.loading import load_model
+from pickflow.train.reading import read_teacher
 from pickflow.weights import fetch_weights
+from tests.raw_server import endless, raw, response
 
 
 @pytest.fixture(scope="module")
@@ -111,18 +116,105 @@ class Repository(http.server.SimpleHTTPRequestHandler):
         pass
 
 
-def test_weights_come_from_a_repository_by_name(cache, tmp_path, monkeypatch):
+@pytest.fixture
+def repository(tmp_path, monkeypatch):
+    """Serve a cache as a SeisBench repository, with an empty cache before it; gives its address."""
     monkeypatch.setattr(seisbench, "cache_root", tmp_path / "cache")
     monkeypatch.setattr(seisbench, "cache_model_root", tmp_path / "cache" / "models" / "v3")
     for name in ("remote_root", "remote_model_root", "remote_data_root"):
         monkeypatch.setattr(seisbench, name, getattr(seisbench, name))
-    server = http.server.ThreadingHTTPServer(
-        ("127.0.0.1", 0), lambda *arguments: Repository(*arguments, directory=str(cache))
-    )
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        card = fetch_weights("PhaseNet", "mine", tmp_path / "out", None, f"http://127.0.0.1:{server.server_port}", {})
-    finally:
+    servers = []
+
+    def serve(folder):
+        handler = functools.partial(Repository, directory=str(folder))
+        servers.append(http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler))
+        threading.Thread(target=servers[-1].serve_forever, daemon=True).start()
+        return f"http://127.0.0.1:{servers[-1].server_port}"
+
+    yield serve
+    for server in servers:
         server.shutdown()
+
+
+def test_weights_come_from_a_repository_by_name(cache, tmp_path, repository):
+    card = fetch_weights("PhaseNet", "mine", tmp_path / "out", None, repository(cache), {})
     assert card["weights_version"] == "10"
     assert read_card(tmp_path / "out")["sha256"] == card["sha256"]
+
+
+@pytest.fixture
+def saved_on_gpu(tmp_path, monkeypatch):
+    """A cache whose tensors say, as those that a GPU saved do, that they lie on ``cuda:0``."""
+    place = tmp_path / "gpu" / "models" / "v3" / "phasenet"
+    place.mkdir(parents=True)
+    torch.manual_seed(10)
+    with monkeypatch.context() as saving:
+        saving.setattr(torch.serialization, "location_tag", lambda storage: "cuda:0")
+        seisbench.models.PhaseNet(norm="peak", phases="PSN").save(place / "mine", "saved on a GPU", version_str="1")
+    if not torch.cuda.is_available():
+        with pytest.raises(RuntimeError, match="CUDA"):
+            torch.load(place / "mine.pt.v1", weights_only=True)
+    return tmp_path / "gpu"
+
+
+def test_weights_saved_on_a_gpu_load_on_a_cpu(saved_on_gpu, tmp_path, repository):
+    from_cache = fetch_weights("PhaseNet", "mine", tmp_path / "one", str(saved_on_gpu), None, {})
+    from_server = fetch_weights("PhaseNet", "mine", tmp_path / "two", None, repository(saved_on_gpu), {})
+    assert from_cache["sha256"] == from_server["sha256"]
+    torch.manual_seed(10)
+    expected = seisbench.models.PhaseNet(norm="peak", phases="PSN").state_dict()
+    torch.testing.assert_close(load_model(tmp_path / "two").state_dict(), expected, rtol=0, atol=0)
+    teacher = read_teacher(saved_on_gpu, "PhaseNet", "mine")
+    torch.testing.assert_close(teacher.state_dict(), expected, rtol=0, atol=0)
+
+
+def test_a_repository_with_a_password_gets_it_at_its_own_address_only(cache, tmp_path, repository, monkeypatch):
+    monkeypatch.setenv("MY_WORD", "secret-word")
+    requests = []
+    monkeypatch.setattr(Repository, "end_headers", lambda handler: _remember(handler, requests))
+    account = {"user": "me", "password_env": "MY_WORD"}
+    fetch_weights("PhaseNet", "mine", tmp_path / "out", None, repository(cache), {}, **account)
+    assert requests == ["Basic " + base64.b64encode(b"me:secret-word").decode()] * 3
+    with pytest.raises(ValueError, match="https only"):
+        fetch_weights("PhaseNet", "other", tmp_path, None, "http://example.invalid", {}, **account)
+    monkeypatch.delenv("MY_WORD")
+    with pytest.raises(ValueError, match="is not set"):
+        fetch_weights("PhaseNet", "other", tmp_path, None, "https://example.invalid", {}, **account)
+
+
+def _remember(handler, seen):
+    seen.append(handler.headers["Authorization"])
+    http.server.SimpleHTTPRequestHandler.end_headers(handler)
+
+
+LISTING = response(207, b'<d:m xmlns:d="DAV:"><d:href>/x/bad.json.v1</d:href><d:href>/x/bad.pt.v1</d:href></d:m>')
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (endless(b"HTTP/1.1 207 x\r\n\r\n"), "more than"),
+        (response(207, b"<html>"), "no XML"),
+        (response(207, b'<!DOCTYPE x [<!ENTITY y "z">]><x>&y;</x>'), "document type"),
+        (response(207, b"<x/>"), "no files bad.pt and bad.json"),
+        (
+            lambda asked: iter([LISTING if asked.command == "PROPFIND" else response(200, b"<html>")]),
+            "not the weig",
+        ),
+        (response(302, Location="file:///etc/passwd"), "no web address"),
+        (response(401, WWW_Authenticate="Basic"), "HTTP 401"),
+    ],
+    ids=["endless", "HTML", "document type", "no versions", "no weights", "redirect", "refused"],
+)
+def test_a_repository_that_sends_anything_else_leaves_nothing_behind(answer, reason, tmp_path, repository, monkeypatch):
+    monkeypatch.setattr(weights, "_LIMITS", weights._LIMITS._replace(max_bytes=1_000_000))
+    with raw(answer) as server, pytest.raises(ValueError, match=reason):
+        fetch_weights("PhaseNet", "bad", tmp_path / "out", None, server.url, {})
+    assert not (tmp_path / "cache" / "models").exists()
+
+
+@pytest.mark.parametrize("picker", ["PhaseNet/../x", "PhaseNet/..", "nowhere", "../PhaseNet/stead", "PhaseNet/"])
+def test_names_of_a_picker_never_become_another_path(picker, monkeypatch):
+    monkeypatch.setattr(weights, "_fetch", lambda *_: pytest.fail("it was looked for"))
+    with pytest.raises(ValueError, match="write MODEL/WEIGHTS"), weights.model_folder(picker, None):
+        pass

@@ -1,23 +1,26 @@
+import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 import pytest
 import yaml
 
-from pickflow.config import ConfigError, build, complete, load_schema
-from pickflow.workers import (
+from pickflow.run.configuration import ConfigError, complete
+from pickflow.run.settings.compute import DaskParams, KubernetesParams, SlurmParams
+from pickflow.run.workers import (
     WORKER_DEATHS_OF_A_TASK,
     WORKER_ENVIRONMENT,
-    DaskParams,
-    KubernetesParams,
-    SlurmParams,
     kubernetes_cluster,
     slurm_settings,
     station_map,
+    write_certificates,
 )
 
 ROOT = Path(__file__).parents[2]
@@ -92,6 +95,12 @@ def test_strangers_cannot_use_the_workers():
         list(mapped(slow_square, [1]))
         assert get_client().scheduler.address.startswith("tls://127.0.0.1:")
         assert isinstance(get_client().cluster, LocalCluster)
+        host, port = "127.0.0.1", get_client().cluster.scheduler.http_server.port
+        assert get_client().cluster.scheduler.http_server.address == host
+        assert urllib.request.urlopen(f"http://{host}:{port}/health").status == 200
+        for page in ("status", "info/main/workers.html", "json/counts.json"):
+            with pytest.raises(urllib.error.HTTPError, match="404"):
+                urllib.request.urlopen(f"http://{host}:{port}/{page}")
 
 
 def test_a_running_scheduler_is_used():
@@ -176,6 +185,56 @@ def test_the_workers_of_kubernetes_share_the_volume_of_the_run():
     assert worker["spec"]["serviceAccountName"] == "dask"
 
 
+def free_port():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+def started(part, replaced, stack):
+    """A process with command and environment of a container, as far as it can run without a cluster."""
+    (container,) = part["spec"]["containers"]
+    program, *arguments = [replaced.get(argument, argument) for argument in container["args"]]
+    environment = {entry["name"]: replaced.get(entry["value"], entry["value"]) for entry in container["env"]}
+    command = [sys.executable, "-m", f"distributed.cli.{program.replace('-', '_')}", *arguments]
+    process = subprocess.Popen(command, env=os.environ | environment, stderr=subprocess.DEVNULL)
+    stack.callback(process.wait)
+    stack.callback(process.terminate)
+    return process
+
+
+def test_scheduler_and_workers_in_pods_speak_to_nobody_without_our_certificate(tmp_path):
+    from dask.distributed import Client
+    from distributed.security import Security
+
+    security = Security.temporary()
+    write_certificates(security, str(tmp_path))
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
+    spec = kubernetes_cluster(DaskParams(cluster="kubernetes", n_workers=1, kubernetes=PODS), str(tmp_path))["spec"]
+    port, web = free_port(), free_port()
+    address = f"tls://127.0.0.1:{port}"
+    (pods_address,) = {
+        entry["value"] for entry in spec["worker"]["spec"]["containers"][0]["env"] if "ADDRESS" in entry["name"]
+    }
+    assert pods_address.startswith("tls://pickflow-")
+    spec["scheduler"]["spec"]["containers"][0]["args"] += ["--port", str(port), "--dashboard-address", f":{web}"]
+    replaced = {"0.0.0.0": "127.0.0.1", "8788": "127.0.0.1:0", "$(DASK_WORKER_NAME)": "w", pods_address: address}
+    with contextlib.ExitStack() as stack:
+        started(spec["scheduler"], replaced, stack)
+        started(spec["worker"], replaced, stack)
+        with Client(address, security=security, timeout=60) as client:
+            assert client.submit(abs, -3).result(timeout=60) == 3
+            (worker,) = client.scheduler_info()["workers"]
+        assert worker.startswith("tls://")
+        for reachable in (address, worker):
+            with pytest.raises((OSError, ValueError)):
+                Client(reachable.replace("tls://", "tcp://"), timeout=1)
+        assert urllib.request.urlopen(f"http://127.0.0.1:{web}/health").status == 200
+        for page in ("status", "info/main/workers.html", "json/counts.json", "api/v1/retire_workers"):
+            with pytest.raises(urllib.error.HTTPError, match="404"):
+                urllib.request.urlopen(f"http://127.0.0.1:{web}/{page}")
+
+
 @pytest.mark.parametrize("missing", ["image", "volume_claim"])
 def test_pods_without_image_or_volume_are_refused(missing):
     given = {"image": "pickflow:1", "volume_claim": "run"} | {missing: None}
@@ -184,19 +243,18 @@ def test_pods_without_image_or_volume_are_refused(missing):
 
 
 def test_the_section_of_the_configuration_becomes_the_parameters():
-    schema = load_schema(ROOT / "workflow" / "schemas")
     config = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
     config["compute"] = {"dask": {"cluster": "slurm", "slurm": {"account": "me", "directives": ["--qos=normal"]}}}
-    params = build(DaskParams, complete(config, schema)["compute"]["dask"])
+    params = DaskParams(**complete(config)["compute"]["dask"])
     assert params == DaskParams(cluster="slurm", slurm=SlurmParams(account="me", directives=("--qos=normal",)))
     config["compute"] = {"dask": {"cluster": "slrum"}}
     with pytest.raises(ConfigError, match="did you mean 'slurm'"):
-        complete(config, schema)
+        complete(config)
 
 
 def test_one_process_does_without_dask():
     code = (
-        "import sys; from pickflow.workers import DaskParams, station_map\n"
+        "import sys; from pickflow.run.workers import DaskParams, station_map\n"
         "with station_map(1, DaskParams(), 'x') as mapped: print(list(mapped(abs, [-1])), 'distributed' in sys.modules)"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

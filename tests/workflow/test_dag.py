@@ -4,13 +4,14 @@ import dataclasses
 import re
 import shutil
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import yaml
 
-from pickflow.analyze.tables import Findings
-from pickflow.config import load_schema
+from pickflow.comparison.tables import Findings
 from pickflow.io.formats import FORMATS
+from pickflow.run.settings.catalog import CatalogFormat
 from pickflow.schemas import CATALOG_FILE
 from tests.snakemake_runner import ROOT, SMALL, snakemake
 
@@ -23,7 +24,7 @@ def graph_of(output):
     """Rules with the number of their jobs, threads and resources, from a dry run's output."""
     counts = dict(re.findall(r"^(\w+) +(\d+)$", output, re.MULTILINE))
     lines = [f"{rule}: {count}" for rule, count in sorted(counts.items())]
-    blocks = re.split(r"^(?:local)?rule (\w+):$", output, flags=re.MULTILINE)[1:]
+    blocks = re.split(r"^(?:local)?(?:rule|checkpoint) (\w+):$", output, flags=re.MULTILINE)[1:]
     wants = {}
     for rule, block in zip(blocks[::2], blocks[1::2], strict=True):
         block = block.split("\n\n")[0]
@@ -94,9 +95,8 @@ def test_each_format_that_is_asked_for_is_a_file_of_every_catalog(tmp_path):
 
 
 def test_every_format_that_can_be_written_can_be_asked_for():
-    schema = load_schema(ROOT / "workflow" / "schemas")["properties"]["catalog"]["properties"]["formats"]
     # The Parquet tables are always there; Pyrocko may not be installed.
-    assert set(schema["items"]["enum"]) == set(CATALOG_FILE) == {*FORMATS, "pyrocko"} - {"parquet"}
+    assert set(get_args(CatalogFormat)) == set(CATALOG_FILE) == {*FORMATS, "pyrocko"} - {"parquet"}
 
 
 def test_the_analysis_declares_every_table_that_it_writes(tmp_path):
@@ -171,9 +171,30 @@ def test_without_a_target_nothing_is_compressed(tmp_path):
     assert "compress" not in graph
 
 
+def test_with_implicit_models_a_run_is_this_experiment_and_nothing_else(tmp_path):
+    run = snakemake("-n", directory=tmp_path, config=ROOT / "config" / "lab-implicit.yaml")
+    graph = graph_of(run.stdout + run.stderr)
+    counts = ["all: 1", "implicit: 1", "implicit_fit: 2", "implicit_teacher: 1", "total: 6", "weights: 1"]
+    assert [line for line in graph.splitlines() if "wants" not in line] == counts
+
+
+def test_each_picker_of_the_experiment_is_one_job_and_the_narrow_one_is_trained_for_both_forms(tmp_path):
+    pickers = {"whole": ["PickflowNet/narrow"], "layers": ["PickflowNet/narrow", "PhaseNet/stead", "GPD/original"]}
+    graph = graph_of(snakemake("-n", directory=tmp_path, config={**SMALL, "implicit": pickers}).stdout)
+    assert "implicit_fit: 4\n" in graph
+    assert "implicit_teacher: 1\n" in graph
+    assert "weights: 2\n" in graph
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        ({"implicit": {"layers": ["PhaseNett/stead"]}}, "config key implicit.layers: no model is called 'PhaseNett'"),
+        ({"implicit": {"layers": ["PhaseNet"]}}, "config key 'implicit.layers.0': 'PhaseNet' does not match"),
+        ({"implicit": {"ratios": [0.1, 0.3]}}, "config key implicit.ratios: [0.1, 0.3] must fall"),
+        ({"implicit": {"perturbed_ratio": 0.5}}, "config key implicit.perturbed_ratio: 0.5 is none of ratios"),
+        ({"implicit": {"kappa": 1.0}}, "config key 'implicit.kappa'"),
+        ({"implicit": {"labelled": ["nowhere"]}}, "config key implicit.labelled: 'nowhere' does not exist"),
         ({"pick": {"modles": ["PhaseNet"]}}, "config key 'pick.modles' is not known; did you mean 'models'?"),
         ({"endtime": "2026-01-15"}, "must be later than starttime"),
         ({"endtime": "2026-02-30"}, "'2026-02-30' is not a time"),
@@ -183,7 +204,7 @@ def test_without_a_target_nothing_is_compressed(tmp_path):
         ({"analyze": {"reference": {"file": "no.xml"}}}, "config key analyze.reference.file: 'no.xml' does not exist"),
         ({"associate": {"velocity_model": {"file": __file__}}}, "config key associate.velocity_model.file: "),
         ({"catalog": {"formats": ["quakml"]}}, "config key 'catalog.formats.0': 'quakml' is not one of"),
-        ({"magnitude": {"law": "custom"}}, "config key 'magnitude.custom': None is not of type 'object'"),
+        ({"magnitude": {"law": "custom"}}, "config key magnitude.custom: law is custom: give the numbers of yours"),
         ({"magnitude": {"station_corrections": {"CLC": 0.1}}}, "'CLC' does not match"),
         ({"compress": {"target": {"macs": 7}}}, "config key compress.target.macs: 7 does not lie between 0 and 1"),
         ({"compress": {"target": 0.07}}, "config key 'compress.target': 0.07 is not of type"),
@@ -208,7 +229,7 @@ def test_a_bad_configuration_is_refused_before_any_work(change, message, tmp_pat
 def test_an_archive_without_the_stations_asked_for_is_one_clear_message(tmp_path):
     (tmp_path / "sds" / "2026" / "XX" / "AAA" / "HHZ.D").mkdir(parents=True)
     config = {**SMALL, "download": {"source": "sds", "path": str(tmp_path / "sds"), "stations": ["CI.*"]}}
-    run = snakemake(directory=tmp_path, config=config, check=False)
+    run = snakemake("download_all", directory=tmp_path, config=config, check=False)
     assert run.returncode != 0
     assert "has none of CI.*; it has XX.AAA" in run.stdout + run.stderr
 
@@ -216,7 +237,7 @@ def test_an_archive_without_the_stations_asked_for_is_one_clear_message(tmp_path
 def test_an_unreachable_server_is_one_clear_message(tmp_path):
     server = "http://127.0.0.1:9"
     download = {"source": "fdsn", "stations": ["CI.*"], "fdsn": {"servers": [server], "retries": 0, "timeout_s": 2}}
-    run = snakemake(directory=tmp_path, config={**SMALL, "download": download}, check=False)
+    run = snakemake("download_all", directory=tmp_path, config={**SMALL, "download": download}, check=False)
     assert run.returncode != 0
     assert "ERROR download.fdsn.servers: 127.0.0.1: cannot be reached" in run.stdout + run.stderr
 
@@ -232,3 +253,26 @@ def test_the_shipped_configurations_give_a_graph(tmp_path, shared):
         environment = {"PICKFLOW_SHARED": str(shared.resolve())}
         run = snakemake("-n", *target, directory=tmp_path, config=path, environment=environment)
         assert yaml.safe_load(path.read_text())["run"] in run.stdout + run.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "n_variants", "profile"),
+    [("micro", 14, None), ("steadmicro", 4, "leonardo"), ("steadmini", 7, "leonardo"), ("merged", 5, "leonardo")],
+)
+def test_a_lab_trains_each_variant_once_and_picks_with_it(name, n_variants, profile, checkout, shared):
+    options = ["--profile", profile] if profile else []
+    config, environment = ROOT / "config" / f"lab-{name}.yaml", {"PICKFLOW_SHARED": str(shared.resolve())}
+    run = snakemake("-n", *options, directory=checkout, config=config, environment=environment)
+    graph = graph_of(run.stdout + run.stderr)
+    counts = {"lab_data": 1, "lab_train": n_variants, "lab_inside": n_variants, "lab_table": 1}
+    counts |= {"lab_pick": n_variants + 1, "catalog": n_variants + 1}  # the bundled picker as well
+    for rule, count in counts.items():
+        assert f"{rule}: {count}\n" in graph
+    total = re.search(r"^total +([0-9]+)$", run.stdout + run.stderr, re.MULTILINE)[1]
+    assert f"{total} jobs in all" in run.stdout + run.stderr
+    assert ("gpu=1" in re.search("lab_train wants: (.*)", graph)[1]) == (profile is not None)
+
+
+def test_a_run_without_a_lab_has_no_job_of_it(tmp_path):
+    run = snakemake("-n", directory=tmp_path, config=SMALL)
+    assert "lab_" not in graph_of(run.stdout + run.stderr)

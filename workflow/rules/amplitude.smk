@@ -1,18 +1,18 @@
 rule amplitude:
     input:
-        events="<results>/located/{signal}/{model}/{weights}/{associator}/events.parquet",
-        assignments="<results>/located/{signal}/{model}/{weights}/{associator}/assignments.parquet",
+        events=PATHS.located(CATALOG, "events"),
+        assignments=PATHS.located(CATALOG, "assignments"),
         picks=picks_around_day,
-        waveforms="<results>/waveforms/{date}",
-        stations="<results>/inventory/stations.parquet",
-        inventory="<results>/inventory/stations.xml",
+        waveforms=PATHS.waveforms(DATE),
+        stations=station_table,
+        inventory=station_xml,
         velocity=velocity_file,
     output:
-        amplitudes=ensure("<results>/amplitudes/{signal}/{model}/{weights}/{associator}/{date}.parquet", non_empty=True),
+        amplitudes=ensure(PATHS.amplitudes(CATALOG, DATE), non_empty=True),
     log:
-        "<logs>/amplitude/{signal}.{model}.{weights}.{associator}.{date}.log",
+        PATHS.log("amplitude", CATALOG, DATE),
     benchmark:
-        "<benchmarks>/amplitude/{signal}.{model}.{weights}.{associator}.{date}.tsv"
+        PATHS.benchmark("amplitude", CATALOG, DATE)
     conda:
         "../../envs/pickflow.yaml"
     threads: config["compute"]["threads"]
@@ -20,7 +20,8 @@ rule amplitude:
         mem_mb=4000,
         runtime=60,
     params:
-        **stage_params("magnitude"),
-        velocity_model=config["associate"]["velocity_model"],
+        **RUN.params("amplitude", "magnitude"),
+        velocity_model=RUN.velocity,
+        stations=stations_around_day,
     script:
         "../../scripts/amplitude.py"

@@ -1,45 +1,45 @@
 rule analyze:
     input:
         reference=reference,
-        waveforms=expand("<results>/waveforms/{date}", date=DAYS),
-        stations="<results>/inventory/stations.parquet",
+        waveforms=[PATHS.waveforms(day) for day in DAYS],
+        stations=station_table,
         picks=picks_of_run,
         ledgers=ledgers_of_run,
         events=catalogs_of_run("catalog.parquet"),
         assignments=catalogs_of_run("assignments.parquet"),
         corrections=catalogs_of_run("station_corrections.parquet"),
-        compressions=teachers_of_run("compression.json"),
+        compressions=[PATHS.compression(*teacher) for teacher in RUN.students],
     output:
-        summary=ensure("<results>/summary.json", non_empty=True),
-        findings=expand("<results>/analysis/{table}.parquet", table=FINDINGS),
+        summary=ensure(PATHS.summary, non_empty=True),
+        findings=RUN.findings,
     log:
-        "<logs>/analyze/summary.log",
+        PATHS.log("analyze", "summary"),
     benchmark:
-        "<benchmarks>/analyze/summary.tsv"
+        PATHS.benchmark("analyze", "summary")
     conda:
         "../../envs/pickflow.yaml"
     resources:
         mem_mb=4000,
         runtime=60,
     params:
-        **stage_params("analyze"),
+        **RUN.params("analyze", "analyze"),
         run=config["run"],
-        starttime=config["starttime"],
-        endtime=config["endtime"],
-        catalogs=CATALOGS,
+        span=RUN.span,
+        catalogs=list(map(str, RUN.catalogs)),
         days=DAYS,
+        stations=stations_of_run,
     script:
         "../../scripts/analyze.py"
 
 
 rule report:
     input:
-        summary="<results>/summary.json",
-        findings=expand("<results>/analysis/{table}.parquet", table=FINDINGS),
-        stations="<results>/inventory/stations.parquet",
-        waveforms=expand("<results>/waveforms/{date}", date=DAYS),
+        summary=PATHS.summary,
+        findings=RUN.findings,
+        stations=station_table,
+        waveforms=[PATHS.waveforms(day) for day in DAYS],
         models=models_of_run,
-        latencies=teachers_of_run("latency.json"),
+        latencies=[PATHS.latency(*teacher) for teacher in RUN.students],
         velocity=velocity_file,
         picks=picks_of_run,
         ledgers=ledgers_of_run,
@@ -47,11 +47,11 @@ rule report:
         assignments=catalogs_of_run("assignments.parquet"),
         corrections=catalogs_of_run("station_corrections.parquet"),
     output:
-        ensure("<results>/report.html", non_empty=True),
+        ensure(PATHS.report, non_empty=True),
     log:
-        "<logs>/report/report.log",
+        PATHS.log("report", "report"),
     benchmark:
-        "<benchmarks>/report/report.tsv"
+        PATHS.benchmark("report", "report")
     conda:
         "../../envs/pickflow.yaml"
     resources:
@@ -59,8 +59,10 @@ rule report:
         runtime=60,
     params:
         stage_version=STAGE_VERSIONS["analyze"],
-        config=config,
-        catalogs=CATALOGS,
+        config=RUN.shown,
+        span=RUN.span,
+        catalogs=list(map(str, RUN.catalogs)),
         days=DAYS,
+        stations=stations_of_run,
     script:
         "../../scripts/report.py"

@@ -2,24 +2,25 @@ rule associate:
     input:
         picks=picks_around_day,
         ledgers=ledgers_around_day,
-        stations="<results>/inventory/stations.parquet",
+        stations=station_table,
         velocity=velocity_file,
     output:
-        events=ensure("<results>/events/{signal}/{model}/{weights}/{associator}/{date}.events.parquet", non_empty=True),
-        assignments=ensure(
-            "<results>/events/{signal}/{model}/{weights}/{associator}/{date}.assignments.parquet", non_empty=True
-        ),
+        events=ensure(PATHS.associated(CATALOG, DATE, "events"), non_empty=True),
+        assignments=ensure(PATHS.associated(CATALOG, DATE, "assignments"), non_empty=True),
     log:
-        "<logs>/associate/{signal}.{model}.{weights}.{associator}.{date}.log",
+        PATHS.log("associate", CATALOG, DATE),
     benchmark:
-        "<benchmarks>/associate/{signal}.{model}.{weights}.{associator}.{date}.tsv"
+        PATHS.benchmark("associate", CATALOG, DATE)
     conda:
         "../../envs/pickflow.yaml"
+    threads: config["associate"]["threads"]
     resources:
         mem_mb=4000,
         runtime=120,
     params:
-        **stage_params("associate"),
+        stage_version=STAGE_VERSIONS["associate"],
+        settings=settings_of_associator,
         window=window_of_day,
+        stations=stations_around_day,
     script:
         "../../scripts/associate.py"

@@ -1,35 +1,26 @@
 rule catalog:
     input:
-        events="<results>/located/{signal}/{model}/{weights}/{associator}/events.parquet",
-        assignments="<results>/located/{signal}/{model}/{weights}/{associator}/assignments.parquet",
-        corrections="<results>/located/{signal}/{model}/{weights}/{associator}/station_corrections.parquet",
-        amplitudes=expand(
-            "<results>/amplitudes/{{signal}}/{{model}}/{{weights}}/{{associator}}/{date}.parquet", date=DAYS
-        ),
-        picks=expand("<results>/picks/{{signal}}/{{model}}/{{weights}}/{date}.parquet", date=DAYS),
+        events=PATHS.located(CATALOG, "events"),
+        assignments=PATHS.located(CATALOG, "assignments"),
+        corrections=PATHS.located(CATALOG, "station_corrections"),
+        amplitudes=[PATHS.amplitudes(CATALOG, day) for day in DAYS],
+        picks=[PATHS.picks(PICK_SET, day) for day in DAYS],
     output:
-        events=ensure("<results>/catalog/{signal}/{model}/{weights}/{associator}/catalog.parquet", non_empty=True),
-        assignments=ensure(
-            "<results>/catalog/{signal}/{model}/{weights}/{associator}/assignments.parquet", non_empty=True
-        ),
-        amplitudes=ensure(
-            "<results>/catalog/{signal}/{model}/{weights}/{associator}/amplitudes.parquet", non_empty=True
-        ),
-        corrections=ensure(
-            "<results>/catalog/{signal}/{model}/{weights}/{associator}/station_corrections.parquet", non_empty=True
-        ),
-        files=expand("<results>/catalog/{{signal}}/{{model}}/{{weights}}/{{associator}}/{file}", file=CATALOG_FILES),
+        events=ensure(PATHS.catalog(CATALOG, "catalog.parquet"), non_empty=True),
+        assignments=ensure(PATHS.catalog(CATALOG, "assignments.parquet"), non_empty=True),
+        amplitudes=ensure(PATHS.catalog(CATALOG, "amplitudes.parquet"), non_empty=True),
+        corrections=ensure(PATHS.catalog(CATALOG, "station_corrections.parquet"), non_empty=True),
+        files=[PATHS.catalog(CATALOG, file) for file in RUN.catalog_files],
     log:
-        "<logs>/catalog/{signal}.{model}.{weights}.{associator}.log",
+        PATHS.log("catalog", CATALOG),
     benchmark:
-        "<benchmarks>/catalog/{signal}.{model}.{weights}.{associator}.tsv"
+        PATHS.benchmark("catalog", CATALOG)
     conda:
         "../../envs/pickflow.yaml"
     resources:
         mem_mb=4000,
         runtime=30,
     params:
-        **stage_params("magnitude"),
-        formats=config["catalog"]["formats"],
+        **RUN.params("catalog", "magnitude"),
     script:
         "../../scripts/catalog.py"

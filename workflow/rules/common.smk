@@ -1,140 +1,169 @@
 """Configuration, wildcards and input functions: all of the workflow's Python."""
 
+import functools
 import os
 import re
 import sys
 from pathlib import Path
 
-from snakemake.exceptions import WorkflowError
+from snakemake.exceptions import IncompleteCheckpointException, WorkflowError
 from snakemake.logging import logger
 
-from pickflow import config as configuration
-from pickflow import grid, plan, students, windows
+from pickflow import provenance, secrets, windows
 from pickflow.io.atomic import remove_partial
-from pickflow.io.velocity import read_velocity_model
-from pickflow.run_lock import RunLockedError, end_run, hold_run
-from pickflow.schemas import CATALOG_FILE
+from pickflow.run import configuration, effects, grid, lab, plan
+from pickflow.run.config_file import read_config
+from pickflow.run.grid import Candidate
+from pickflow.run.keys import CatalogKey, PickSetKey
+from pickflow.run.lock import RunLockedError, end_run, hold_run
+from pickflow.run.resolved import ResolvedRun, check_files
+from pickflow.run.stations_of_days import StationsOfDays
 from pickflow.versions import STAGE_VERSIONS
 
-# Keys that stand in the paths: a longer grid must not run again what was done. And those that decide whether a job ends,
-# not what it writes.
-GRID_KEYS = {
-    "pick": {"models", "weights", "pairs"},
-    "denoise": {"methods"},
-    "associate": {"methods"},
-    "compress": {"target", "methods", "teachers"},
-    "download": {"fdsn.server_errors"},
-}
 SHARED = os.environ.get("PICKFLOW_SHARED", "../shared")
-
-
-def check_velocity(path):
-    """Read the velocity model now: it is needed late, and wrong units are easily written."""
-    try:
-        read_velocity_model(path)
-    except ValueError as error:
-        raise configuration.ConfigError(f"config key associate.velocity_model.file: {error}") from None
+# For envs/pickflow.post-deploy.sh.
+os.environ.update(PICKFLOW_PACKAGE=str(Path(provenance.__file__).parent))
 
 
 def read_configuration():
-    """Check and complete the configuration, and decide the grid of models and weights, and which of them teach."""
-    schema = configuration.load_schema(Path(workflow.basedir, "workflow/schemas"))
-    completed = configuration.complete(config, schema)
-    completed = configuration.place(completed, {"results": f"results/{completed['run']}", "shared": SHARED})
+    """The run that the configuration describes; the files that it names are looked for by the main process alone."""
+    for path in workflow.configfiles if workflow.is_main_process else ():
+        read_config(path)  # Snakemake's own reader takes the last of two equal keys
+    run = ResolvedRun.from_config(config, SHARED)
     if workflow.is_main_process:
-        configuration.check_paths(completed, made_by_run=(f"results/{completed['run']}/", *seen_by_pods(completed)))
-    if (velocity := completed["associate"]["velocity_model"]["file"]) and Path(velocity).exists():
-        check_velocity(velocity)
-    section, sources = completed["pick"], completed["weights"]
-    candidates, warnings = grid.resolve_grid(
-        section["models"], section["weights"], section["pairs"], sources["cache"], sources["files"]
-    )
-    return completed, candidates, warnings, students.resolve_students(completed["compress"], candidates)
+        check_files(run.config, seen_by_pods(run.config))
+    return run
 
 
 try:
-    COMPLETED, CANDIDATES, GRID_WARNINGS, STUDENTS = read_configuration()
+    RUN = read_configuration()
 except configuration.ConfigError as error:
     raise WorkflowError(str(error)) from None
 
-config.update(COMPLETED)
-RESULTS = f"results/{config['run']}"
-STARTTIME, ENDTIME = (windows.parse_time(config[key]) for key in ("starttime", "endtime"))
-DAYS = windows.days_between(STARTTIME, ENDTIME)
-SIGNALS = config["denoise"]["methods"]
-ASSOCIATORS = config["associate"]["methods"]
-TEACHERS = [str(teacher) for teacher in STUDENTS]
-STUDENT_NAMES = students.student_names(config["compress"])
-QUANTISED_NAMES = [name for name in STUDENT_NAMES if students.read_student(name).int8]
-QUANTISED = [f"{teacher}-{name}" for teacher in TEACHERS for name in QUANTISED_NAMES]
-# All that pick: each teacher is followed by its students.
-PICKERS = [pair for candidate in CANDIDATES for pair in (candidate, *STUDENTS.get(candidate, []))]
-# The catalogs of the run, each a path below picks/, events/ and catalog/.
-PICK_SETS = [f"{signal}/{pair.model}/{pair.weights}" for signal in SIGNALS for pair in PICKERS]
-CATALOGS = [f"{picks}/{associator}" for picks in PICK_SETS for associator in ASSOCIATORS]
-# One for each format that is asked for.
-CATALOG_FILES = [CATALOG_FILE[name] for name in config["catalog"]["formats"]]
-# Tables of the analysis: of the run, of each set of picks, of each catalog.
-FINDINGS = (
-    ["ledger", "reference", "reference_picks"]
-    + [f"{picks}/{name}" for picks in PICK_SETS for name in ("pick_matches", "pick_scores")]
-    + [
-        f"{catalog}/{name}"
-        for catalog in CATALOGS
-        for name in ("matches", "event_scores", "missed_events", "new_events", "wadati")
-    ]
-)
+secrets.remember_of(RUN.config)
+secrets.install()
+config.update(RUN.config)
+DAYS = RUN.days
+QUANTISED = RUN.quantised
+INVENTORY = RUN.inventory
+# Where everything lies; in rules the names of a picker, a set of picks and a catalog, and the day, are wildcards.
+PATHS = RUN.layout
+PICKER = Candidate("{model}", "{weights}")
+PICK_SET = PickSetKey("{signal}", *PICKER)
+CATALOG = CatalogKey(PICK_SET, "{associator}")
+DATE = "{date}"
+TRAINED_FILES = ("model.safetensors", "card.json", "history.json")
 
 
 wildcard_constraints:
-    date=r"\d{4}-\d{2}-\d{2}",
-    signal="|".join(SIGNALS),
-    model=r"[A-Za-z0-9]+",
-    weights=r"[A-Za-z0-9._-]+",
-    associator="|".join(ASSOCIATORS),
+    date=r"[0-9]{4}-[0-9]{2}-[0-9]{2}",
+    signal="|".join(RUN.signals),
+    model=r"[A-Za-z0-9_]+",
+    weights=r"[A-Za-z0-9][A-Za-z0-9._-]*",
+    associator="|".join(config["associate"]["methods"]),
 
 
-def without_keys(section, keys, place=""):
-    """A section of the configuration without some keys, written with dots where they lie deeper."""
-    return {
-        key: without_keys(value, keys, f"{place}{key}.") if isinstance(value, dict) else value
-        for key, value in section.items()
-        if f"{place}{key}" not in keys
-    }
+def settings_of_associator(wildcards):
+    """What one associator reads of the section associate."""
+    return effects.associator_settings(RUN.settings("associate", "associate"), wildcards.associator)
 
 
-def stage_params(stage, *sections):
-    """Version and settings of a stage, so that a change of either runs the stage again; the grid is in the paths."""
-    settings = {}
-    for section in sections or (stage,):
-        settings.update(without_keys(config[section], GRID_KEYS.get(section, set())))
-    return {"stage_version": STAGE_VERSIONS[stage], "settings": settings}
+def settings_of_denoiser(wildcards):
+    """What one method reads of the section denoise."""
+    return effects.denoiser_settings(RUN.settings("denoise", "denoise"), wildcards.signal)
 
 
-def bundle_digest(wildcards):
-    """Digest of the weights that come with pickflow, so that new ones are taken; empty for weights of others."""
-    return grid.bundled_digest(wildcards.model, wildcards.weights)
+@functools.cache
+def read_stations_of_days(made):
+    """What the inventory of the run says about the stations of each day, before or after it has been made anew."""
+    return StationsOfDays(read_from_run(str(PATHS.epochs)), INVENTORY)
+
+
+def known_stations():
+    """The same, now; `inventory` is a checkpoint, so that Snakemake asks again after it has run."""
+    try:
+        checkpoints.inventory.get()
+        return read_stations_of_days(True)
+    except IncompleteCheckpointException:
+        return read_stations_of_days(False)
+
+
+def digests_of_days(days):
+    """
+    Digests of the stations of some days, and of their metadata then: what the jobs of these days depend on.
+
+    Not the files of the inventory, which hold all days. Jobs that were sent elsewhere do not decide.
+    """
+    return [known_stations().digest(day) for day in days] if workflow.is_main_process else []
+
+
+def of_inventory(path):
+    """
+    A file of the inventory as an input that does not make a job run again when it is newer.
+
+    A dry run cannot know which days will have other stations when the inventory is to be made anew: it shows them all.
+    """
+    return ancient(path) if not workflow.dryrun or known_stations().is_current else path
+
+
+def station_table(wildcards):
+    """See `of_inventory`."""
+    return of_inventory(PATHS.stations)
+
+
+def station_xml(wildcards):
+    """See `of_inventory`."""
+    return of_inventory(PATHS.inventory)
+
+
+def stations_of_day(wildcards):
+    """See `digests_of_days`."""
+    return digests_of_days([wildcards.date])
+
+
+def stations_around_day(wildcards):
+    """See `digests_of_days`."""
+    return digests_of_days(windows.neighbours(wildcards.date, DAYS))
+
+
+def stations_of_run(wildcards):
+    """See `digests_of_days`."""
+    return digests_of_days(DAYS)
+
+
+def digest_of_weights(wildcards):
+    """Digest of weights that come with pickflow or are given as files, so that new ones are taken; empty for published."""
+    return grid.digest_of_weights(wildcards.model, wildcards.weights, config["weights"]["files"])
 
 
 def window_of_day(wildcards):
     """The part of a day that belongs to the run."""
-    return [moment.isoformat() for moment in windows.day_window(wildcards.date, STARTTIME, ENDTIME)]
+    return [moment.isoformat() for moment in windows.day_window(wildcards.date, *RUN.window)]
 
 
 def made_by_run(*paths):
     """The synthetic archive, if one of the paths lies in it; else those of the paths that are files."""
-    inside = [path for path in paths if path and path.startswith(f"{RESULTS}/synthetic")]
-    return ["<results>/synthetic"] if inside else [path for path in paths if path and is_named_file(path)]
+    return (
+        [PATHS.archive]
+        if any(map(RUN.is_synthetic, paths))
+        else [path for path in paths if path and is_named_file(path)]
+    )
 
 
 def archive(wildcards):
-    """What the download stage reads, as far as it is files of ours."""
+    """The waveforms that the download stage reads, as far as they are files of ours."""
+    return made_by_run(config["download"]["path"])
+
+
+def archive_and_inventories(wildcards):
+    """These, and the files of station metadata that are given."""
     return made_by_run(config["download"]["path"], *config["download"]["inventory"])
 
 
 def reference(wildcards):
-    """What the catalogs are held against."""
-    return made_by_run(*configuration.files_of(config["analyze"]["reference"]).values())
+    """What the catalogs are compared with."""
+    named = configuration.files_of(config["analyze"]["reference"]).values()
+    return made_by_run(*(file for path in named for file in configuration.files_at(path)))
 
 
 def velocity_file(wildcards):
@@ -142,80 +171,93 @@ def velocity_file(wildcards):
     return made_by_run(config["associate"]["velocity_model"].get("file"))
 
 
+def picks_of(wildcards):
+    """The set of picks that a job makes or reads."""
+    return PickSetKey(wildcards.signal, wildcards.model, wildcards.weights)
+
+
 def signal_of_day(wildcards):
     """The waveforms that a picker reads: downloaded, or denoised."""
-    return denoised_or_not(wildcards.signal, wildcards.date)
-
-
-def denoised_or_not(signal, day):
-    """The waveforms of a day and a signal."""
-    return f"<results>/waveforms/{day}" if signal == "none" else f"<results>/denoised/{signal}/{day}"
+    return PATHS.waveforms(wildcards.date, wildcards.signal)
 
 
 def denoiser(wildcards):
     """The denoiser's weights, where the method is a model."""
-    if wildcards.signal != "deepdenoiser":
-        return []
-    return f"<results>/models/DeepDenoiser/{config['denoise']['weights']}/model.safetensors"
+    return PATHS.model(*RUN.denoiser, "model.safetensors") if wildcards.signal == "deepdenoiser" else []
 
 
 def picks_around_day(wildcards):
     """Picks of the day before, the day and the day after: events at midnight have picks in two."""
-    folder = f"<results>/picks/{wildcards.signal}/{wildcards.model}/{wildcards.weights}"
-    return [f"{folder}/{day}.parquet" for day in windows.neighbours(wildcards.date, DAYS)]
+    return [PATHS.picks(picks_of(wildcards), day) for day in windows.neighbours(wildcards.date, DAYS)]
 
 
 def ledgers_around_day(wildcards):
     """How many picks each station has on these days."""
-    return [path.replace(".parquet", ".ledger.parquet") for path in picks_around_day(wildcards)]
+    return [PATHS.ledger(picks_of(wildcards), day) for day in windows.neighbours(wildcards.date, DAYS)]
 
 
 def picks_of_run(wildcards):
     """All tables of picks."""
-    return [f"<results>/picks/{picks}/{day}.parquet" for picks in PICK_SETS for day in DAYS]
+    return [PATHS.picks(picks, day) for picks in RUN.pick_sets for day in DAYS]
 
 
 def ledgers_of_run(wildcards):
     """What became of each station-day in picking."""
-    return [f"<results>/picks/{picks}/{day}.ledger.parquet" for picks in PICK_SETS for day in DAYS]
+    return [PATHS.ledger(picks, day) for picks in RUN.pick_sets for day in DAYS]
 
 
 def weights_of_run(wildcards):
     """All weights that the run fetches; students are made, not fetched."""
-    pairs = [str(pair) for pair in CANDIDATES]
-    if "deepdenoiser" in SIGNALS:
-        pairs.append(f"DeepDenoiser/{config['denoise']['weights']}")
-    return [f"<results>/models/{pair}/model.safetensors" for pair in pairs]
+    return [PATHS.model(*pair, "model.safetensors") for pair in RUN.fetched]
 
 
 def models_of_run(wildcards):
     """All models that the run uses, with their cards: fetched, and compressed."""
-    made = [f"<results>/models/{student}/model.safetensors" for some in STUDENTS.values() for student in some]
-    tensors = weights_of_run(wildcards) + made
-    cards = [path.replace("model.safetensors", "card.json") for path in tensors]
-    return tensors + cards + [f"<results>/models/{name}/model.int8.onnx" for name in QUANTISED]
+    models = RUN.fetched + RUN.trained + [student for some in RUN.students.values() for student in some]
+    files = [PATHS.model(*pair, file) for file in ("model.safetensors", "card.json") for pair in models]
+    return files + [PATHS.model(*pair, "model.int8.onnx") for pair in QUANTISED]
 
 
 def quantised(wildcards):
     """The network in 8-bit integers, where the picker is a student that has one."""
-    name = f"{wildcards.model}/{wildcards.weights}"
-    return f"<results>/models/{name}/model.int8.onnx" if name in QUANTISED else []
+    pair = Candidate(wildcards.model, wildcards.weights)
+    return PATHS.model(*pair, "model.int8.onnx") if pair in QUANTISED else []
 
 
 def waveforms_of_teacher(wildcards):
     """What compression takes its windows from: each day of the first signal."""
-    return [denoised_or_not(SIGNALS[0], day) for day in DAYS]
+    return [PATHS.waveforms(day, RUN.signals[0]) for day in DAYS]
 
 
 def picks_of_teacher(wildcards):
     """Where its windows lie: the teacher's picks of the same signal and days."""
-    folder = f"<results>/picks/{SIGNALS[0]}/{wildcards.model}/{wildcards.weights}"
-    return [f"{folder}/{day}.parquet" for day in DAYS]
+    return [PATHS.picks(PickSetKey(RUN.signals[0], wildcards.model, wildcards.weights), day) for day in DAYS]
 
 
-def teachers_of_run(name):
-    """One file of what compression says about each teacher."""
-    return [f"<results>/compress/{teacher}/{name}" for teacher in TEACHERS]
+def files_of_students(file, names):
+    """One file of each student of a teacher."""
+    return [PATHS.model(PICKER.model, f"{PICKER.weights}-{name}", file) for name in names]
+
+
+def files_of_sources(wildcards):
+    """Metadata of the labelled sets that are given as folders."""
+    folders = [source["path"] for source in config["lab"]["sources"] if source["kind"] == "folder"]
+    return sorted(file for folder in folders for file in map(str, Path(folder).glob("metadata*.csv")))
+
+
+def cards_of_lab_teachers(wildcards):
+    """Pickers whose probabilities are the labels of the lab's data."""
+    return [PATHS.model(*teacher, "card.json") for teacher in RUN.lab_teachers]
+
+
+def seed_of_training(wildcards):
+    """Of first weights and windows, as the name of the weights says."""
+    return lab.seed_of(Candidate(wildcards.model, wildcards.weights))
+
+
+def pages_of_lab():
+    """What the lab makes of the pickers that it trains; nothing without any."""
+    return [PATHS.lab("lab.html"), *(PATHS.inside(*pair, "inside.html") for pair in RUN.trained)] if RUN.trained else []
 
 
 def names_of(values):
@@ -223,25 +265,34 @@ def names_of(values):
     return "|".join(map(re.escape, values)) or "(?!)"
 
 
-def catalogs_of_run(name):
+def catalogs_of_run(file):
     """One file of each catalog of the run."""
-    return [f"<results>/catalog/{catalog}/{name}" for catalog in CATALOGS]
+    return [PATHS.catalog(catalog, file) for catalog in RUN.catalogs]
+
+
+def files_of_implicit(file):
+    """One file of each picker in the experiment with implicit models."""
+    return [PATHS.implicit_picker(*picker, file) for picker in RUN.implicit_pickers]
+
+
+def targets_of_run(wildcards):
+    """What a run is for: its catalogs and their report, or the experiment that its configuration asks for."""
+    if RUN.implicit_pickers:
+        return PATHS.implicit("implicit.html")
+    catalogs = [path for file in RUN.catalog_files for path in catalogs_of_run(file)]
+    return [PATHS.report, PATHS.summary, *catalogs, *pages_of_lab()]
 
 
 def announce():
     """Say what the run is, once, before it starts."""
-    for warning in GRID_WARNINGS:
+    if RUN.implicit_pickers:
+        logger.info(f"run {config['run']}: {len(RUN.implicit_pickers)} pickers as implicit models")
+        return
+    for warning in RUN.warnings:
         logger.warning(warning)
-    stations = plan.count_stations(
-        config["download"]["inventory"], f"{RESULTS}/inventory/stations.parquet", config["download"]["stations"]
-    )
-    if stations is None and made_by_run(config["download"]["path"]) == ["<results>/synthetic"]:
-        stations = len(config["synthesize"]["stations"])
-    shares = [
-        (end - start) / windows.ONE_DAY for start, end in (windows.day_window(day, STARTTIME, ENDTIME) for day in DAYS)
-    ]
     on_gpu = "gpu" in workflow.resource_settings.overwrite_resources.get("pick", {})
-    logger.info(plan.sentence(config["run"], plan.make_plan(config, CANDIDATES, STUDENTS, stations, shares, on_gpu)))
+    size = plan.make_plan(config, RUN.candidates, RUN.students, RUN.n_stations, RUN.day_share, on_gpu)
+    logger.info(plan.sentence(config["run"], size))
 
 
 def refuse_what_would_hang():
@@ -264,11 +315,11 @@ def refuse_what_would_hang():
 def hold_run_or_refuse():
     """Be the only run of this name here; after one that was killed, remove what it left half written."""
     try:
-        killed_before = hold_run(RESULTS, logger.warning)
+        killed_before = hold_run(PATHS.folder, logger.warning)
     except RunLockedError as error:
         raise WorkflowError(str(error)) from None
     if killed_before:
-        remove_partial(RESULTS)
+        remove_partial(PATHS.folder)
 
 
 if workflow.is_main_process:

@@ -6,23 +6,23 @@ rule compress:
     input:
         waveforms=waveforms_of_teacher,
         picks=picks_of_teacher,
-        tensors="<results>/models/{model}/{weights}/model.safetensors",
-        card="<results>/models/{model}/{weights}/card.json",
+        tensors=PATHS.model(*PICKER, "model.safetensors"),
+        card=PATHS.model(*PICKER, "card.json"),
     output:
-        tensors=expand("<results>/models/{{model}}/{{weights}}-{student}/model.safetensors", student=STUDENT_NAMES),
-        cards=expand("<results>/models/{{model}}/{{weights}}-{student}/card.json", student=STUDENT_NAMES),
-        certificates=expand("<results>/models/{{model}}/{{weights}}-{student}/certificate.json", student=STUDENT_NAMES),
-        networks=expand("<results>/models/{{model}}/{{weights}}-{student}/model.onnx", student=STUDENT_NAMES),
-        quantised=expand("<results>/models/{{model}}/{{weights}}-{student}/model.int8.onnx", student=QUANTISED_NAMES),
-        compression="<results>/compress/{model}/{weights}/compression.json",
-        latency="<results>/compress/{model}/{weights}/latency.json",
+        tensors=files_of_students("model.safetensors", RUN.student_names),
+        cards=files_of_students("card.json", RUN.student_names),
+        certificates=files_of_students("certificate.json", RUN.student_names),
+        networks=files_of_students("model.onnx", RUN.student_names),
+        quantised=files_of_students("model.int8.onnx", RUN.quantised_names),
+        compression=PATHS.compression(*PICKER),
+        latency=PATHS.latency(*PICKER),
     log:
-        "<logs>/compress/{model}.{weights}.log",
+        PATHS.log("compress", "{model}.{weights}"),
     benchmark:
-        "<benchmarks>/compress/{model}.{weights}.tsv"
+        PATHS.benchmark("compress", "{model}.{weights}")
     wildcard_constraints:
-        model=names_of(teacher.model for teacher in STUDENTS),
-        weights=names_of(teacher.weights for teacher in STUDENTS),
+        model=names_of(teacher.model for teacher in RUN.students),
+        weights=names_of(teacher.weights for teacher in RUN.students),
     conda:
         "../../envs/pickflow.yaml"
     threads: config["compute"]["threads"]
@@ -30,7 +30,6 @@ rule compress:
         mem_mb=8000,
         runtime=480,
     params:
-        **stage_params("compress"),
-        students=STUDENT_NAMES,
+        **RUN.params("compress", "compress"),
     script:
         "../../scripts/compress.py"

@@ -1,13 +1,13 @@
 rule denoise:
     input:
-        waveforms="<results>/waveforms/{date}",
+        waveforms=PATHS.waveforms(DATE),
         model=denoiser,
     output:
-        temp(directory("<results>/denoised/{signal}/{date}")),
+        temp(directory(PATHS.waveforms(DATE, "{signal}"))),
     log:
-        "<logs>/denoise/{signal}.{date}.log",
+        PATHS.log("denoise", "{signal}", DATE),
     benchmark:
-        "<benchmarks>/denoise/{signal}.{date}.tsv"
+        PATHS.benchmark("denoise", "{signal}", DATE)
     conda:
         "../../envs/pickflow.yaml"
     threads: config["compute"]["threads"]
@@ -15,7 +15,7 @@ rule denoise:
         mem_mb=8000,
         runtime=120,
     params:
-        **stage_params("denoise"),
-        batch_size=config["pick"]["batch_size"],
+        stage_version=STAGE_VERSIONS["denoise"],
+        settings=settings_of_denoiser,
     script:
         "../../scripts/denoise.py"

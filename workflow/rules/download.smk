@@ -1,22 +1,22 @@
-rule inventory:
+checkpoint inventory:
     input:
-        archive,
+        archive_and_inventories,
     output:
-        inventory=ensure("<results>/inventory/stations.xml", non_empty=True),
-        stations=ensure("<results>/inventory/stations.parquet", non_empty=True),
+        inventory=ensure(PATHS.inventory, non_empty=True),
+        stations=ensure(PATHS.stations, non_empty=True),
+        epochs=ensure(PATHS.epochs, non_empty=True),
     log:
-        "<logs>/inventory/stations.log",
+        PATHS.log("inventory", "stations"),
     benchmark:
-        "<benchmarks>/inventory/stations.tsv"
+        PATHS.benchmark("inventory", "stations")
     conda:
         "../../envs/pickflow.yaml"
     resources:
         mem_mb=4000,
         runtime=60,
     params:
-        **stage_params("inventory", "download"),
-        starttime=config["starttime"],
-        endtime=config["endtime"],
+        **RUN.params("inventory", "inventory", "download"),
+        span=RUN.span_of_inventory,
     script:
         "../../scripts/inventory.py"
 
@@ -24,14 +24,14 @@ rule inventory:
 rule download:
     input:
         archive=archive,
-        inventory="<results>/inventory/stations.xml",
-        stations="<results>/inventory/stations.parquet",
+        inventory=station_xml,
+        stations=station_table,
     output:
-        directory("<results>/waveforms/{date}"),
+        directory(PATHS.waveforms(DATE)),
     log:
-        "<logs>/download/{date}.log",
+        PATHS.log("download", DATE),
     benchmark:
-        "<benchmarks>/download/{date}.tsv"
+        PATHS.benchmark("download", DATE)
     conda:
         "../../envs/pickflow.yaml"
     threads: config["compute"]["threads"]
@@ -39,7 +39,8 @@ rule download:
         mem_mb=8000,
         runtime=240,
     params:
-        **stage_params("download"),
+        **RUN.params("download", "download"),
         window=window_of_day,
+        stations=stations_of_day,
     script:
         "../../scripts/download.py"

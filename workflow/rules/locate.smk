@@ -1,33 +1,26 @@
 rule locate:
     input:
-        events=expand(
-            "<results>/events/{{signal}}/{{model}}/{{weights}}/{{associator}}/{date}.events.parquet", date=DAYS
-        ),
-        assignments=expand(
-            "<results>/events/{{signal}}/{{model}}/{{weights}}/{{associator}}/{date}.assignments.parquet", date=DAYS
-        ),
-        picks=expand("<results>/picks/{{signal}}/{{model}}/{{weights}}/{date}.parquet", date=DAYS),
-        stations="<results>/inventory/stations.parquet",
+        events=[PATHS.associated(CATALOG, day, "events") for day in DAYS],
+        assignments=[PATHS.associated(CATALOG, day, "assignments") for day in DAYS],
+        picks=[PATHS.picks(PICK_SET, day) for day in DAYS],
+        stations=station_table,
         velocity=velocity_file,
     output:
-        events=ensure("<results>/located/{signal}/{model}/{weights}/{associator}/events.parquet", non_empty=True),
-        assignments=ensure(
-            "<results>/located/{signal}/{model}/{weights}/{associator}/assignments.parquet", non_empty=True
-        ),
-        corrections=ensure(
-            "<results>/located/{signal}/{model}/{weights}/{associator}/station_corrections.parquet", non_empty=True
-        ),
+        events=ensure(PATHS.located(CATALOG, "events"), non_empty=True),
+        assignments=ensure(PATHS.located(CATALOG, "assignments"), non_empty=True),
+        corrections=ensure(PATHS.located(CATALOG, "station_corrections"), non_empty=True),
     log:
-        "<logs>/locate/{signal}.{model}.{weights}.{associator}.log",
+        PATHS.log("locate", CATALOG),
     benchmark:
-        "<benchmarks>/locate/{signal}.{model}.{weights}.{associator}.tsv"
+        PATHS.benchmark("locate", CATALOG)
     conda:
         "../../envs/pickflow.yaml"
     resources:
         mem_mb=4000,
         runtime=120,
     params:
-        **stage_params("locate"),
-        velocity_model=config["associate"]["velocity_model"],
+        **RUN.params("locate", "locate"),
+        velocity_model=RUN.velocity,
+        stations=stations_of_run,
     script:
         "../../scripts/locate.py"

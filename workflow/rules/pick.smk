@@ -1,17 +1,17 @@
 rule pick:
     input:
         waveforms=signal_of_day,
-        tensors="<results>/models/{model}/{weights}/model.safetensors",
-        card="<results>/models/{model}/{weights}/card.json",
+        tensors=PATHS.model(*PICKER, "model.safetensors"),
+        card=PATHS.model(*PICKER, "card.json"),
         quantised=quantised,
     output:
-        picks=ensure("<results>/picks/{signal}/{model}/{weights}/{date}.parquet", non_empty=True),
-        ledger=ensure("<results>/picks/{signal}/{model}/{weights}/{date}.ledger.parquet", non_empty=True),
+        picks=ensure(PATHS.picks(PICK_SET, DATE), non_empty=True),
+        ledger=ensure(PATHS.ledger(PICK_SET, DATE), non_empty=True),
     log:
-        "<logs>/pick/{signal}.{model}.{weights}.{date}.log",
-        timing="<logs>/pick/{signal}.{model}.{weights}.{date}.timing.json",
+        PATHS.log("pick", PICK_SET, DATE),
+        timing=PATHS.timing(PICK_SET, DATE),
     benchmark:
-        "<benchmarks>/pick/{signal}.{model}.{weights}.{date}.tsv"
+        PATHS.benchmark("pick", PICK_SET, DATE)
     conda:
         "../../envs/pickflow.yaml"
     threads: config["compute"]["threads"]
@@ -19,7 +19,7 @@ rule pick:
         mem_mb=8000,
         runtime=120,
     params:
-        **stage_params("pick"),
+        **RUN.params("pick", "pick"),
         window=window_of_day,
     script:
         "../../scripts/pick.py"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from pickflow import config as configuration
+from pickflow.secrets import redact
 
 PROVIDER = workflow.storage_settings.default_storage_provider
 IN_BUCKET = PROVIDER == "s3"
@@ -50,7 +50,8 @@ def ask_for_bucket():
         code = getattr(error, "response", {}).get("Error", {}).get("Code")
         if code != "404":  # the plugin makes it
             raise WorkflowError(
-                f"the object storage at {provider.settings.endpoint_url} does not open bucket {bucket!r} ({error}): look at"
+                f"the object storage at {redact(str(provider.settings.endpoint_url))} does not open bucket {bucket!r}"
+                f" ({redact(str(error))}): look at"
                 " the keys in SNAKEMAKE_STORAGE_S3_ACCESS_KEY and SNAKEMAKE_STORAGE_S3_SECRET_KEY, and at endpoint and"
                 " bucket in the profile"
             ) from None
@@ -60,19 +61,28 @@ if IN_BUCKET and workflow.is_main_process:
     ask_for_bucket()
 
 
+def read_from_run(path):
+    """Text of a small file of a run, also out of the bucket; empty if there is none."""
+    if not IN_BUCKET:
+        return Path(path).read_text() if Path(path).is_file() else ""
+    from botocore.exceptions import ClientError
+
+    bucket, *folders = Path(workflow.storage_settings.default_storage_prefix.removeprefix("s3://")).parts
+    client = workflow.storage_registry.default_storage_provider.s3c.meta.client
+    try:
+        answer = client.get_object(Bucket=bucket, Key=Path(*folders, path).as_posix())
+        return answer["Body"].read().decode()
+    except ClientError:
+        return ""
+
+
 def seen_by_pods(config):
     """Folders that are in the image or on a volume of the pods, so that it means nothing if they are not here."""
     folders = (config["download"]["path"], config["weights"]["cache"])
     return [folder for folder in folders if folder] if PROVIDER else []
 
 
-def named_files(config):
-    """The files that a configuration names and stages read; they must be in the bucket."""
-    analyze, associate = (configuration.files_of(config[section]).values() for section in ("analyze", "associate"))
-    return [*config["download"]["inventory"], *analyze, *associate]
-
-
-def files_to_stage(config, results):
+def files_to_stage():
     """
     Those that have to be put there: the run does not make them.
 
@@ -83,7 +93,7 @@ def files_to_stage(config, results):
     """
     if not IN_BUCKET:
         return []
-    files = [path for path in named_files(config) if not path.startswith(f"{results}/")]
+    files = [path for path in RUN.named_files if not PATHS.has(path)]
     for path in files:
         if Path(path).is_absolute() or ".." in Path(path).parts:
             raise WorkflowError(

@@ -1,18 +1,17 @@
 rule synthesize:
     output:
-        directory("<results>/synthetic"),
+        directory(PATHS.archive),
     log:
-        "<logs>/synthesize/synthetic.log",
+        PATHS.log("synthesize", "synthetic"),
     benchmark:
-        "<benchmarks>/synthesize/synthetic.tsv"
+        PATHS.benchmark("synthesize", "synthetic")
     conda:
         "../../envs/pickflow.yaml"
     resources:
         mem_mb=4000,
         runtime=30,
     params:
-        **stage_params("synthesize"),
-        starttime=config["starttime"],
-        endtime=config["endtime"],
+        **RUN.params("synthesize", "synthesize"),
+        span=RUN.span,
     script:
         "../../scripts/synthesize.py"

@@ -1,17 +1,17 @@
 rule train:
     output:
-        tensors="<results>/trained/model.safetensors",
-        card="<results>/trained/card.json",
-        evaluation="<results>/trained/evaluation.json",
+        tensors=PATHS.trained / "model.safetensors",
+        card=PATHS.trained / "card.json",
+        evaluation=PATHS.trained / "evaluation.json",
     log:
-        "<logs>/train/train.log",
+        PATHS.log("train", "train"),
     conda:
         "../../envs/pickflow.yaml"
     resources:
         mem_mb=8000,
         runtime=600,
     params:
-        **stage_params("train"),
+        **RUN.params("train", "train"),
         shared=SHARED,
     script:
         "../../scripts/train.py"

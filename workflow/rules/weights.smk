@@ -1,16 +1,16 @@
 rule weights:
     output:
-        tensors=ensure("<results>/models/{model}/{weights}/model.safetensors", non_empty=True),
-        card=ensure("<results>/models/{model}/{weights}/card.json", non_empty=True),
+        tensors=ensure(PATHS.model(*PICKER, "model.safetensors"), non_empty=True),
+        card=ensure(PATHS.model(*PICKER, "card.json"), non_empty=True),
     log:
-        "<logs>/weights/{model}.{weights}.log",
+        PATHS.log("weights", "{model}.{weights}"),
     conda:
         "../../envs/pickflow.yaml"
     resources:
         mem_mb=2000,
         runtime=20,
     params:
-        **stage_params("weights"),
-        bundle_digest=bundle_digest,
+        stage_version=STAGE_VERSIONS["weights"],
+        digest=digest_of_weights,
     script:
         "../../scripts/weights.py"

@@ -1,4 +1,4 @@
-"""The ledger: what became of every station-day that was asked for."""
+"""The ledger: the outcome of every requested station-day."""
 
 from __future__ import annotations
 
@@ -51,10 +51,10 @@ def build_ledger(
     later = pd.concat(
         [conform(ledger, PICK_LEDGER) for ledger in pick_ledgers] or [conform(pd.DataFrame(), PICK_LEDGER)]
     )
-    asked = manifest.set_index(_STATION_DAY).index
-    strange = ~later.set_index(_STATION_DAY).index.isin(asked)
-    if strange.any():
-        day, network, station = later.loc[strange, _STATION_DAY].iloc[0]
+    station_days = manifest.set_index(_STATION_DAY).index
+    is_unknown = ~later.set_index(_STATION_DAY).index.isin(station_days)
+    if is_unknown.any():
+        day, network, station = later.loc[is_unknown, _STATION_DAY].iloc[0]
         raise ValueError(
             f"ledger: {network}.{station} on {day} was picked but is in no manifest; run the download again"
         )
@@ -77,14 +77,14 @@ def _row(manifest: dict[Hashable, Any], later: pd.DataFrame | None) -> dict[Hash
     if not manifest["usable"] or later is None:
         return {**manifest, "stage": "download"}
     first = dict.fromkeys(code for code in (manifest["remarks"] or "").split(",") if code not in ("", "ok"))
-    after = {reason: None for reason in later.reason if reason not in ("ok", "no_picks")}
-    lost = [reason for reason in after if not REASONS[reason].usable]
-    all_lost = bool(lost) and all(not REASONS[reason].usable for reason in later.reason)
-    if not (later.n_p + later.n_s).sum() and not lost:
-        after["no_picks"] = None
+    later_reasons = {reason: None for reason in later.reason if reason not in ("ok", "no_picks")}
+    unusable = [reason for reason in later_reasons if not REASONS[reason].usable]
+    all_lost = bool(unusable) and all(not REASONS[reason].usable for reason in later.reason)
+    if not (later.n_p + later.n_s).sum() and not unusable:
+        later_reasons["no_picks"] = None
     order = list(REASONS)
-    codes = sorted({**first, **after}, key=order.index) or ["ok"]
-    # What one model lost and another used is no reason for the station-day, only a remark.
+    codes = sorted({**first, **later_reasons}, key=order.index) or ["ok"]
+    # A record that one model lost and another used is a remark, not the reason of the station-day.
     reason = next((code for code in codes if all_lost or REASONS[code].usable), "ok")
     details = [
         manifest["detail"],
@@ -103,12 +103,12 @@ def _row(manifest: dict[Hashable, Any], later: pd.DataFrame | None) -> dict[Hash
 def _counts(picks: Sequence[pd.DataFrame], assignments: Sequence[pd.DataFrame]) -> dict[str, pd.Series]:
     """Numbers of picks and of assigned picks by station-day."""
     frames = [frame for frame in picks if len(frame)]
-    every = pd.concat(frames, ignore_index=True) if frames else conform(pd.DataFrame(), PICKS)
-    every = every[["pick_id", "network", "station", "time"]].assign(date=every.time.dt.strftime("%Y-%m-%d"))
-    assigned = [frame for frame in assignments if len(frame)]
-    arrivals = pd.concat(assigned, ignore_index=True) if assigned else conform(pd.DataFrame(), ASSIGNMENTS)
-    placed = arrivals[["pick_id"]].merge(every.drop_duplicates("pick_id"), on="pick_id", how="left")
+    all_picks = pd.concat(frames, ignore_index=True) if frames else conform(pd.DataFrame(), PICKS)
+    all_picks = all_picks[["pick_id", "network", "station", "time"]].assign(date=all_picks.time.dt.strftime("%Y-%m-%d"))
+    tables = [frame for frame in assignments if len(frame)]
+    arrivals = pd.concat(tables, ignore_index=True) if tables else conform(pd.DataFrame(), ASSIGNMENTS)
+    arrivals_of_picks = arrivals[["pick_id"]].merge(all_picks.drop_duplicates("pick_id"), on="pick_id", how="left")
     return {
-        "n_picks": every.groupby(_STATION_DAY).size(),
-        "n_assigned": placed.groupby(_STATION_DAY).size(),
+        "n_picks": all_picks.groupby(_STATION_DAY).size(),
+        "n_assigned": arrivals_of_picks.groupby(_STATION_DAY).size(),
     }

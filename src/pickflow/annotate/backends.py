@@ -1,4 +1,4 @@
-"""Who computes a model's probabilities: torch (CPU and GPU), ONNX Runtime, or pickflow's own kernels."""
+"""Backends that compute a model's probabilities: torch (CPU and GPU), ONNX Runtime, or pickflow's own kernels."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ import seisbench.models
 import torch
 
 from pickflow.annotate.cutting import Cut, centre
-from pickflow.io.atomic import write_bytes
-from pickflow.kernels import Network, UnsupportedNetwork, compile_network, is_available
+from pickflow.io.atomic import StorageError, write_bytes
+from pickflow.kernels import Network, UnsupportedNetwork, is_available
+from pickflow.kernels.compilation import compile_network
 from pickflow.provenance import sha256_of_bytes
 
 logger = logging.getLogger(__name__)
@@ -24,10 +25,10 @@ BACKENDS = ("auto", "kernels", "onnxruntime", "torch")
 MODES = ("exact", "fast")
 # Measured with benchmarks/picking.py: larger batches leave the processor's cache, smaller ones pay for the calls.
 CPU_BATCH = {"kernels": 32, "onnxruntime": 16, "torch": 16}
-GPU_BATCH = 1024
+GPU_BATCH = 1024  # chosen: fills a GPU; a batch of three components takes 37 MB
 # Largest difference of probabilities that reordered float32 sums explain; the fast mode rounds to 15 bits.
 SELF_CHECK_TOLERANCE = {"exact": 2e-4, "fast": 0.1}
-N_SELF_CHECK_WINDOWS = 2
+N_SELF_CHECK_WINDOWS = 2  # chosen: more than one, so that the order of windows is compared too
 
 
 class Backend(Protocol):
@@ -80,10 +81,12 @@ class TorchBackend:
         batch = torch.from_numpy(centre(cuts, self._model.in_samples))
         if self._device.type != "cpu":
             batch = batch.pin_memory().to(self._device, non_blocking=True)
-        ready = self._model.annotate_batch_pre(batch, argdict=self._arguments)
-        ready, piggyback = ready if isinstance(ready, tuple) else (ready, None)
-        found = self._model.annotate_batch_post(self._model(ready), piggyback=piggyback, argdict=self._arguments)
-        return found.transpose(-1, -2).cpu().numpy()
+        inputs = self._model.annotate_batch_pre(batch, argdict=self._arguments)
+        inputs, piggyback = inputs if isinstance(inputs, tuple) else (inputs, None)
+        probabilities = self._model.annotate_batch_post(
+            self._model(inputs), piggyback=piggyback, argdict=self._arguments
+        )
+        return probabilities.transpose(-1, -2).cpu().numpy()
 
 
 class OnnxBackend:
@@ -109,10 +112,10 @@ class OnnxBackend:
     def predict(self, cuts: Sequence[Cut]) -> np.ndarray:
         """See `Backend`."""
         windows = torch.from_numpy(centre(cuts, self._model.in_samples))
-        ready = self._model.annotate_batch_pre(windows, argdict=self._model.default_args)
-        if isinstance(ready, tuple):
-            raise BackendRefusedError("the model hands data past its network")
-        return self._session.run(None, {self._entry: ready.numpy()})[0]
+        inputs = self._model.annotate_batch_pre(windows, argdict=self._model.default_args)
+        if isinstance(inputs, tuple):
+            raise BackendRefusedError("the model passes data around its network")
+        return self._session.run(None, {self._entry: inputs.numpy()})[0]
 
 
 class KernelBackend:
@@ -142,7 +145,7 @@ def choose_backend(
     """
     Backend for a model: the one named, or the fastest that can compute it.
 
-    Every compiled network is held against torch on random windows before it is used. A quantised picker has one
+    Every compiled network is compared with torch on random windows before it is used. A quantised picker has one
     backend, the network that came with it.
 
     Parameters
@@ -171,17 +174,17 @@ def choose_backend(
     reference = TorchBackend(model)
     on_cpu = next(model.parameters()).device.type == "cpu"
     if name == "torch" or (name == "auto" and not on_cpu):
-        chosen: Backend = reference
+        backend: Backend = reference
     elif not on_cpu:
         raise BackendRefusedError(f"pick.backend {name} computes on the CPU, and the job has a GPU; take torch or auto")
     else:
-        chosen = _first_that_can(model, name, mode, cache, reference)
-    if mode == "fast" and chosen.name != "kernels":
-        logger.warning("%s: only the kernels have the mode fast; %s computes exactly", model.name, chosen.name)
-    return chosen
+        backend = _first_capable(model, name, mode, cache, reference)
+    if mode == "fast" and backend.name != "kernels":
+        logger.warning("%s: only the kernels have the mode fast; %s computes exactly", model.name, backend.name)
+    return backend
 
 
-def _first_that_can(
+def _first_capable(
     model: seisbench.models.WaveformModel, name: str, mode: str, cache: Path | None, reference: Backend
 ) -> Backend:
     makers: dict[str, Callable[[], Backend]] = {
@@ -191,12 +194,12 @@ def _first_that_can(
     for candidate in makers if name == "auto" else [name]:
         try:
             return _checked(makers[candidate](), reference, model, mode)
-        except BackendRefusedError as refused:
+        except BackendRefusedError as error:
             if name != "auto":
                 raise BackendRefusedError(
-                    f"pick.backend {name} cannot compute {model.name}: {refused}; take auto"
-                ) from refused
-            logger.info("%s: not with %s: %s", model.name, candidate, refused)
+                    f"pick.backend {name} cannot compute {model.name}: {error}; take auto"
+                ) from error
+            logger.info("%s: not with %s: %s", model.name, candidate, error)
     return reference
 
 
@@ -206,10 +209,10 @@ def _checked(backend: Backend, reference: Backend, model: seisbench.models.Wavef
     windows = rng.normal(size=shape)
     windows[:, :, model.in_samples // 2 :] *= 10.0
     cuts = [tuple(window) for window in windows]
-    expected, found = reference.predict(cuts), backend.predict(cuts)
-    if expected.shape != found.shape:
-        raise BackendRefusedError(f"it gives the shape {found.shape}, torch {expected.shape}")
-    difference = float(np.abs(expected - found).max())
+    expected, probabilities = reference.predict(cuts), backend.predict(cuts)
+    if expected.shape != probabilities.shape:
+        raise BackendRefusedError(f"it gives the shape {probabilities.shape}, torch {expected.shape}")
+    difference = float(np.abs(expected - probabilities).max())
     logger.info("%s with %s, %s: probabilities within %.2g of torch's", model.name, backend.name, mode, difference)
     if not difference <= SELF_CHECK_TOLERANCE[mode if backend.name == "kernels" else "exact"]:
         raise BackendRefusedError(f"its probabilities differ from torch's by {difference:.2g}")
@@ -252,15 +255,18 @@ def _cached_session(path: Path | None) -> Any:
         return None
     try:
         return onnx_session(path.read_bytes())
-    except Exception as error:  # made anew, and said
-        logger.warning("%s is damaged and is made anew (%s)", path, type(error).__name__)
+    except Exception as error:  # exported again, with a warning
+        logger.warning("%s is damaged and is exported again (%s)", path, type(error).__name__)
         return None
 
 
 def _export_to(path: Path | None, model: seisbench.models.WaveformModel) -> bytes:
     content = export_onnx(model)
     if path is not None:
-        write_bytes(path, content)
+        try:
+            write_bytes(path, content)
+        except StorageError as error:  # the folder of another user's run may be read-only
+            logger.warning("the exported network is not stored: %s", error)
     return content
 
 
@@ -287,13 +293,13 @@ def export_onnx(model: seisbench.models.WaveformModel) -> bytes:
             self.network = model
 
         def forward(self, windows: torch.Tensor) -> torch.Tensor:
-            found: Any = self.network(windows)
-            return torch.stack(found, dim=1) if isinstance(found, tuple) else found
+            outputs: Any = self.network(windows)
+            return torch.stack(outputs, dim=1) if isinstance(outputs, tuple) else outputs
 
     example = torch.zeros(2, len(model.component_order), model.in_samples)
     target = io.BytesIO()
     with warnings.catch_warnings():
-        # Loops over time become constants, as they may: the window's length is fixed.
+        # Loops over time may become constants, because the window's length is fixed.
         warnings.simplefilter("ignore")
         torch.onnx.export(
             Labelled().eval(),

@@ -17,12 +17,15 @@ from pickflow.annotate.filtering import make_filter
 from pickflow.annotate.segments import Segment, make_segments
 from pickflow.annotate.stacking import Stack
 from pickflow.annotate.triggers import Trigger
+from pickflow.models.seisbench_internals import annotate_defaults, groups_by_instrument
+from pickflow.sampling.timeline import timed_traces
 
 PHASES = ("P", "S")
-# Samples are handed on once so many windows are finished: work on long arrays is fast, and memory stays small.
+DETECTION = "Detection"  # of an earthquake, by pickers that have such a label
+# Chosen: samples leave the stack in blocks of this size; work on long arrays is fast, and memory stays small.
 FLUSH_SAMPLES = 60_000
-# What a model may not change if windows, stacks and triggers of this engine are to be its own.
-_UNCHANGED = (
+# A model that overrides one of these methods needs SeisBench's own windows, stacks and triggers.
+_SEISBENCH_METHODS = (
     "annotate_stream_pre",
     "stream_to_array",
     "_cut_fragments_array",
@@ -36,7 +39,7 @@ _UNCHANGED = (
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """How a record is annotated; `resolve_settings` fills in what the weights say."""
+    """How a record is annotated; `resolve_settings` takes defaults from the weights."""
 
     step: int  # samples between neighbouring windows
     blinding: tuple[int, int]
@@ -68,12 +71,12 @@ def refusal(model: WaveformModel) -> str | None:
     predicted = model.pred_sample if isinstance(model.pred_sample, tuple | list) else (0, model.pred_sample)
     if tuple(predicted) != (0, model.in_samples):
         return f"it predicts the samples {tuple(predicted)} of a window of {model.in_samples}"
-    if model._grouping.grouping != "instrument" or model.allow_padding:
+    if not groups_by_instrument(model) or model.allow_padding:
         return "it groups or pads stations in its own way"
     if isinstance(model.filter_args, dict):
         return "its weights filter channels in different ways"
-    changed = [name for name in _UNCHANGED if getattr(type(model), name) is not getattr(WaveformModel, name)]
-    return f"{type(model).__name__} has its own {', '.join(changed)}" if changed else None
+    overrides = [name for name in _SEISBENCH_METHODS if getattr(type(model), name) is not getattr(WaveformModel, name)]
+    return f"{type(model).__name__} has its own {', '.join(overrides)}" if overrides else None
 
 
 def resolve_settings(
@@ -87,30 +90,34 @@ def resolve_settings(
     bridge_s: float = 0.0,
 ) -> Settings:
     """
-    Settings for a model: what is given, else what came with the weights, else the default of its class.
+    Settings for a model: the argument, else the value stored with the weights, else the default of its class.
+
+    Detections are triggered only if ``thresholds`` has one for them.
 
     Raises
     ------
     ValueError
         If the windows overlap by a window or more, or the grid is unknown.
     """
-    said: dict[str, Any] = {name: default for name, (_, default) in model._annotate_args.items()} | model.default_args
-    overlap = said["overlap"] if overlap_samples is None else overlap_samples
+    defaults = annotate_defaults(model)
+    overlap = defaults["overlap"] if overlap_samples is None else overlap_samples
     overlap = int(overlap * model.in_samples) if 0 < overlap < 1 else int(overlap)
     if not 0 <= overlap < model.in_samples:
         raise ValueError(f"overlap {overlap}: {model.name} has windows of {model.in_samples} samples; overlap by less")
     if grid not in GRIDS:
         raise ValueError(f"grid {grid!r} is not one of {', '.join(GRIDS)}")
-    given = thresholds or {}
-    found = {}
-    for phase in [label for label in model.labels if label in PHASES]:
-        value = given.get(phase)
-        found[phase] = float(said.get(f"{phase}_threshold", said.get("*_threshold", 0.3)) if value is None else value)
+    phase_thresholds = thresholds or {}
+    by_phase = {}
+    detections = [DETECTION] if phase_thresholds.get(DETECTION) is not None else []
+    for phase in [label for label in model.labels if label in (*PHASES, *detections)]:
+        default = defaults.get(f"{phase}_threshold", defaults.get("*_threshold", 0.3))
+        value = phase_thresholds.get(phase)
+        by_phase[phase] = float(default if value is None else value)
     return Settings(
         step=model.in_samples - overlap,
-        blinding=tuple(blinding or said.get("blinding", (0, 0))),  # type: ignore[arg-type]
-        stacking=stacking or said["stacking"],
-        thresholds=found,
+        blinding=tuple(blinding or defaults.get("blinding", (0, 0))),  # type: ignore[arg-type]
+        stacking=stacking or defaults["stacking"],
+        thresholds=by_phase,
         grid=grid,
         bridge_s=bridge_s,
     )
@@ -123,7 +130,7 @@ class Annotator:
     Parameters
     ----------
     model : WaveformModel
-        One that `refusal` has nothing against.
+        One for which `refusal` returns None.
     settings : Settings
         From `resolve_settings`.
     backend : Backend
@@ -158,11 +165,11 @@ class Annotator:
 
     @property
     def filters(self) -> bool:
-        """Whether the weights ask for a filter, so that `segments` are not as recorded."""
+        """Whether the weights define a filter, so that `segments` are not as recorded."""
         return self._filtered is not None
 
     def segments(self, stream: Iterable[obspy.Trace]) -> tuple[list[Segment], list[str]]:
-        """`make_segments` as this model wants them."""
+        """`make_segments` with this model's components, rate and filter."""
         return make_segments(stream, self.component_order, self.rate_hz, self.settings.bridge_s, self._filtered)
 
     def probabilities(self, segments: Iterable[Segment]) -> Iterator[tuple[Segment, int, np.ndarray, bool]]:
@@ -180,7 +187,7 @@ class Annotator:
         first : int
             First sample of the values.
         values : ndarray of float32, shape (n_labels, n_samples)
-            NaN where blinded. The pieces of a segment follow one another without a hole.
+            NaN where blinded. The pieces of a segment are contiguous.
         last : bool
             Whether the segment ends with them.
         """
@@ -188,8 +195,8 @@ class Annotator:
         stack: Stack | None = None
         for segment in segments:
             starts = window_starts(segment, self.in_samples, self.settings.step, self.settings.grid).tolist()
-            for start, following in zip(starts, [*starts[1:], -1][: len(starts)], strict=True):
-                batch.append((segment, start, following))
+            for start, next_start in zip(starts, [*starts[1:], -1][: len(starts)], strict=True):
+                batch.append((segment, start, next_start))
                 if len(batch) == self._batch_size:
                     stack = yield from self._stack(batch, stack)
                     batch = []
@@ -199,18 +206,18 @@ class Annotator:
     def _stack(
         self, batch: list[tuple[Segment, int, int]], stack: Stack | None
     ) -> Generator[tuple[Segment, int, np.ndarray, bool], None, Stack | None]:
-        """Predict a batch and hand out what is finished; returns the stack of the segment that goes on."""
-        found = self.backend.predict([cut(segment, start, self.in_samples) for segment, start, _ in batch])
-        for (segment, start, following), window in zip(batch, found, strict=True):
+        """Predict a batch and yield the finished samples; returns the stack of the last segment if it continues."""
+        probabilities = self.backend.predict([cut(segment, start, self.in_samples) for segment, start, _ in batch])
+        for (segment, start, next_start), window in zip(batch, probabilities, strict=True):
             if stack is None:
                 settings = self.settings
                 stack = Stack(len(self.labels), self.in_samples, settings.stacking, settings.blinding)
             stack.add(start, window)
-            if following < 0:
+            if next_start < 0:
                 yield segment, *stack.take(segment.n_samples), True
                 stack = None
-            elif following + self.settings.blinding[0] - stack.first >= FLUSH_SAMPLES:
-                yield segment, *stack.take(following + self.settings.blinding[0]), False
+            elif next_start + self.settings.blinding[0] - stack.first >= FLUSH_SAMPLES:
+                yield segment, *stack.take(next_start + self.settings.blinding[0]), False
         return stack
 
     def picks(self, segments: Iterable[Segment]) -> Iterator[Pick]:
@@ -226,15 +233,17 @@ class Annotator:
         for segment, first, values, last in self.probabilities(segments):
             triggers = triggers or {phase: Trigger(value) for phase, value in self.settings.thresholds.items()}
             for phase, trigger in triggers.items():
-                found = trigger.feed(first, values[self.labels.index(phase)])
-                for one in found + (trigger.flush() if last else []):
-                    yield Pick(segment, phase, one.peak, one.on, one.off, one.value)
+                stretches = trigger.feed(first, values[self.labels.index(phase)])
+                for stretch in stretches + (trigger.flush() if last else []):
+                    yield Pick(segment, phase, stretch.peak, stretch.on, stretch.off, stretch.value)
             if last:
                 triggers = {}
 
     def annotate(self, stream: obspy.Stream) -> obspy.Stream:
         """
         Probabilities as traces, as SeisBench's `annotate` gives them: ``<class>_<label>``, without blinded ends.
+
+        They have the times of the record's samples, and a trace for each of its clocks.
 
         Parameters
         ----------
@@ -251,13 +260,15 @@ class Annotator:
         return annotations
 
     def _traces(self, segment: Segment, values: np.ndarray, codes: Mapping[str, Any]) -> list[obspy.Trace]:
-        covered = np.flatnonzero(~np.isnan(values[0]))
-        if not covered.size:
+        valid = np.flatnonzero(~np.isnan(values[0]))
+        if not valid.size:
             return []
-        begin, end = int(covered[0]), int(covered[-1]) + 1
+        begin, end = int(valid[0]), int(valid[-1]) + 1
         header = {name: codes[name] for name in ("network", "station", "location")}
-        header |= {"starttime": obspy.UTCDateTime(ns=segment.time_ns(begin)), "sampling_rate": self.rate_hz}
         return [
-            obspy.Trace(values[index, begin:end].copy(), header | {"channel": f"{self.name}_{label}"})
+            trace
             for index, label in enumerate(self.labels)
+            for trace in timed_traces(
+                values[index, begin:end], segment.timeline, header | {"channel": f"{self.name}_{label}"}, begin
+            )
         ]

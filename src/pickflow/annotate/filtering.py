@@ -1,20 +1,20 @@
-"""The filter that some weights ask for, over long records without long temporary arrays."""
+"""The filter that some weights define, over long records without long temporary arrays."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import obspy
 import scipy.signal
 
-# Samples without a gap, and their rate in Hz, to as many filtered samples.
-Filter = Callable[[np.ndarray, float], "np.ndarray | FilteredSamples"]
-BLOCK_SAMPLES = 2**17
-# The backward pass of a block begins where what it does not know has decayed to this.
+from pickflow.sampling.pieces import Filter, Samples
+
+BLOCK_SAMPLES = 2**17  # a megabyte of float64 stays in the cache
+# Chosen, near float64 rounding: a backward pass starts where the unknown later samples have decayed to this.
 DECAY = 1e-14
-N_LEVEL_SAMPLES = 10_000
+N_LEVEL_SAMPLES = 10_000  # chosen: the median of so many is known to about 1 % of their spread
 
 
 def make_filter(arguments: Sequence[Any] | None, keywords: Mapping[str, Any] | None) -> Filter | None:
@@ -32,43 +32,43 @@ def make_filter(arguments: Sequence[Any] | None, keywords: Mapping[str, Any] | N
     Returns
     -------
     callable or None
-        The record's median is taken off first: a filter that starts on an offset rings. Gives float32.
+        The record's median is subtracted first: a filter that starts on an offset rings. Returns float32.
     """
     if arguments is None and keywords is None:
         return None
-    given, named = tuple(arguments or ()), dict(keywords or {})
+    args, named = tuple(arguments or ()), dict(keywords or {})
 
-    def filtered(samples: np.ndarray, rate_hz: float) -> np.ndarray | FilteredSamples:
+    def apply(samples: np.ndarray, rate_hz: float) -> np.ndarray | FilteredSamples:
         level = level_of([samples])
-        sections = _butterworth(given, named, rate_hz)
+        sections = _butterworth(args, named, rate_hz)
         if sections is None:
             trace = obspy.Trace(samples - level, {"sampling_rate": rate_hz})
-            return trace.filter(*given, **named).data.astype(np.float32)
+            return trace.filter(*args, **named).data.astype(np.float32)
         return FilteredSamples(sections, samples, level, bool(named.get("zerophase")))
 
-    return filtered
+    return apply
 
 
-def level_of(pieces: Sequence[np.ndarray | FilteredSamples]) -> float:
+def level_of(pieces: Sequence[Samples]) -> float:
     """Median of a channel: of all samples of a short one, of some 10,000 at equal distances of a long one."""
     stride = max(1, sum(piece.size for piece in pieces) // N_LEVEL_SAMPLES)
     return float(np.median(np.concatenate([piece[::stride] for piece in pieces])))
 
 
-def _butterworth(given: tuple[Any, ...], named: Mapping[str, Any], rate_hz: float) -> np.ndarray | None:
-    """Second-order sections; None for what ObsPy treats in a way of its own."""
+def _butterworth(args: tuple[Any, ...], named: Mapping[str, Any], rate_hz: float) -> np.ndarray | None:
+    """Second-order sections; None for filters that are left to ObsPy."""
     kinds = {"bandpass": ("freqmin", "freqmax"), "highpass": ("freq",), "lowpass": ("freq",)}
-    if len(given) != 1 or given[0] not in kinds or not set(named) <= {*kinds[given[0]], "corners", "zerophase"}:
+    if len(args) != 1 or args[0] not in kinds or not set(named) <= {*kinds[args[0]], "corners", "zerophase"}:
         return None
-    corners_hz = [float(named[name]) for name in kinds[given[0]] if name in named]
-    if len(corners_hz) < len(kinds[given[0]]) or max(corners_hz) >= 0.999 * rate_hz / 2:
+    corners_hz = [float(named[name]) for name in kinds[args[0]] if name in named]
+    if len(corners_hz) < len(kinds[args[0]]) or max(corners_hz) >= 0.999 * rate_hz / 2:
         return None
-    return scipy.signal.butter(named.get("corners", 4), np.squeeze(corners_hz), given[0], output="sos", fs=rate_hz)
+    return scipy.signal.butter(named.get("corners", 4), np.squeeze(corners_hz), args[0], output="sos", fs=rate_hz)
 
 
 class FilteredSamples:
     """
-    Samples behind second-order sections from rest, computed when they are asked for, and forgotten behind the reader.
+    Samples after second-order sections that start at rest, computed when they are read, and released after that.
 
     Slices that move forward, as windows do, cost one pass over the record and two blocks of memory.
 
@@ -79,7 +79,7 @@ class FilteredSamples:
     samples : ndarray, shape (n_samples,)
         Any type.
     level : float
-        Taken off the samples.
+        Subtracted from the samples.
     zero_phase : bool
         Filter backward, too.
     """
@@ -93,7 +93,7 @@ class FilteredSamples:
         radius = float(np.abs(poles).max())
         self._margin = int(np.ceil(np.log(DECAY) / np.log(radius))) if 0 < radius < 1 else samples.size
         self._first = self._next = 0
-        self._kept = np.empty(0, dtype=np.float32)
+        self._buffer = np.empty(0, dtype=np.float32)
         self._state = np.zeros((len(sections), 2))
 
     def __len__(self) -> int:
@@ -103,12 +103,12 @@ class FilteredSamples:
         begin, end, step = key.indices(self.size)
         if begin < self._first:  # read again from the beginning
             self._first = self._next = 0
-            self._kept, self._state = self._kept[:0], np.zeros_like(self._state)
-        while self._first + self._kept.size < end:
-            known = max(begin - self._first, 0) if step == 1 else 0
-            self._first += min(known, self._kept.size)
-            self._kept = np.concatenate([self._kept[known:], self._next_block()])
-        return self._kept[begin - self._first : end - self._first : step]
+            self._buffer, self._state = self._buffer[:0], np.zeros_like(self._state)
+        while self._first + self._buffer.size < end:
+            n_passed = max(begin - self._first, 0) if step == 1 else 0
+            self._first += min(n_passed, self._buffer.size)
+            self._buffer = np.concatenate([self._buffer[n_passed:], self._next_block()])
+        return self._buffer[begin - self._first : end - self._first : step]
 
     def _next_block(self) -> np.ndarray:
         first, last = self._next, min(self._next + BLOCK_SAMPLES, self.size)
@@ -116,9 +116,9 @@ class FilteredSamples:
             self._sections, self._samples[first:last] - self._level, zi=self._state
         )
         if self._zero_phase:
-            beyond = self._samples[last : last + self._margin] - self._level
-            if beyond.size:
-                block = np.concatenate([block, scipy.signal.sosfilt(self._sections, beyond, zi=self._state)[0]])
+            margin = self._samples[last : last + self._margin] - self._level
+            if margin.size:
+                block = np.concatenate([block, scipy.signal.sosfilt(self._sections, margin, zi=self._state)[0]])
             block = scipy.signal.sosfilt(self._sections, block[::-1])[::-1]
         self._next = last
         return block[: last - first].astype(np.float32)

@@ -30,7 +30,7 @@ class Stack:
             raise ValueError(f"blinding {blinding} leaves nothing of a window of {in_samples} samples")
         self._method, self._in_samples = method, in_samples
         self._before, self._after = blinding
-        self.first = 0  # sample at which the buffer begins; everything before was handed out
+        self.first = 0  # sample at which the buffer begins; earlier ones were returned
         self._values = np.full((n_labels, 4 * in_samples), self._empty, dtype=np.float32)
         self._counts = np.zeros(4 * in_samples, dtype=np.int32)
 
@@ -52,17 +52,17 @@ class Stack:
         end = start + self._in_samples - self._after - self.first
         if end > self._counts.size:
             self._grow(end)
-        inside = probabilities[:, self._before : self._in_samples - self._after]
+        unblinded = probabilities[:, self._before : self._in_samples - self._after]
         values = self._values[:, begin:end]
         if self._method == "avg":
-            values += inside
+            values += unblinded
         else:
-            np.maximum(values, inside, out=values)
+            np.maximum(values, unblinded, out=values)
         self._counts[begin:end] += 1
 
     def take(self, end: int) -> tuple[int, np.ndarray]:
         """
-        Hand out the samples before ``end``, to which no later window adds, and forget them.
+        Return the samples before ``end``, to which no later window adds, and release them.
 
         Returns
         -------
@@ -77,11 +77,11 @@ class Stack:
         counts = self._counts[:n_samples]
         with np.errstate(invalid="ignore", divide="ignore"):
             values = self._values[:, :n_samples] / np.where(counts > 0, 1 if self._method == "max" else counts, np.nan)
-        kept = self._counts.size - n_samples
-        self._values[:, :kept] = self._values[:, n_samples:].copy()
-        self._values[:, kept:] = self._empty
-        self._counts[:kept] = self._counts[n_samples:].copy()
-        self._counts[kept:] = 0
+        n_remaining = self._counts.size - n_samples
+        self._values[:, :n_remaining] = self._values[:, n_samples:].copy()
+        self._values[:, n_remaining:] = self._empty
+        self._counts[:n_remaining] = self._counts[n_samples:].copy()
+        self._counts[n_remaining:] = 0
         self.first += n_samples
         return first, values.astype(np.float32, copy=False)
 

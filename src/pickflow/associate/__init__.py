@@ -13,19 +13,19 @@ from multiprocessing import get_context
 import numpy as np
 import pandas as pd
 
-from pickflow.associate.catalog import catalog_tables, doubles, enough_arrivals, merge_days
-from pickflow.associate.evidence import Odds, Search, estimate_odds, promising, select, series_of
-from pickflow.associate.settings import AssociateParams, AssociateSettings, derive_settings, located_stations
-from pickflow.associate.with_gamma import associate_gamma
-from pickflow.associate.with_pyocto import associate_pyocto
+from pickflow.associate.catalog import catalog_tables, enough_arrivals, find_duplicates, merge_days
+from pickflow.associate.evidence import Odds, Search, estimate_odds, preselect, select, series_of
+from pickflow.associate.observations import NO_EVENTS, Array, Hypotheses, Index, Observations, observe
+from pickflow.associate.relocation import relocate
+from pickflow.associate.settings import AssociateSettings, derive_settings, located_stations
 from pickflow.associate.with_stack import propose
+from pickflow.io.places import places_between
 from pickflow.io.tables import conform
-from pickflow.locate.geometry import LocalFrame, frame_around
-from pickflow.locate.observations import NO_EVENTS, Array, Hypotheses, Index, Observations, observe
-from pickflow.locate.relocation import relocate
-from pickflow.locate.tables import TravelTimes
+from pickflow.run.settings.associate import AssociateParams
 from pickflow.schemas import PICKS, STATIONS
-from pickflow.travel_times import VelocityModel
+from pickflow.travel_times.geometry import LocalFrame, frame_around
+from pickflow.travel_times.layers import VelocityModel
+from pickflow.travel_times.tables import TravelTimes
 
 __all__ = [
     "AssociateParams",
@@ -38,16 +38,16 @@ __all__ = [
 logger = logging.getLogger(__name__)
 
 METHODS = ("pyocto", "gamma", "stack")
-# Origins this close outside the window are kept too: two windows may disagree on which side of a border an event lies.
+# Chosen: origins this close outside the window stay, because two windows may place an event on either side of a border.
 WINDOW_MARGIN = timedelta(seconds=3)
-# A day with more picks is associated in parts, which keeps time and memory in bounds.
+# Chosen: a day with more picks is associated in parts, which keeps time and memory in bounds.
 MAX_PICKS = 40_000
-BUSY_SPAN_S = 600.0
-# Proposals are off by a cell or so, which moves arrivals by this many seconds for each km of it.
+BUSY_SPAN_S = 600.0  # chosen: the time over which the rate of the busiest part of a day is counted
+# Proposals are wrong by about a cell, which moves arrivals by this many seconds per km: the slowness of P at 5 km/s.
 _ERROR_S_PER_KM = 0.2
-# Before proposals are sharpened they need less evidence: their arrivals fit badly.
+# Chosen: before their relocation proposals need less evidence, because their arrivals fit badly.
 _COARSE_EVIDENCE = -5.0
-_SHARPENING = 2
+_SHARPENING = 2  # chosen: rounds of selection and relocation
 
 
 def associate(
@@ -70,11 +70,11 @@ def associate(
         Rows of `PICKS`, in any order; those more than the halo outside the window are left out, as are those of
         stations without coordinates.
     stations : DataFrame
-        Rows of `STATIONS`.
+        Rows of `STATIONS`, with the coordinates of the window.
     model : VelocityModel
         Predicts travel times.
     params : AssociateParams
-        See the schema of the section `associate`.
+        See `pickflow.run.settings.associate`.
     method : str
         ``pyocto``, ``gamma`` or ``stack``.
     window : tuple of datetime
@@ -92,12 +92,12 @@ def associate(
     """
     if method not in METHODS:
         raise ValueError(f"associate.methods: {method!r} is unknown; known: {', '.join(METHODS)}")
-    picks, stations = conform(picks, PICKS), conform(stations, STATIONS)
-    inside = picks[(picks.time >= pd.Timestamp(window[0])) & (picks.time < pd.Timestamp(window[1]))]
-    settings = derive_settings(stations, model, params, _busiest_rate_per_s(inside))
+    picks, stations = conform(picks, PICKS), places_between(conform(stations, STATIONS), *window)
+    window_picks = picks[(picks.time >= pd.Timestamp(window[0])) & (picks.time < pd.Timestamp(window[1]))]
+    settings = derive_settings(stations, model, params, _busiest_rate_per_s(window_picks))
     located = located_stations(stations)
     frame = frame_around(located)
-    parts = _parts(window, len(inside), settings)
+    parts = _parts(window, len(window_picks), settings)
     threads = max(1, settings.threads // len(parts))
     solve = partial(_associate_part, picks, located, frame, model, replace(settings, threads=threads), method)
     if len(parts) > 1 and settings.threads > 1:
@@ -107,7 +107,7 @@ def associate(
 
 
 def _busiest_rate_per_s(picks: pd.DataFrame) -> float:
-    """Rate of picks in the busiest ten minutes: a swarm in a quiet day is still a swarm."""
+    """Rate of picks in the busiest ten minutes, so that a swarm counts in a quiet day too."""
     span = pd.Timedelta(seconds=BUSY_SPAN_S)
     return float(picks.time.dt.floor(span).value_counts().max()) / BUSY_SPAN_S if len(picks) else 0.0
 
@@ -133,12 +133,12 @@ def _associate_part(
     window: tuple[datetime, datetime],
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     observations = _observations(picks, located, frame, settings, window)
-    found = NO_EVENTS
+    events = NO_EVENTS
     if observations.time_s.size >= settings.min_picks:
         times = _travel_times(model, located, settings)
         search = Search(observations=observations, series=series_of(observations), times=times, settings=settings)
-        found = _find_events(search, method)
-    return catalog_tables(found.keep(_in_window(found, observations, window)), observations, located, frame, model)
+        events = _find_events(search, method)
+    return catalog_tables(events.keep(_in_window(events, observations, window)), observations, located, frame, model)
 
 
 def _observations(
@@ -150,10 +150,10 @@ def _observations(
 ) -> Observations:
     start, end = (pd.Timestamp(moment) for moment in window)
     halo = pd.Timedelta(seconds=settings.halo_s)
-    near = picks[(picks.time >= start - halo) & (picks.time < end + halo)]
-    observations = observe(near, located, frame, start)
-    if left_out := len(near) - observations.time_s.size:
-        logger.warning("%d of %d picks are of stations without coordinates and are left out", left_out, len(near))
+    halo_picks = picks[(picks.time >= start - halo) & (picks.time < end + halo)]
+    observations = observe(halo_picks, located, frame, start)
+    if left_out := len(halo_picks) - observations.time_s.size:
+        logger.warning("%d of %d picks are of stations without coordinates and are left out", left_out, len(halo_picks))
     return observations
 
 
@@ -164,30 +164,30 @@ def _travel_times(model: VelocityModel, located: pd.DataFrame, settings: Associa
 
 
 def _find_events(search: Search, method: str) -> Hypotheses:
-    """Events of all passes; each later pass looks for more among the picks that are still free."""
+    """Events of all passes; each later pass searches among the picks that are still free."""
     n_picks = search.observations.time_s.size
-    found = NO_EVENTS
+    events = NO_EVENTS
     for number in range(search.settings.passes):
-        odds = estimate_odds(search, found)
-        free = np.setdiff1d(np.arange(n_picks), found.pick)
+        odds = estimate_odds(search, events)
+        free = np.setdiff1d(np.arange(n_picks), events.pick)
         if free.size < search.settings.min_picks:
             break
         methods = _proposers(method, number, search.settings)
         proposed = np.concatenate([_propose(name, search, free, odds) for name in methods])
-        sharp = _sharpen(proposed, search, free, odds)
-        better = _decide(np.concatenate([found.origin, sharp]), search, odds)
+        origins = _sharpen(proposed, search, free, odds)
+        solution = _decide(np.concatenate([events.origin, origins]), search, odds)
         logger.info(
             "pass %d: %d origins proposed, %d of them promising, %d events with %d of %d picks",
-            *(number + 1, len(proposed), len(sharp), len(better.origin), better.pick.size, n_picks),
+            *(number + 1, len(proposed), len(origins), len(solution.origin), solution.pick.size, n_picks),
         )
-        if len(better.origin) <= len(found.origin):
+        if len(solution.origin) <= len(events.origin):
             break
-        found = better
-    return found
+        events = solution
+    return events
 
 
 def _proposers(method: str, number: int, settings: AssociateSettings) -> list[str]:
-    """Who proposes in a pass: the associator, and the stack beside it, which in later passes is alone."""
+    """Methods that propose in a pass: the associator and the stack in the first, only the stack in later ones."""
     if method == "stack" or not settings.complete_with_stack:
         return [method]
     return [method, "stack"] if number == 0 else ["stack"]
@@ -196,31 +196,35 @@ def _proposers(method: str, number: int, settings: AssociateSettings) -> list[st
 def _propose(method: str, search: Search, free: Index, odds: Odds) -> Array:
     if method == "stack":
         return propose(search, free, odds)
-    associator = associate_pyocto if method == "pyocto" else associate_gamma
+    # Imported only when used, because GaMMA is an extra.
+    if method == "gamma":
+        from pickflow.associate.with_gamma import associate_gamma as associator
+    else:
+        from pickflow.associate.with_pyocto import associate_pyocto as associator
     return associator(search.observations.take(free), search.times, search.settings)
 
 
 def _sharpen(origin: Array, search: Search, free: Index, odds: Odds) -> Array:
-    """Proposals moved to where their picks put them; those that explain too little are left out."""
-    unclaimed = np.zeros(search.observations.time_s.size, bool)
-    unclaimed[free] = True
-    rough = odds.coarse(_ERROR_S_PER_KM * search.settings.stack.grid_step_km, _COARSE_EVIDENCE)
+    """Proposals relocated with their picks, without those that explain too few of them."""
+    is_free = np.zeros(search.observations.time_s.size, bool)
+    is_free[free] = True
+    coarse_odds = odds.coarse(_ERROR_S_PER_KM * search.settings.stack.grid_step_km, _COARSE_EVIDENCE)
     for _ in range(_SHARPENING):
-        hypotheses = promising(origin, search.series, rough, search.times, unclaimed)
+        hypotheses = preselect(origin, search.series, coarse_odds, search.times, is_free)
         origin = _relocated(hypotheses, search, odds).origin
-        rough = replace(odds, least_evidence=odds.least_evidence + _COARSE_EVIDENCE)
+        coarse_odds = replace(odds, least_evidence=odds.least_evidence + _COARSE_EVIDENCE)
     return origin
 
 
 def _decide(origin: Array, search: Search, odds: Odds) -> Hypotheses:
-    """Which origins are events; each is relocated with its picks, and then they are chosen again."""
+    """Origins that are events, each relocated with its picks."""
     for _ in range(2):
         origin = _relocated(select(origin, search.series, odds, search.times), search, odds).origin
-    chosen = select(origin, search.series, odds, search.times)
-    chosen = chosen.keep(enough_arrivals(chosen, search.observations, search.settings))
-    chosen = chosen.keep(~doubles(chosen, search.settings.max_residual_s))
-    rows, event = np.unique(chosen.event, return_inverse=True)
-    return _relocated(Hypotheses(origin=chosen.origin[rows], event=event, pick=chosen.pick), search, odds)
+    events = select(origin, search.series, odds, search.times)
+    events = events.keep(enough_arrivals(events, search.observations, search.settings))
+    events = events.keep(~find_duplicates(events, search.settings.max_residual_s))
+    rows, event = np.unique(events.event, return_inverse=True)
+    return _relocated(Hypotheses(origin=events.origin[rows], event=event, pick=events.pick), search, odds)
 
 
 def _relocated(hypotheses: Hypotheses, search: Search, odds: Odds) -> Hypotheses:

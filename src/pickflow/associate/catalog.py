@@ -8,20 +8,20 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from pickflow.associate.observations import Hypotheses, Observations
 from pickflow.associate.settings import AssociateSettings
 from pickflow.io.tables import conform
-from pickflow.locate.geometry import LocalFrame, azimuthal_gap_deg, distance_and_azimuth
-from pickflow.locate.observations import Hypotheses, Observations, predict_s
 from pickflow.provenance import content_id
 from pickflow.schemas import ASSIGNMENTS, EVENTS
-from pickflow.travel_times import VelocityModel
+from pickflow.travel_times.geometry import LocalFrame, azimuthal_gap_deg, distance_and_azimuth
+from pickflow.travel_times.layers import VelocityModel, predict_s
 
-# About the P velocity: an origin that is a second off fits as badly as one that is this far off.
+# About the P velocity: an error of a second in time fits as badly as one of this many km.
 _DOUBLE_KM_S = 6.0
 
 
 def enough_arrivals(hypotheses: Hypotheses, observations: Observations, settings: AssociateSettings) -> np.ndarray:
-    """Whether each arrival's event has the picks, P, S and P-and-S stations that the settings ask for."""
+    """Whether each arrival's event has the picks, P, S and P-and-S stations that the settings require."""
     arrivals = pd.DataFrame(
         {
             "event": hypotheses.event,
@@ -33,20 +33,20 @@ def enough_arrivals(hypotheses: Hypotheses, observations: Observations, settings
     n_picks = arrivals.groupby("event").size()
     n_phases = arrivals.groupby(["event", "station"]).is_s.nunique()
     n_both = (n_phases == 2).groupby("event").sum()
-    enough = (
+    has_enough = (
         (n_picks >= settings.min_picks)
         & (n_picks - n_s >= settings.min_p_picks)
         & (n_s >= settings.min_s_picks)
         & (n_both >= settings.min_p_and_s_stations)
     )
-    return arrivals.event.map(enough).to_numpy(bool)
+    return arrivals.event.map(has_enough).to_numpy(bool)
 
 
-def doubles(hypotheses: Hypotheses, tolerance_s: float) -> np.ndarray:
+def find_duplicates(hypotheses: Hypotheses, tolerance_s: float) -> np.ndarray:
     """
     Whether each arrival belongs to a second event at the place and time of a larger one.
 
-    Phases that were picked twice leave such events: nothing tells them from the first.
+    Phases that were picked twice make such events, which fit as well as the first.
 
     Parameters
     ----------
@@ -60,10 +60,10 @@ def doubles(hypotheses: Hypotheses, tolerance_s: float) -> np.ndarray:
     double = size == 0
     for position, first in enumerate(order):
         for second in order[position + 1 :]:
-            apart = hypotheses.origin[second] - hypotheses.origin[first]
-            if apart[3] > tolerance_s:
+            offset = hypotheses.origin[second] - hypotheses.origin[first]
+            if offset[3] > tolerance_s:
                 break
-            if np.linalg.norm(apart[:3]) <= tolerance_s * _DOUBLE_KM_S and not double[first]:
+            if np.linalg.norm(offset[:3]) <= tolerance_s * _DOUBLE_KM_S and not double[first]:
                 double[second if size[second] <= size[first] else first] = True
     return double[hypotheses.event]
 
@@ -115,7 +115,7 @@ def catalog_tables(
 
 
 def _origins(hypotheses: Hypotheses, observations: Observations, frame: LocalFrame) -> pd.DataFrame:
-    """Origins, rounded to a millisecond and a metre: what is finer is arithmetic noise."""
+    """Origins, rounded to a millisecond and a metre: finer digits are rounding errors."""
     x, y, depth, time = hypotheses.origin.T
     latitude, longitude = frame.to_geographic(x, y)
     return pd.DataFrame(
@@ -188,24 +188,24 @@ def merge_days(
     events = events.drop_duplicates("event_id")
     assignments = assignments.drop_duplicates(["event_id", "pick_id"])
     picks_of = assignments.groupby("event_id").pick_id.agg(set)
-    ranked = events.sort_values(["n_picks", "rms_residual_s", "event_id"], ascending=[False, True, True])
-    kept: set[str] = set()
-    owners: dict[str, list[str]] = {}
-    for event_id in ranked.event_id:
-        own = picks_of[event_id]
-        shared = Counter(owner for pick in own for owner in owners.get(pick, []))
-        if any(2 * count >= min(len(own), len(picks_of[owner])) for owner, count in shared.items()):
+    ranking = events.sort_values(["n_picks", "rms_residual_s", "event_id"], ascending=[False, True, True])
+    kept_ids: set[str] = set()
+    events_of_pick: dict[str, list[str]] = {}
+    for event_id in ranking.event_id:
+        pick_ids = picks_of[event_id]
+        n_shared = Counter(rival for pick in pick_ids for rival in events_of_pick.get(pick, []))
+        if any(2 * count >= min(len(pick_ids), len(picks_of[rival])) for rival, count in n_shared.items()):
             continue
-        kept.add(event_id)
-        for pick in own:
-            owners.setdefault(pick, []).append(event_id)
-    events, assignments = events[events.event_id.isin(kept)], assignments[assignments.event_id.isin(kept)]
-    rank = pd.Series(np.arange(len(ranked)), index=ranked.event_id.to_numpy())
-    ordered = assignments.assign(rank=assignments.event_id.map(rank)).sort_values("rank", kind="stable")
-    single = ordered.drop_duplicates("pick_id")
-    if len(single) < len(ordered):
-        events = _recount(events, single, picks)
-    return conform(events, EVENTS), conform(single, ASSIGNMENTS)
+        kept_ids.add(event_id)
+        for pick in pick_ids:
+            events_of_pick.setdefault(pick, []).append(event_id)
+    events, assignments = events[events.event_id.isin(kept_ids)], assignments[assignments.event_id.isin(kept_ids)]
+    rank = pd.Series(np.arange(len(ranking)), index=ranking.event_id.to_numpy())
+    candidates = assignments.assign(rank=assignments.event_id.map(rank)).sort_values("rank", kind="stable")
+    arrivals = candidates.drop_duplicates("pick_id")
+    if len(arrivals) < len(candidates):
+        events = _recount(events, arrivals, picks)
+    return conform(events, EVENTS), conform(arrivals, ASSIGNMENTS)
 
 
 def _recount(events: pd.DataFrame, assignments: pd.DataFrame, picks: pd.DataFrame) -> pd.DataFrame:

@@ -12,72 +12,11 @@ import pandas as pd
 from scipy.spatial.distance import cdist
 from scipy.stats import poisson
 
-from pickflow.locate.geometry import frame_around
-from pickflow.travel_times import VelocityModel, travel_time_s
+from pickflow.run.settings.associate import AssociateParams, GammaParams, PyoctoParams, StackParams
+from pickflow.travel_times.geometry import deepest_source_km, frame_around
+from pickflow.travel_times.layers import VelocityModel, travel_time_s
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True)
-class VelocityParams:
-    """Half space (km/s), or a file of layers, which then counts."""
-
-    p_km_s: float
-    s_km_s: float
-    file: str | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class PyoctoParams:
-    """Settings of PyOcto; None: derived. See the schema of the section `associate` for meanings."""
-
-    velocity_tolerance_s: float | None
-    cutoff_distance_km: float | None
-    time_before_s: float | None
-    time_slice_s: float | None
-    min_node_size_km: float | None
-    min_pick_fraction: float | None
-    min_interevent_time_s: float | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class GammaParams:
-    """Settings of GaMMA; None: derived. See the schema of the section `associate` for meanings."""
-
-    dbscan_eps_s: float | None
-    dbscan_min_samples: int | None
-    max_sigma_s: float | None
-    oversample_factor: int | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class StackParams:
-    """Settings of the stack of picks; None: derived. See the schema of the section `associate` for meanings."""
-
-    grid_step_km: float | None
-    reach_km: float | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class AssociateParams:
-    """Parameters of the stage; None: derived. See the schema of the section `associate` for meanings."""
-
-    velocity_model: VelocityParams
-    halo_s: float | None
-    area_margin_km: float | None
-    max_depth_km: float | None
-    min_picks: int | None
-    min_p_picks: int | None
-    min_s_picks: int | None
-    min_p_and_s_stations: int | None
-    max_residual_s: float | None
-    min_evidence: float
-    passes: int
-    complete_with_stack: bool
-    threads: int
-    pyocto: PyoctoParams
-    gamma: GammaParams
-    stack: StackParams
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,24 +82,24 @@ class AssociateSettings:
 
 def located_stations(stations: pd.DataFrame) -> pd.DataFrame:
     """Rows of `STATIONS` that have coordinates; an unknown elevation becomes sea level."""
-    known = np.isfinite(stations.latitude_deg.astype(float)) & np.isfinite(stations.longitude_deg.astype(float))
-    return stations[known].fillna({"elevation_m": 0.0}).reset_index(drop=True)
+    located = np.isfinite(stations.latitude_deg.astype(float)) & np.isfinite(stations.longitude_deg.astype(float))
+    return stations[located].fillna({"elevation_m": 0.0}).reset_index(drop=True)
 
 
 def derive_settings(
     stations: pd.DataFrame, model: VelocityModel, params: AssociateParams, picks_per_s: float
 ) -> AssociateSettings:
     """
-    Settings for a network, a velocity model and a rate of picks; what the parameters give is kept.
+    Settings for a network, a velocity model and a rate of picks; values of the parameters take precedence.
 
     Parameters
     ----------
     stations : DataFrame
         Rows of `STATIONS`; those without coordinates are left out.
     model : VelocityModel
-        See `pickflow.travel_times`.
+        See `pickflow.travel_times.layers`.
     params : AssociateParams
-        None asks for the derived value.
+        None stands for the derived value.
     picks_per_s : float
         Of all stations together, in the busiest ten minutes.
 
@@ -178,12 +117,11 @@ def derive_settings(
         raise ValueError("associate: no station has coordinates; check download.inventory and the station codes")
     x, y = frame_around(located).to_local(located.latitude_deg, located.longitude_deg)
     aperture = float(np.hypot(np.ptp(x), np.ptp(y)))
-    margin = _given(params.area_margin_km, round(float(np.clip(0.25 * aperture, 10.0, 100.0)), 1))
-    # Crustal events need 30 km; a network much wider than that may sit on a subduction zone.
-    depth = _given(params.max_depth_km, round(float(np.clip(0.3 * aperture, 30.0, 250.0)), 1))
+    margin = _value_or(params.area_margin_km, round(float(np.clip(0.25 * aperture, 10.0, 100.0)), 1))
+    depth = _value_or(params.max_depth_km, round(deepest_source_km(aperture), 1))
     spacing = _spacing_km(x, y)
     pyocto = _pyocto_settings(params.pyocto, model, spacing, aperture, margin, depth)
-    max_residual = _given(params.max_residual_s, round(_mismatch(model, aperture), 2))
+    max_residual = _value_or(params.max_residual_s, round(_mismatch(model, aperture), 2))
     derived: dict[str, Any] = {
         "halo_s": 2 * pyocto.time_before_s,
         "max_residual_s": max_residual,
@@ -201,13 +139,13 @@ def derive_settings(
         pyocto=pyocto,
         gamma=_gamma_settings(params.gamma, model, spacing),
         stack=_stack_settings(params.stack, spacing, pyocto.cutoff_distance_km),
-        **{name: _given(getattr(params, name), value) for name, value in derived.items()},
+        **{name: _value_or(getattr(params, name), value) for name, value in derived.items()},
     )
     logger.info("association settings: %s", dataclasses.asdict(settings))
     return settings
 
 
-def _given(value: Any, derived: Any) -> Any:
+def _value_or(value: Any, derived: Any) -> Any:
     return derived if value is None else value
 
 
@@ -239,17 +177,17 @@ def _least_picks(n_stations: int, n_by_chance: float) -> dict[str, int]:
 
 
 def _stack_settings(params: StackParams, spacing: float, cutoff: float) -> StackSettings:
-    step = _given(params.grid_step_km, round(float(np.clip(spacing / 10, 2.0, 10.0)), 1))
-    return StackSettings(grid_step_km=step, reach_km=_given(params.reach_km, cutoff))
+    step = _value_or(params.grid_step_km, round(float(np.clip(spacing / 10, 2.0, 10.0)), 1))
+    return StackSettings(grid_step_km=step, reach_km=_value_or(params.reach_km, cutoff))
 
 
 def _pyocto_settings(
     params: PyoctoParams, model: VelocityModel, spacing: float, aperture: float, margin: float, depth: float
 ) -> PyoctoSettings:
     farthest = aperture + margin
-    cutoff = _given(params.cutoff_distance_km, round(float(min(farthest, max(150.0, 4 * spacing))), 1))
+    cutoff = _value_or(params.cutoff_distance_km, round(float(min(farthest, max(150.0, 4 * spacing))), 1))
     crossing = float(travel_time_s(model, "S", min(farthest, cutoff), depth))
-    time_before = _given(params.time_before_s, float(np.ceil(crossing)))
+    time_before = _value_or(params.time_before_s, float(np.ceil(crossing)))
     derived = {
         "velocity_tolerance_s": round(0.7 * _mismatch(model, aperture), 2),
         "time_slice_s": max(1200.0, 4 * time_before),
@@ -260,16 +198,16 @@ def _pyocto_settings(
     return PyoctoSettings(
         cutoff_distance_km=cutoff,
         time_before_s=time_before,
-        **{name: _given(getattr(params, name), value) for name, value in derived.items()},
+        **{name: _value_or(getattr(params, name), value) for name, value in derived.items()},
     )
 
 
 def _gamma_settings(params: GammaParams, model: VelocityModel, spacing: float) -> GammaSettings:
     derived = {
-        # P of one station and S of the next must still be neighbours, with room for stations that saw nothing.
+        # P of one station and S of the next must still be neighbours, with room for stations without picks.
         "dbscan_eps_s": round(float(max(5.0, 2 * spacing / model.vp_km_s[0])), 1),
         "dbscan_min_samples": 3,
         "max_sigma_s": 2.0,
         "oversample_factor": 2,
     }
-    return GammaSettings(**{name: _given(getattr(params, name), value) for name, value in derived.items()})
+    return GammaSettings(**{name: _value_or(getattr(params, name), value) for name, value in derived.items()})

@@ -1,4 +1,4 @@
-"""Travel times in the form that the libraries want them: a table that starts at zero distance and zero depth."""
+"""Travel times in the form that the libraries need: a table that starts at zero distance and zero depth."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pickflow.locate.observations import Array
-from pickflow.locate.tables import TravelTimes
+from pickflow.associate.observations import Array
+from pickflow.travel_times.tables import TravelTimes
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,19 +12,19 @@ import gamma.utils
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from pickflow.associate.observations import Array, Index, Observations
 from pickflow.associate.settings import AssociateSettings
 from pickflow.associate.tables import travel_time_table
-from pickflow.locate.observations import Array, Index, Observations
-from pickflow.locate.tables import TravelTimes
+from pickflow.travel_times.tables import TravelTimes
 
-_TABLE_STEP_KM = 0.5
-_SEED = 42
+_TABLE_STEP_KM = 0.5  # as in the table that locates
+_SEED = 42  # arbitrary: the same picks must give the same events
 _MIXTURE = "BGMM"
-# GaMMA leaves out arrivals that fit; the stage takes them in later and then counts by the settings.
+# Chosen: GaMMA leaves out arrivals that fit; the stage adds them later and then applies the minimum of the settings.
 _MISSED_PICKS = 2
-_MAX_GROUP = 150
+_MAX_GROUP = 150  # picks
 # Parts of a large group overlap by this share of the time that waves need to cross the network: the mixture's time
-# grows with the square of the picks, and an origin is found from the nearer half of its picks.
+# grows with the square of the picks, and the nearer half of its picks is enough for an origin.
 _OVERLAP = 0.3
 
 
@@ -80,11 +80,11 @@ def _arrays(observations: Observations) -> Arrays:
 
 
 def _groups(arrays: Arrays, velocity: dict[str, float], settings: AssociateSettings) -> np.ndarray:
-    time, place, phase, weight, *_ = arrays
+    time, sites, phase, weight, *_ = arrays
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         return gamma.utils.hierarchical_dbscan_clustering(
             time,
-            place,
+            sites,
             phase,
             weight,
             velocity,
@@ -97,7 +97,7 @@ def _cut(rows: Index, time_s: Array, settings: AssociateSettings) -> list[Index]
     """
     A group as it is, or in parts that overlap by half if it is large.
 
-    In a swarm DBSCAN makes one group of a whole day, in which the mixture finds no way.
+    In a swarm DBSCAN makes one group of a whole day, for which the mixture does not converge.
     """
     if rows.size <= _MAX_GROUP:
         return [rows]
@@ -127,10 +127,10 @@ def _config(observations: Observations, times: TravelTimes, settings: AssociateS
 
 
 def _table(observations: Observations, times: TravelTimes, settings: AssociateSettings) -> dict[str, Any]:
-    """Our travel times in the layout of GaMMA's eikonal solver, which would make a folder where it stands."""
+    """Our travel times in the layout of GaMMA's eikonal solver, which would write a folder to the current one."""
     width = np.ptp(settings.x_range_km), np.ptp(settings.y_range_km)
-    deepest = settings.max_depth_km + max(0.0, -float(observations.depth_km.min()))
-    table = travel_time_table(times, float(np.hypot(*width)), deepest, _TABLE_STEP_KM)
+    max_depth_km = settings.max_depth_km + max(0.0, -float(observations.depth_km.min()))
+    table = travel_time_table(times, float(np.hypot(*width)), max_depth_km, _TABLE_STEP_KM)
     n_distances, n_depths = table.p_time_s.shape
     content: dict[str, Any] = {
         "nr": n_distances,
@@ -147,7 +147,7 @@ def _table(observations: Observations, times: TravelTimes, settings: AssociateSe
 
 @contextlib.contextmanager
 def _seeded() -> Iterator[None]:
-    """GaMMA draws its starting points from numpy's global generator: seed it, and leave it as it was."""
+    """GaMMA draws its starting points from numpy's global generator: seed it, and restore it afterwards."""
     state = np.random.get_state()
     np.random.seed(_SEED)
     try:
@@ -158,7 +158,7 @@ def _seeded() -> Iterator[None]:
 
 def _solve(arrays: Arrays, config: dict[str, Any], velocity: dict[str, float]) -> Array:
     """Origins of one group."""
-    time, place, phase, weight, pick, pick_station = arrays
+    time, sites, phase, weight, pick, pick_station = arrays
     with (
         _seeded(),
         threadpool_limits(1),
@@ -166,7 +166,7 @@ def _solve(arrays: Arrays, config: dict[str, Any], velocity: dict[str, float]) -
         contextlib.redirect_stderr(io.StringIO()),
     ):
         events, _ = gamma.utils.associate(
-            0, np.zeros(phase.size), time, place, phase, weight, pick, pick_station, config, 0.0, velocity, _MIXTURE, 0
+            0, np.zeros(phase.size), time, sites, phase, weight, pick, pick_station, config, 0.0, velocity, _MIXTURE, 0
         )
     epoch = np.datetime64(0, "ns")
     origin = [

@@ -10,12 +10,13 @@ import numpy as np
 import pandas as pd
 import pyocto
 
+from pickflow.associate.observations import Array, Observations
 from pickflow.associate.settings import AssociateSettings
 from pickflow.associate.tables import travel_time_table
-from pickflow.locate.observations import Array, Observations
-from pickflow.locate.tables import TravelTimes
+from pickflow.io.atomic import write_bytes
+from pickflow.travel_times.tables import TravelTimes
 
-_TABLE_STEP_KM = 1.0
+_TABLE_STEP_KM = 1.0  # chosen: travel times bend little within a kilometre
 
 
 def associate_pyocto(observations: Observations, times: TravelTimes, settings: AssociateSettings) -> Array:
@@ -83,7 +84,7 @@ def _velocity_model(times: TravelTimes, settings: AssociateSettings, folder: Pat
     path = folder / "travel_times.bin"
     # The layout that PyOcto's VelocityModel1D reads: two counts, the step, then the times of P and of S.
     header = struct.pack("iid", *table.p_time_s.shape, table.step_km)
-    path.write_bytes(header + table.p_time_s.tobytes() + table.s_time_s.tobytes())
+    write_bytes(path, header + table.p_time_s.tobytes() + table.s_time_s.tobytes())
     return pyocto.VelocityModel1D(
         path,
         tolerance,

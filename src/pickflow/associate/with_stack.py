@@ -1,4 +1,4 @@
-"""Association by stacking picks: every place adds up, for every moment, the picks that an event there would explain."""
+"""Association by stacking picks: each cell sums, for each origin time, the picks that an event there would explain."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter1d
 
 from pickflow.associate.evidence import Odds, Search
+from pickflow.associate.observations import Array, Index
 from pickflow.associate.settings import AssociateSettings
-from pickflow.locate.observations import Array, Index
 
 Single = NDArray[np.float32]
 
-_BIN_S = 0.4
+_BIN_S = 0.4  # chosen: three of them, 1.2 s, are the window of a stack
 # A stack spans this many bins to either side: the error of a cell's travel times, with that of the picks.
 _HALF_WIDTH = 1
-_PEAK_DISTANCE_S = 1.2
-_BLOCK_CELLS = 8
-# A pick is worth the logarithm of this density over the rate of its series, in these limits.
+_PEAK_DISTANCE_S = 1.2  # the window of a stack
+_BLOCK_CELLS = 8  # chosen: a block of so many cells a side proposes one origin at a time
+# Chosen: the weight of a pick is the logarithm of this density over the rate of its series, within these limits.
 _DENSITY_PER_S = 0.3
 _WORTH = (0.2, 8.0)
-_MAX_CELLS = 60_000
-_LONGEST_SPAN_S = 3600.0
+_MAX_CELLS = 60_000  # chosen: limits time and memory
+_LONGEST_SPAN_S = 3600.0  # chosen: limits memory
 
 
 def propose(search: Search, free: Index, odds: Odds) -> Array:
     """
     Origins at the peaks of a stack of picks over a grid of places.
 
-    Each pick adds its worth, which falls linearly with distance, to the origin time that it implies at each cell; REAL
+    Each pick adds its weight, which falls linearly with distance, to the origin time that it implies at each cell; REAL
     counts picks in a similar way (Zhang, Ellsworth and Beroza 2019, 10.1785/0220190052). Of the cells of a block the
-    best counts at each moment, and peaks in time become proposals: many more than there are events, of which
+    best one counts at each time, and peaks in time become proposals: many more than there are events, of which
     `pickflow.associate.evidence.select` accepts the real ones.
 
     Parameters
@@ -42,7 +42,7 @@ def propose(search: Search, free: Index, odds: Odds) -> Array:
     search : Search
         The picks.
     free : ndarray of int
-        Rows of those that count.
+        Rows of the free picks.
     odds : Odds
         Rates of picks.
 
@@ -57,8 +57,8 @@ def propose(search: Search, free: Index, odds: Odds) -> Array:
     travel = search.times.times(series.is_s, distance, cells[:, 2:3], series.depth_km).astype(np.float32)
     reach = settings.stack.reach_km
     worth = np.clip(np.log(_DENSITY_PER_S) - odds.log_rate, *_WORTH)
-    # Half of the least number of picks, at a third of the reach: what is weaker is never enough.
-    least = settings.min_picks / 2 * float(np.median(worth[free])) * 2 / 3
+    # Half of the least number of picks, at a third of the reach: weaker peaks never become events.
+    min_height = settings.min_picks / 2 * float(np.median(worth[free])) * 2 / 3
     longest = float(travel[distance <= reach].max(initial=0.0))
 
     def stack(picks: Index) -> Array:
@@ -75,8 +75,8 @@ def propose(search: Search, free: Index, odds: Odds) -> Array:
             np.empty((int(block.max()) + 1, n_bins), np.float32),
         )
         peak = maximum_filter1d(best, size=2 * round(_PEAK_DISTANCE_S / _BIN_S) + 1, axis=1)
-        at, moment = np.nonzero((best == peak) & (best >= least))
-        return np.column_stack([cells[cell[at, moment]], start + (moment + 0.5) * _BIN_S])
+        row, moment = np.nonzero((best == peak) & (best >= min_height))
+        return np.column_stack([cells[cell[row, moment]], start + (moment + 0.5) * _BIN_S])
 
     spans = [free[span] for span in _spans(observations.time_s[free], longest) if span.size >= settings.min_picks]
     with ThreadPoolExecutor(settings.threads) as pool:
@@ -136,17 +136,17 @@ def _stack(  # pragma: no cover
     for cell in range(travel.shape[0]):
         bins[:] = 0.0
         for k in range(time.size):
-            away = distance[cell, of_pick[k]]
-            if away < reach:
+            radius = distance[cell, of_pick[k]]
+            if radius < reach:
                 moment = int((time[k] - travel[cell, of_pick[k]]) / _BIN_S)
                 if 0 <= moment < n_bins:
-                    bins[moment] += worth[k] * (1 - away / reach)
-        own = block[cell]
+                    bins[moment] += worth[k] * (1 - radius / reach)
+        block_of_cell = block[cell]
         for moment in range(_HALF_WIDTH, n_bins - _HALF_WIDTH):
             total = 0.0
-            for near in range(moment - _HALF_WIDTH, moment + _HALF_WIDTH + 1):
-                total += bins[near]
-            if total > best[own, moment]:
-                best[own, moment] = total
-                cell_of[own, moment] = cell
+            for neighbour in range(moment - _HALF_WIDTH, moment + _HALF_WIDTH + 1):
+                total += bins[neighbour]
+            if total > best[block_of_cell, moment]:
+                best[block_of_cell, moment] = total
+                cell_of[block_of_cell, moment] = cell
     return best, cell_of

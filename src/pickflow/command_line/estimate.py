@@ -1,32 +1,34 @@
-"""``pickflow estimate``: what a campaign costs, before anybody applies for the hours."""
+"""``pickflow estimate``: the costs of a campaign, for the application for computing time."""
 
 from __future__ import annotations
 
 import argparse
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
+from pickflow.command_line.configuration import valid_configuration
+from pickflow.command_line.parser import Parser, UsageError, command_parser, count, say, value
+from pickflow.io.documents import TIMING_SCHEMA, read_json
+from pickflow.models.registry import PICKERS, compress_cpu_s
+from pickflow.run import plan
+from pickflow.run.grid import Candidate
+from pickflow.run.layout import RunLayout
+from pickflow.run.resolved import ResolvedRun
+from pickflow.run.settings.lab import LabParams
 
-from pickflow import config as configuration
-from pickflow import grid, plan, students, windows
-from pickflow.grid import Candidate
-
-ROOT = Path(__file__).parents[3]
 # ASSUME these prices of rented machines; an allocation has none. Give your own.
-EUR_PER_CPU_HOUR = 0.04
-EUR_PER_GPU_HOUR = 2.0
-EUR_PER_TB_MONTH = 20.0
-EXAMPLES = """examples:
-  pickflow estimate --configfile my.yaml
-  pickflow estimate --stations 1400 --days 365 --models PhaseNet --gpu      (AdriaArray for a year)
-  pickflow estimate --stations 100 --days 365 --measured results/demo       (picking as fast as that run was)"""
+CORES = 128
+PRICES = {"eur_per_cpu_hour": 0.04, "eur_per_gpu_hour": 2.0, "eur_per_tb_month": 20.0}
+EXAMPLES = """
+pickflow estimate --configfile my.yaml
+pickflow estimate --stations 1400 --days 365 --models PhaseNet --gpu      (AdriaArray for a year)
+pickflow estimate --stations 100 --days 365 --measured results/demo       (picking as fast as that run was)
+"""
 
 
 class Campaign(NamedTuple):
-    """What is asked for: the size of a run, without its data."""
+    """Size of a run, without its data."""
 
     name: str
     n_stations: int
@@ -37,100 +39,81 @@ class Campaign(NamedTuple):
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Answer a call of ``pickflow estimate``."""
-    given = make_parser().parse_args(arguments)
-    campaign = of_configuration(given.configfile) if given.configfile else of_numbers(given)
-    picking_cpu_s = measured_picking(given.measured) if given.measured else None
-    found = estimate(campaign, given.gpu, given.cores, _prices(given), picking_cpu_s)
-    print(json.dumps(found, indent=1) if given.json else text(found))  # noqa: T201
-    return 0
+    """Run ``pickflow estimate``."""
+    call = make_parser().parse_args(arguments)
+    campaign = of_configuration(call.configfile) if call.configfile else of_numbers(call)
+    picking_cpu_s = measured_picking(call.measured) if call.measured else None
+    costs = estimate(campaign, call.gpu, call.cores, _prices(call), picking_cpu_s)
+    return say(json.dumps(costs, indent=1) if call.json else text(costs))
 
 
-def make_parser() -> argparse.ArgumentParser:
+def make_parser() -> Parser:
     """The options of ``pickflow estimate``."""
-    show = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser("pickflow estimate", description=__doc__, epilog=EXAMPLES, formatter_class=show)
-    what = parser.add_argument_group("what is computed")
-    what.add_argument("--configfile", help="configuration of a run; or the numbers below")
-    what.add_argument("--stations", type=_positive, metavar="N", help="number of stations; over a configuration's")
-    what.add_argument("--days", type=_positive, metavar="N", help="number of days")
-    what.add_argument(
+    parser = command_parser("estimate", EXAMPLES, "docs/scale.md describes the computation.")
+    size = parser.add_argument_group("what is computed")
+    size.add_argument("--configfile", help="configuration of a run; or the numbers below")
+    size.add_argument("--stations", type=value(count), metavar="N", help="number of stations; over a configuration's")
+    size.add_argument("--days", type=value(count), metavar="N", help="number of days")
+    size.add_argument(
         "--models", nargs="+", default=["PhaseNet"], metavar="MODEL", help="one per pair of model and weights"
     )
-    what.add_argument("--denoise", nargs="+", default=["none"], choices=sorted(plan.DENOISE_CPU_S), metavar="METHOD")
-    what.add_argument(
+    size.add_argument("--denoise", nargs="+", default=["none"], choices=sorted(plan.DENOISE_CPU_S), metavar="METHOD")
+    size.add_argument(
         "--associators", nargs="+", default=["pyocto"], choices=sorted(plan.ASSOCIATE_CPU_S), metavar="NAME"
     )
-    where = parser.add_argument_group("where, and at which price")
-    where.add_argument("--gpu", action="store_true", help="networks run on a GPU")
-    where.add_argument(
-        "--cores", type=_positive, default=128, help="CPU cores that work at the same time (%(default)s)"
+    prices = parser.add_argument_group("where, and at which price")
+    prices.add_argument("--gpu", action="store_true", help="networks run on a GPU")
+    prices.add_argument(
+        "--cores", type=value(count), default=CORES, help="CPU cores that work at the same time (%(default)s)"
     )
-    where.add_argument("--measured", metavar="RUN", help="folder of a run; picking costs what it cost there")
-    where.add_argument("--eur-per-cpu-hour", type=float, default=EUR_PER_CPU_HOUR, help="(%(default)s, assumed)")
-    where.add_argument("--eur-per-gpu-hour", type=float, default=EUR_PER_GPU_HOUR, help="(%(default)s, assumed)")
-    where.add_argument("--eur-per-tb-month", type=float, default=EUR_PER_TB_MONTH, help="(%(default)s, assumed)")
+    prices.add_argument("--measured", metavar="RUN", help="folder of a run; picking costs what it cost there")
+    for name, price in PRICES.items():
+        prices.add_argument(f"--{name.replace('_', '-')}", type=float, default=price, help="(%(default)s, assumed)")
     parser.add_argument("--json", action="store_true", help="JSON instead of text")
     return parser
 
 
-def _positive(value: str) -> int:
-    number = int(value)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{value} is not positive")
-    return number
+def _prices(call: argparse.Namespace) -> dict[str, float]:
+    return {name: getattr(call, name) for name in PRICES}
 
 
-def _prices(given: argparse.Namespace) -> dict[str, float]:
-    return {name: getattr(given, name) for name in ("eur_per_cpu_hour", "eur_per_gpu_hour", "eur_per_tb_month")}
-
-
-def of_numbers(given: argparse.Namespace) -> Campaign:
-    """A campaign of so many stations and days."""
-    if not (given.stations and given.days):
-        raise ValueError("give --configfile, or both --stations and --days; pickflow estimate --help has examples")
-    unknown = sorted(set(given.models) - set(grid.known_weights()))
+def of_numbers(call: argparse.Namespace) -> Campaign:
+    """Campaign of a number of stations and days."""
+    if not (call.stations and call.days):
+        raise UsageError("give --configfile, or both --stations and --days; such as --stations 100 --days 365")
+    unknown = sorted(set(call.models) - set(PICKERS))
     if unknown:
-        raise ValueError(f"model {unknown[0]!r} is not known; known: {', '.join(sorted(grid.known_weights()))}")
+        raise UsageError(f"model {unknown[0]!r} is not known; known: {', '.join(sorted(PICKERS))}")
     config = {
         "run": "campaign",
         "download": {"path": ""},
-        "denoise": {"methods": given.denoise},
-        "associate": {"methods": given.associators},
+        "denoise": {"methods": call.denoise},
+        "associate": {"methods": call.associators},
+        "lab": LabParams().model_dump(),
     }
-    candidates = [Candidate(model, f"weights{number}") for number, model in enumerate(given.models)]
-    return Campaign("campaign", given.stations, [1.0] * given.days, candidates, {}, config)
+    candidates = [Candidate(model, f"weights{number}") for number, model in enumerate(call.models)]
+    return Campaign("campaign", call.stations, [1.0] * call.days, candidates, {}, config)
 
 
 def of_configuration(path: str) -> Campaign:
-    """The campaign that a configuration asks for."""
-    try:
-        config = yaml.safe_load(Path(path).read_text())
-    except (OSError, yaml.YAMLError) as error:
-        raise ValueError(f"--configfile {path}: {error}") from error
-    config = configuration.complete(config, configuration.load_schema(ROOT / "workflow" / "schemas"))
-    results = f"results/{config['run']}"
-    config = configuration.place(config, {"results": results, "shared": "../shared"})
-    section, sources = config["pick"], config["weights"]
-    candidates, _ = grid.resolve_grid(
-        section["models"], section["weights"], section["pairs"], sources["cache"], sources["files"]
-    )
-    start, end = (windows.parse_time(config[key]) for key in ("starttime", "endtime"))
-    parts = (windows.day_window(day, start, end) for day in windows.days_between(start, end))
-    download = config["download"]
-    n_stations = plan.count_stations(
-        download["inventory"], f"{results}/inventory/stations.parquet", download["stations"]
-    )
-    if n_stations is None and str(download["path"]).startswith(f"{results}/"):
-        n_stations = len(config["synthesize"]["stations"])
-    if n_stations is None:
+    """Campaign of a configuration."""
+    run = valid_configuration(path, with_files=False)
+    campaign = of_run(run)
+    if campaign is None:
+        stations = run.config["download"]["stations"]
         raise ValueError(
-            f"--configfile {path}: only the server knows how many stations {', '.join(download['stations'])} are; run"
-            f" snakemake --cores 1 --configfile {path} inventory first, or give --stations and --days instead"
+            f"--configfile {path}: only the server knows how many stations {', '.join(stations)} are; run snakemake"
+            f" inventory --cores 1 --configfile {path} first, or give --stations and --days instead"
         )
-    shares = [(end - start) / windows.ONE_DAY for start, end in parts]
-    pickers = students.resolve_students(config["compress"], candidates)
-    return Campaign(config["run"], n_stations, shares, candidates, pickers, config)
+    return campaign
+
+
+def of_run(run: ResolvedRun) -> Campaign | None:
+    """The campaign of a run; None where only a server knows the number of stations."""
+    n_stations = run.n_stations
+    if n_stations is None:
+        return None
+    return Campaign(run.config["run"], n_stations, run.day_share, run.candidates, run.students, run.config)
 
 
 def measured_picking(run_folder: str) -> float:
@@ -142,12 +125,12 @@ def measured_picking(run_folder: str) -> float:
     ValueError
         If the folder has no timings.
     """
-    files = sorted(Path(run_folder, "logs", "pick").glob("*.timing.json"))
-    timings = [json.loads(path.read_text()) for path in files]
+    layout = RunLayout(run_folder)
+    timings = [read_json(path, TIMING_SCHEMA) for path in layout.timings()]
     station_days = sum(timing["full_station_days"] for timing in timings)
     if not station_days:
         raise ValueError(
-            f"--measured {run_folder}: no timings of picking in {run_folder}/logs/pick; name the folder of a run"
+            f"--measured {run_folder}: no timings of picking in {layout.logs('pick')}; name the folder of a run"
         )
     return float(sum(timing["cpu_s"] for timing in timings) / station_days)
 
@@ -156,7 +139,7 @@ def estimate(
     campaign: Campaign, on_gpu: bool, cores: int, prices: Mapping[str, float], picking_cpu_s: float | None = None
 ) -> dict[str, Any]:
     """
-    What a campaign costs.
+    Costs of a campaign.
 
     Parameters
     ----------
@@ -165,7 +148,7 @@ def estimate(
     on_gpu : bool
         Whether networks run on a GPU.
     cores : int
-        That work at the same time.
+        Used at the same time.
     prices : mapping
         ``eur_per_cpu_hour``, ``eur_per_gpu_hour``, ``eur_per_tb_month``.
     picking_cpu_s : float, optional
@@ -177,22 +160,27 @@ def estimate(
         Ready for JSON.
     """
     signals, associators = campaign.config["denoise"]["methods"], campaign.config["associate"]["methods"]
-    pickers = [*campaign.candidates, *(student for some in campaign.students.values() for student in some)]
+    pickers = [
+        *campaign.candidates,
+        *(student for group in campaign.students.values() for student in group),
+    ]
     size = plan.make_plan(
         campaign.config, campaign.candidates, campaign.students, campaign.n_stations, campaign.day_share, on_gpu
     )
     station_days = campaign.n_stations * sum(campaign.day_share)
     costs = plan.stage_costs(signals, [pair.model for pair in pickers], associators, on_gpu)
     if picking_cpu_s is not None:
-        picking = plan.StageCost("pick", *plan.where(picking_cpu_s * len(signals) * len(pickers), on_gpu))
+        picking = plan.StageCost("pick", *plan.on_device(picking_cpu_s * len(signals) * len(pickers), on_gpu))
         costs = [picking if cost.stage == "pick" else cost for cost in costs]
     hours = {cost.stage: [station_days * cost.cpu_s / 3600, station_days * cost.gpu_s / 3600] for cost in costs}
-    hours["compress"] = [sum(plan.COMPRESS_CPU_S[teacher.model] for teacher in campaign.students) / 3600, 0.0]
+    hours["compress"] = [sum(compress_cpu_s(teacher.model) for teacher in campaign.students) / 3600, 0.0]
+    hours["train"] = [plan.training_cpu_s(campaign.config["lab"]) / 3600, 0.0]
     hours["start jobs"] = [size.n_jobs * plan.JOB_CPU_S / 3600, 0.0]
     n_picks = len(signals) * len(pickers)
-    used = plan.disk(campaign.n_stations, size.n_days, n_picks, n_picks * len(associators), size.n_jobs)
+    busy_s = plan.aftershock_cpu_s(n_picks, associators)
+    disk = plan.disk(campaign.n_stations, size.n_days, n_picks, n_picks * len(associators), size.n_jobs)
     cpu_hours, gpu_hours = (sum(column) for column in zip(*hours.values(), strict=True))
-    terabytes = (used.waveform_bytes + used.table_bytes) / 1e12
+    terabytes = (disk.waveform_bytes + disk.table_bytes) / 1e12
     return {
         "run": campaign.name,
         "n_stations": campaign.n_stations,
@@ -203,13 +191,14 @@ def estimate(
             name: {"cpu_hours": round(cpu, 3), "gpu_hours": round(gpu, 3)} for name, (cpu, gpu) in hours.items()
         },
         "cpu_hours": round(cpu_hours, 3),
+        "cpu_hours_amid_aftershocks": round(cpu_hours + station_days * busy_s / 3600, 3),
         "gpu_hours": round(gpu_hours, 3),
         "cpu_s_per_station_day": round(3600 * cpu_hours / station_days, 3),
         "cores": cores,
         "days_on_cores": round(cpu_hours / cores / 24, 3),
-        "n_files": used.n_files,
-        "waveform_gb": round(used.waveform_bytes / 1e9, 3),
-        "table_gb": round(used.table_bytes / 1e9, 3),
+        "n_files": disk.n_files,
+        "waveform_gb": round(disk.waveform_bytes / 1e9, 3),
+        "table_gb": round(disk.table_bytes / 1e9, 3),
         "eur_cpu": round(cpu_hours * prices["eur_per_cpu_hour"], 2),
         "eur_gpu": round(gpu_hours * prices["eur_per_gpu_hour"], 2),
         "eur_disk_month": round(terabytes * prices["eur_per_tb_month"], 2),
@@ -219,30 +208,32 @@ def estimate(
     }
 
 
-def text(found: Mapping[str, Any]) -> str:
-    """The estimate for people."""
+def text(costs: Mapping[str, Any]) -> str:
+    """Text of the estimate."""
     rows = [
         f"  {name:12} {stage['cpu_hours']:12,.2f} {stage['gpu_hours']:12,.2f}"
-        for name, stage in found["stages"].items()
+        for name, stage in costs["stages"].items()
     ]
-    picking = "measured in the run that was named" if found["picking_measured"] else "as planned (docs/scale.md)"
-    money = f"{found['eur_cpu'] + found['eur_gpu']:,.2f} EUR ({found['eur_cpu']:,.2f} CPU, {found['eur_gpu']:,.2f} GPU)"
-    size = f"{found['waveform_gb']:,.1f} GB of waveforms, {found['table_gb']:,.1f} GB of tables"
+    picking = "measured in the run that was named" if costs["picking_measured"] else "as planned (docs/scale.md)"
+    money = f"{costs['eur_cpu'] + costs['eur_gpu']:,.2f} EUR ({costs['eur_cpu']:,.2f} CPU, {costs['eur_gpu']:,.2f} GPU)"
+    size = f"{costs['waveform_gb']:,.1f} GB of waveforms, {costs['table_gb']:,.1f} GB of tables"
     lines = [
-        f"{found['run']}: {found['n_stations']:,} stations x {found['n_days']:,} days = {found['station_days']:,.6g}"
-        f" station-days, {found['n_jobs']:,} jobs",
+        f"{costs['run']}: {costs['n_stations']:,} stations x {costs['n_days']:,} days, as much data as"
+        f" {costs['station_days']:,.6g} whole station-days, {costs['n_jobs']:,} jobs",
         "",
         f"  {'stage':12} {'CPU-hours':>12} {'GPU-hours':>12}",
         *rows,
-        f"  {'all':12} {found['cpu_hours']:12,.2f} {found['gpu_hours']:12,.2f}",
+        f"  {'all':12} {costs['cpu_hours']:12,.2f} {costs['gpu_hours']:12,.2f}",
         "",
-        f"  {found['cpu_s_per_station_day']:.1f} CPU-seconds a station-day; {found['days_on_cores']:,.2f} days on"
-        f" {found['cores']:,} cores",
-        f"  disk: {found['n_files']:,} files, {size}",
-        f"  cost: {money}, {found['eur_disk_month']:,.2f} EUR a month for the disk",
+        f"  {costs['cpu_s_per_station_day']:.1f} CPU-seconds a station-day; {costs['days_on_cores']:,.2f} days on"
+        f" {costs['cores']:,} cores",
+        f"  amid aftershocks on every day, association makes that {costs['cpu_hours_amid_aftershocks']:,.2f} CPU-hours:"
+        " its cost grows with the rate of events",
+        f"  disk: {costs['n_files']:,} files, {size}",
+        f"  cost: {money}, {costs['eur_disk_month']:,.2f} EUR a month for the disk",
         "",
         f"  picking: {picking}; good to a factor of two. Prices are assumed unless given (--eur-per-...).",
     ]
-    if found["gpu_speed_assumed"]:
-        lines.append(f"  ASSUMED: a GPU is as fast as {found['gpu_speed_assumed']:.0f} cores; it was not measured.")
+    if costs["gpu_speed_assumed"]:
+        lines.append(f"  ASSUMED: a GPU is as fast as {costs['gpu_speed_assumed']:.0f} cores; it was not measured.")
     return "\n".join(lines)

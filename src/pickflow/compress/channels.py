@@ -1,38 +1,41 @@
-"""Which layers write and read each set of channels of an architecture: what can be made narrower, and what follows."""
+"""Layers that write and read each set of channels of an architecture, for making it narrower."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from pickflow.models.graph import RECURRENT_KINDS, Graph, Node, trace
+from pickflow.models.layers import input_axes, is_depthwise, output_axes
+from pickflow.models.registry import compressible, compressible_classes
+
 
 class UnknownArchitectureError(ValueError):
-    """Nobody has written down who reads which channels of a model."""
+    """A model with layers that the stage `compress` does not support."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ChannelSet:
     """
-    Channels that live and die together: the outputs of some layers, added up along residual connections.
+    Channels that are kept or removed together: the outputs of some layers, summed along residual connections.
 
     Parameters
     ----------
     name : str
         The layer that writes them first.
     n_channels : int
-        How many there are.
+        Their number.
     writers : tuple of str
         Names of the layers whose output channels they are.
     carriers : tuple of str
         Layers that treat each channel alone: normalisations, depthwise convolutions.
     readers : tuple of (str, int)
-        Layers that mix them, with the position of the first of them among the layer's input channels. A channel can go
-        if no reader wants it.
+        Layers that mix them, with the position of the first of them among the layer's input channels. A channel can be
+        removed if no reader needs it.
     """
 
     name: str
@@ -60,15 +63,15 @@ class Wiring:
 
     def components(self) -> list[list[ChannelSet]]:
         """Sets that share readers (concatenations), together; in the order of their first members."""
-        found: list[list[ChannelSet]] = []
+        groups: list[list[ChannelSet]] = []
         for one in self.sets:
             names = {name for name, _ in one.readers}
-            linked = [group for group in found if any(names & {n for n, _ in other.readers} for other in group)]
-            merged = [other for group in linked for other in group] + [one]
-            position = found.index(linked[0]) if linked else len(found)
-            found = [group for group in found if group not in linked]
-            found.insert(position, merged)
-        return found
+            groups_linked = [group for group in groups if any(names & {n for n, _ in other.readers} for other in group)]
+            members = [other for group in groups_linked for other in group] + [one]
+            position = groups.index(groups_linked[0]) if groups_linked else len(groups)
+            groups = [group for group in groups if group not in groups_linked]
+            groups.insert(position, members)
+        return groups
 
     def readers(self) -> list[str]:
         """Names of all layers that read a set, once each."""
@@ -77,148 +80,149 @@ class Wiring:
 
 def wiring_of(model: nn.Module) -> Wiring:
     """
-    Channel sets of a picker.
+    Channel sets of a picker, from its recorded graph.
 
     Parameters
     ----------
     model : Module
-        Of one of the architectures in `ARCHITECTURES`.
+        One that the registry calls compressible, in evaluation mode.
 
     Raises
     ------
     UnknownArchitectureError
-        If it is of another.
+        If it is not compressible.
     """
     name = type(model).__name__
-    if name not in ARCHITECTURES:
+    if name not in compressible_classes():
         raise UnknownArchitectureError(
-            f"{name} cannot be compressed: its channels are not described in pickflow.compress.channels;"
-            f" described are {', '.join(ARCHITECTURES)}"
+            f"{name} cannot be compressed: it is not in pickflow.models.registry as compressible;"
+            f" these are {', '.join(compressible())}"
         )
-    wiring = Wiring()
-    for one, norms in ARCHITECTURES[name](model):
-        wiring.sets.append(one)
-        wiring.norms |= norms
-    return wiring
+    return _Tracking(trace(model)).wiring()
 
 
-Described = Iterator[tuple[ChannelSet, dict[str, str]]]
+@dataclass(eq=False, kw_only=True)
+class _Channels:
+    """Channels with the layers that wrote, carried and read them so far."""
 
+    n_channels: int
+    whole: bool = False  # they cannot be reduced
+    states: bool = False  # of a recurrence
+    writers: list[str] = field(default_factory=list)
+    norms: dict[str, str] = field(default_factory=dict)
+    carriers: list[str] = field(default_factory=list)
+    readers: list[tuple[str, int]] = field(default_factory=list)
 
-def _set(
-    model: nn.Module,
-    writers: Sequence[tuple[str, str | None]],
-    readers: Sequence[tuple[str, int]],
-    carriers: Sequence[str] = (),
-) -> tuple[ChannelSet, dict[str, str]]:
-    """A channel set from its writers, each with the normalisation behind it."""
-    norms = {writer: norm for writer, norm in writers if norm}
-    names = tuple(writer for writer, _ in writers)
-    one = ChannelSet(
-        name=names[0],
-        n_channels=n_outputs(model.get_submodule(names[0])),
-        writers=names,
-        carriers=(*norms.values(), *carriers),
-        readers=tuple(readers),
-    )
-    return one, norms
+    def absorb(self, other: _Channels) -> None:
+        """Merge with other channels, which are then kept or removed together."""
+        self.whole |= other.whole
+        self.writers += other.writers
+        self.norms |= other.norms
+        self.carriers += other.carriers
+        self.readers += other.readers
 
-
-def n_outputs(layer: nn.Module) -> int:
-    """Number of output channels of a layer."""
-    return int(layer.out_features if isinstance(layer, nn.Linear) else layer.out_channels)  # type: ignore[arg-type]
-
-
-def _phasenet(model: nn.Module) -> Described:
-    n_levels = len(model.down_branch)  # type: ignore[arg-type]
-    widths = [n_outputs(model.get_submodule(f"down_branch.{level}.0")) for level in range(n_levels)]
-    yield _set(model, [("inc", "in_bn")], [("down_branch.0.0", 0)])
-    for level in range(n_levels - 1):
-        place, opposite = f"down_branch.{level}", f"up_branch.{n_levels - 2 - level}"
-        yield _set(model, [(f"{place}.0", f"{place}.1")], [(f"{place}.2", 0), (f"{opposite}.2", 0)])
-        yield _set(model, [(f"{place}.2", f"{place}.3")], [(f"down_branch.{level + 1}.0", 0)])
-    bottom = f"down_branch.{n_levels - 1}"
-    yield _set(model, [(f"{bottom}.0", f"{bottom}.1")], [("up_branch.0.0", 0)])
-    for level in range(n_levels - 1):
-        place, skip = f"up_branch.{level}", widths[n_levels - 2 - level]
-        following = f"up_branch.{level + 1}.0" if level < n_levels - 2 else "out"
-        yield _set(model, [(f"{place}.0", f"{place}.1")], [(f"{place}.2", skip)])
-        yield _set(model, [(f"{place}.2", f"{place}.3")], [(following, 0)])
-
-
-def _phasenet_light(model: nn.Module) -> Described:
-    ups = ["up1", "up2", "up3", "up4", "out"]
-    width = {name: n_outputs(model.get_submodule(name)) for name in ups}
-    yield _set(model, [("inc", "in_bn")], [("conv1.conv", 0), ("out", width["up4"])])
-    for level in (1, 2, 3):
-        readers = [(f"conv{level + 1}.conv", 0), (ups[4 - level], width[ups[3 - level]])]
-        yield _set(model, [(f"conv{level}.conv", f"bnd{level}")], readers)
-    yield _set(model, [("conv4.conv", "bnd4")], [("up1", 0)])
-    for level in (1, 2, 3, 4):
-        yield _set(model, [(f"up{level}", f"bnu{level}")], [(ups[level], 0)])
-
-
-def _eqtransformer(model: nn.Module) -> Described:
-    n_convs = len(model.encoder.convs)  # type: ignore[union-attr, arg-type]
-    blocks = [f"res_cnn_stack.members.{index}" for index in range(len(model.res_cnn_stack.members))]  # type: ignore[union-attr, arg-type]
-    for level in range(n_convs - 1):
-        yield _set(model, [(f"encoder.convs.{level}", None)], [(f"encoder.convs.{level + 1}", 0)])
-    yield _set(
-        model,
-        [(f"encoder.convs.{n_convs - 1}", None), *((f"{block}.conv2", None) for block in blocks)],
-        [*((f"{block}.conv1", 0) for block in blocks), ("bi_lstm_stack.members.0.lstm", 0)],
-        carriers=[f"{block}.norm1" for block in blocks],
-    )
-    for block in blocks:
-        yield _set(model, [(f"{block}.conv1", f"{block}.norm2")], [(f"{block}.conv2", 0)])
-    for name in ("transformer_d0", "transformer_d"):
-        yield _set(model, [(f"{name}.ff.lin1", None)], [(f"{name}.ff.lin2", 0)])
-    n_phases = len(model.pick_decoders)  # type: ignore[arg-type]
-    branches = [("decoder_d", "conv_d"), *((f"pick_decoders.{i}", f"pick_convs.{i}") for i in range(n_phases))]
-    for decoder, last in branches:
-        layers = [*(f"{decoder}.convs.{level}" for level in range(n_convs)), last]
-        for layer, following in pairwise(layers):
-            yield _set(model, [(layer, None)], [(following, 0)])
-
-
-def _pickflownet(model: nn.Module) -> Described:
-    def block(name: str) -> tuple[str, str]:
-        return f"{name}.convolution", f"{name}.norm"
-
-    def residuals(place: str) -> list[tuple[str, str]]:
-        names = [name for name, module in model.get_submodule(place).named_modules() if name.endswith("block")]
-        return [block(f"{place}.{name}") for name in names]
-
-    yield _set(model, [block("stem"), block("up.2")], [("down.0.convolution", 0), ("last.convolution", 0)])
-    for level in (0, 1):
-        inner = [*residuals(f"down_residual.{level}"), *residuals(f"up_residual.{1 - level}")]
-        onward = [(f"down.{level + 1}.convolution", 0), (f"up.{2 - level}.convolution", 0)]
-        yield _set(
-            model,
-            [block(f"down.{level}"), block(f"up.{1 - level}"), *inner],
-            [*((layer, 0) for layer, _ in inner), *onward],
+    def channel_set(self) -> ChannelSet:
+        """The set; layers with a residual connection come first among the readers and last among the writers."""
+        inputs_of = {name for name, _ in self.readers}
+        writers = sorted(self.writers, key=lambda name: name in inputs_of)
+        norms = [self.norms[name] for name in writers if name in self.norms]
+        return ChannelSet(
+            name=writers[0],
+            n_channels=self.n_channels,
+            writers=tuple(writers),
+            carriers=(*norms, *self.carriers),
+            readers=tuple(sorted(self.readers, key=lambda reader: reader[0] not in self.writers)),
         )
-    context = [f"context.{index}" for index in range(len(model.context))]  # type: ignore[arg-type]
-    yield _set(
-        model,
-        [block("down.2"), *(block(f"{place}.pointwise") for place in context)],
-        [*((f"{place}.pointwise.convolution", 0) for place in context), ("up.0.convolution", 0)],
-        carriers=[f"{place}.{part}" for place in context for part in ("depthwise", "norm")],
-    )
-    yield _set(model, [block("last")], [("out", 0)])
 
 
-ARCHITECTURES: dict[str, Callable[[nn.Module], Described]] = {
-    "PhaseNet": _phasenet,
-    "PhaseNetLight": _phasenet_light,
-    "EQTransformer": _eqtransformer,
-    "PickflowNet": _pickflownet,
-}
+class _Tracking:
+    """Tracks channels through a graph; the output of a node is one set of channels or several, concatenated."""
+
+    def __init__(self, graph: Graph):
+        self._parts: dict[Node, list[_Channels]] = {}
+        self._all: list[_Channels] = []
+        names = [node.name for node in graph.layers()]
+        self._repeated = {name for name in names if names.count(name) > 1}
+        for node in graph.nodes:
+            self._parts[node] = self._step(node, [self._parts[one] for one in node.inputs])
+        for node in graph.outputs:
+            self._keep_whole(self._parts[node])
+
+    def wiring(self) -> Wiring:
+        """Sets that can be made narrower."""
+        self._keep_partners_of_whole()
+        sets = [one for one in self._all if one.writers and one.readers and not one.whole]
+        norms = {name: norm for one in sets for name, norm in one.norms.items()}
+        return Wiring(sets=[one.channel_set() for one in sets], norms=norms)
+
+    def _keep_partners_of_whole(self) -> None:
+        """Mark channels as whole if a layer reads them together with whole ones, and repeat for their other readers."""
+        readers = {name for one in self._all for name, _ in one.readers}
+        read_together = [[one for one in self._all if name in dict(one.readers)] for name in readers]
+        while groups := [channels for channels in read_together if len({one.whole for one in channels}) > 1]:
+            for channels in groups:
+                self._keep_whole(channels)
+
+    def _step(self, node: Node, inputs: list[list[_Channels]]) -> list[_Channels]:
+        if node.kind in ("Conv1d", "ConvTranspose1d", "Linear", *RECURRENT_KINDS) and not is_depthwise(node.layer):
+            return [self._written(node, inputs[0])]
+        if node.kind in ("Conv1d", "BatchNorm1d") and len(inputs[0]) == 1 and node.name not in self._repeated:
+            self._carried(node, inputs[0][0])
+            return inputs[0]
+        if node.kind in ("relu", "sigmoid", "pad", "crop", "interpolate", "max_pool1d"):
+            return inputs[0]
+        if node.kind == "cat":
+            return [one for group in inputs for one in group]
+        if node.kind == "add" and [one.n_channels for one in inputs[0]] == [one.n_channels for one in inputs[1]]:
+            for first, second in zip(*inputs, strict=True):
+                self._unite(first, second)
+            return self._parts[node.inputs[0]]
+        for group in inputs:
+            self._keep_whole(group)
+        return [self._new(node.n_channels, whole=True)]
+
+    def _written(self, node: Node, inputs: list[_Channels]) -> _Channels:
+        """Channels that a layer writes as a mixture of all that it reads."""
+        first, recurrent = 0, node.kind in RECURRENT_KINDS
+        for one in inputs:
+            one.readers.append((node.name, first))
+            first += one.n_channels
+        if node.name in self._repeated or (not recurrent and getattr(node.layer, "groups", 1) > 1):
+            self._keep_whole(inputs)
+            return self._new(node.n_channels, whole=True)
+        # Channels derived from the states of a recurrence are kept, as the states are.
+        channels = self._new(node.n_channels, whole=recurrent or any(one.states for one in inputs))
+        channels.states = recurrent
+        channels.writers.append(node.name)
+        return channels
+
+    def _carried(self, node: Node, channels: _Channels) -> None:
+        source = node.inputs[0]
+        if node.kind == "BatchNorm1d" and source.name in channels.writers and source.readers == [node]:
+            channels.norms[source.name] = node.name
+        else:
+            channels.carriers.append(node.name)
+
+    def _unite(self, first: _Channels, second: _Channels) -> None:
+        if first is second:
+            return
+        first.absorb(second)
+        self._all.remove(second)
+        for group in self._parts.values():
+            group[:] = [first if one is second else one for one in group]
+
+    def _new(self, n_channels: int, whole: bool) -> _Channels:
+        self._all.append(_Channels(n_channels=n_channels, whole=whole))
+        return self._all[-1]
+
+    def _keep_whole(self, channels: list[_Channels]) -> None:
+        for one in channels:
+            one.whole = True
 
 
-def narrowed_state(model: nn.Module, wiring: Wiring, kept: Mapping[str, np.ndarray]) -> dict[str, Tensor]:
+def narrowed_state(model: nn.Module, wiring: Wiring, selection: Mapping[str, np.ndarray]) -> dict[str, Tensor]:
     """
-    State dict without the channels that nobody reads.
+    State dict without the removed channels.
 
     Parameters
     ----------
@@ -226,7 +230,7 @@ def narrowed_state(model: nn.Module, wiring: Wiring, kept: Mapping[str, np.ndarr
         The teacher.
     wiring : Wiring
         Of it.
-    kept : mapping of str to ndarray of int
+    selection : mapping of str to ndarray of int
         Channels that stay, by the name of the set; sets that are not named stay whole.
 
     Returns
@@ -237,17 +241,16 @@ def narrowed_state(model: nn.Module, wiring: Wiring, kept: Mapping[str, np.ndarr
     state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     columns: dict[str, list[tuple[int, int, np.ndarray]]] = {}  # reader: first channel, number, kept ones
     for one in wiring.sets:
-        keep = kept.get(one.name, np.arange(one.n_channels))
+        keep = selection.get(one.name, np.arange(one.n_channels))
         for name in (*one.writers, *one.carriers):
             layer = model.get_submodule(name)
-            for key, axis in _output_axes(layer):
-                if f"{name}.{key}" in state:
-                    state[f"{name}.{key}"] = _take(state[f"{name}.{key}"], keep, axis)
+            for key, axis in output_axes(layer):
+                state[f"{name}.{key}"] = _take(state[f"{name}.{key}"], keep, axis)
         for name, first in one.readers:
             columns.setdefault(name, []).append((first, one.n_channels, keep))
     for name, parts in columns.items():
         ordered = sorted(parts, key=lambda part: part[0])
-        keep = np.concatenate([first + own for first, _, own in ordered])
+        keep = np.concatenate([first + columns_kept for first, _, columns_kept in ordered])
         for key, axis in input_axes(model.get_submodule(name)):
             state[f"{name}.{key}"] = _take(state[f"{name}.{key}"], keep, axis)
     return state
@@ -255,18 +258,3 @@ def narrowed_state(model: nn.Module, wiring: Wiring, kept: Mapping[str, np.ndarr
 
 def _take(tensor: Tensor, keep: np.ndarray, axis: int) -> Tensor:
     return tensor.index_select(axis, torch.from_numpy(np.asarray(keep, dtype=np.int64)))
-
-
-def _output_axes(layer: nn.Module) -> list[tuple[str, int]]:
-    if isinstance(layer, nn.BatchNorm1d):
-        return [(key, 0) for key in ("weight", "bias", "running_mean", "running_var")]
-    return [("weight", 1 if isinstance(layer, nn.ConvTranspose1d) else 0), ("bias", 0)]
-
-
-def input_axes(layer: nn.Module) -> list[tuple[str, int]]:
-    """Parameters of a layer whose axis is its input channels, and which axis that is."""
-    if isinstance(layer, nn.LSTM):
-        return [("weight_ih_l0", 1), *([("weight_ih_l0_reverse", 1)] if layer.bidirectional else [])]
-    if hasattr(layer, "cell_f"):
-        return [("cell_f.weight_ih", 1), *([("cell_b.weight_ih", 1)] if layer.bidirectional else [])]
-    return [("weight", 0 if isinstance(layer, nn.ConvTranspose1d) else 1)]

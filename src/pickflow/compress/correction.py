@@ -1,4 +1,4 @@
-"""From the channels that stay to a student: narrow layers, fitted one by one to the teacher's pre-activations."""
+"""From the kept channels to a student: narrow layers, fitted one by one to the teacher's pre-activations."""
 
 from __future__ import annotations
 
@@ -10,20 +10,21 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pickflow.compress.channels import Wiring, input_axes, narrowed_state
+from pickflow.compress.channels import Wiring, narrowed_state
 from pickflow.compress.rows import Rows, rows_of, set_weights
 from pickflow.compress.states import Calibration, LayerStatistics, student_grams
 from pickflow.distillation import LABEL_WEIGHTS, probabilities_of
+from pickflow.models.layers import input_axes
 from pickflow.models.narrowing import resize_to
 from pickflow.safe import Gram, debias
 
-RIDGE = 1e-5
+RIDGE = 1e-5  # chosen: a share of the mean diagonal that keeps collinear features stable
 
 
-def narrowed(model: nn.Module, wiring: Wiring, kept: Mapping[str, np.ndarray]) -> Any:
-    """A copy of the teacher without the other channels, its weights as they were."""
+def narrowed(model: nn.Module, wiring: Wiring, selection: Mapping[str, np.ndarray]) -> Any:
+    """A copy of the teacher without the other channels, with the same weights."""
     student = copy.deepcopy(model)
-    resize_to(student, narrowed_state(model, wiring, kept))
+    resize_to(student, narrowed_state(model, wiring, selection))
     return student.eval()
 
 
@@ -31,7 +32,7 @@ def narrowed(model: nn.Module, wiring: Wiring, kept: Mapping[str, np.ndarray]) -
 def correct(
     student: nn.Module,
     wiring: Wiring,
-    kept: Mapping[str, np.ndarray],
+    selection: Mapping[str, np.ndarray],
     statistics: Mapping[str, LayerStatistics],
     calibration: Calibration,
     supports: Mapping[str, list[np.ndarray]] | None = None,
@@ -39,7 +40,7 @@ def correct(
     """
     Fit every layer of a student to the teacher's pre-activations, in place (sequential correction, debiasing).
 
-    A layer's inputs are the student's own, so that it also makes up for what the layers before it lost. Coefficients
+    A layer's inputs are the student's own, so that it also compensates the losses of earlier layers. Coefficients
     are the least squares with a small ridge on the channels that stay, w = (G + δI)⁻¹c, and an intercept.
 
     Parameters
@@ -48,7 +49,7 @@ def correct(
         From `narrowed`.
     wiring : Wiring
         Of the teacher.
-    kept : mapping of str to ndarray of int
+    selection : mapping of str to ndarray of int
         Channels that stay.
     statistics : mapping of str to LayerStatistics
         Of the teacher, on the same windows.
@@ -64,26 +65,25 @@ def correct(
     """
     masks: dict[str, Tensor] = {}
     set_of = {name: one.name for one in wiring.sets for name in one.writers}
-    order = list(statistics)
-    # Layers behind the first narrowed one see other inputs than the teacher's, even if they keep all of their own.
-    fewer = {reader for one in wiring.sets if _lost(one, kept) for reader, _ in one.readers}
-    first = min((order.index(name) for name in fewer | set(supports or ())), default=len(order))
+    order, readers = list(statistics), wiring.readers()
+    # Layers after the first narrowed one get other inputs than the teacher's, even if all their inputs are kept.
+    narrowed_readers = {reader for one in wiring.sets if _is_narrowed(one, selection) for reader, _ in one.readers}
+    first = min((order.index(name) for name in narrowed_readers | set(supports or ())), default=len(order))
 
     def fit(name: str) -> Callable[..., None]:
         """Fit a layer when its inputs arrive; the network then goes on with the new weights."""
 
-        def hook(layer: nn.Module, given: tuple[Tensor, ...]) -> None:
-            keep = kept.get(set_of.get(name, ""), np.arange(statistics[name].grams[0].n_targets))
+        def hook(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+            keep = selection.get(set_of.get(name, ""), np.arange(statistics[name].grams[0].n_targets))
             rows = rows_of(name, layer)
-            grams = student_grams(given[0], rows, statistics[name], keep, calibration, order.index(name))
-            allowed = [np.ones(gram.cross.shape, bool) for gram in grams]
+            grams = student_grams(inputs[0], rows, statistics[name], keep, calibration, order.index(name))
+            usable = [np.ones(gram.cross.shape, bool) for gram in grams]
             if supports and name in supports:
-                allowed = _kept_supports(statistics[name], supports[name], kept_inputs(wiring, kept, name), keep)
-                masks.update(_masks(rows, allowed))
-            matrices = [debias(gram, mask, RIDGE) for gram, mask in zip(grams, allowed, strict=True)]
-            rest = set_weights(rows, matrices, _common_intercept(grams, matrices))
-            if rest.any():
-                _shift(student.get_submodule(wiring.norms[name]), rest)
+                channels = kept_inputs(wiring, selection, name) if name in readers else np.arange(rows[0].n_inputs)
+                usable = _kept_supports(statistics[name], supports[name], channels, keep)
+                masks.update(_masks(rows, usable))
+            matrices = [debias(gram, mask, RIDGE) for gram, mask in zip(grams, usable, strict=True)]
+            write_layer(student, wiring, rows, grams, matrices)
 
         return hook
 
@@ -97,20 +97,44 @@ def correct(
     return masks
 
 
+def write_layer(
+    student: nn.Module, wiring: Wiring, rows: list[Rows], grams: list[Gram], matrices: list[np.ndarray]
+) -> None:
+    """
+    Give a layer of a student coefficients and the intercepts that belong to them.
+
+    Parameters
+    ----------
+    student : Module
+        Changed in place.
+    wiring : Wiring
+        Says which normalisation takes the intercept of a layer without a bias.
+    rows : list of Rows
+        All of the layer.
+    grams : list of Gram
+        What its coefficients were fitted to.
+    matrices : list of ndarray, each of shape (n_features, n_rows)
+        Its coefficients.
+    """
+    rest = set_weights(rows, matrices, _common_intercept(grams, matrices))
+    if rest.any():
+        _shift(student.get_submodule(wiring.norms[rows[0].name]), rest)
+
+
 def _kept_supports(
     statistics: LayerStatistics, supports: list[np.ndarray], channels: np.ndarray, keep: np.ndarray
 ) -> list[np.ndarray]:
     """Supports of a teacher's layer without the features and rows that its student lacks."""
     return [
-        support[np.isin(own.channel_of_feature, channels)][:, keep]
-        for own, support in zip(statistics.rows, supports, strict=True)
+        support[np.isin(rows.channel_of_feature, channels)][:, keep]
+        for rows, support in zip(statistics.rows, supports, strict=True)
     ]
 
 
-def kept_inputs(wiring: Wiring, kept: Mapping[str, np.ndarray], reader: str) -> np.ndarray:
+def kept_inputs(wiring: Wiring, selection: Mapping[str, np.ndarray], reader: str) -> np.ndarray:
     """Input channels of a teacher's layer that stay, sorted."""
     parts = [
-        first + kept.get(one.name, np.arange(one.n_channels))
+        first + selection.get(one.name, np.arange(one.n_channels))
         for one in wiring.sets
         for name, first in one.readers
         if name == reader
@@ -118,34 +142,34 @@ def kept_inputs(wiring: Wiring, kept: Mapping[str, np.ndarray], reader: str) -> 
     return np.sort(np.concatenate(parts))
 
 
-def _masks(rows: list[Rows], allowed: list[np.ndarray]) -> dict[str, Tensor]:
-    """Masks of a layer's parameters: its weights, with what is allowed written in their place."""
+def _masks(rows: list[Rows], supports: list[np.ndarray]) -> dict[str, Tensor]:
+    """Masks of a layer's parameters: its weights, 1 where a weight is usable."""
     name, layer = rows[0].name, rows[0].layer
-    before = copy.deepcopy(layer.state_dict())
-    set_weights(rows, [mask.astype(float) for mask in allowed], np.zeros(allowed[0].shape[1]))
+    state = copy.deepcopy(layer.state_dict())
+    set_weights(rows, [mask.astype(float) for mask in supports], np.zeros(supports[0].shape[1]))
     masks = {f"{name}.{key}": layer.state_dict()[key].clone() for key, _ in input_axes(layer)}
-    layer.load_state_dict(before)
+    layer.load_state_dict(state)
     return masks
 
 
-def _lost(one: Any, kept: Mapping[str, np.ndarray]) -> bool:
-    return one.name in kept and kept[one.name].size < one.n_channels
+def _is_narrowed(one: Any, selection: Mapping[str, np.ndarray]) -> bool:
+    return one.name in selection and selection[one.name].size < one.n_channels
 
 
 def _common_intercept(grams: list[Gram], matrices: list[np.ndarray]) -> np.ndarray:
     """One intercept for all phases of a layer: the mean of theirs, weighted by their samples."""
-    each = [gram.target_mean - gram.feature_mean @ matrix for gram, matrix in zip(grams, matrices, strict=True)]
-    return np.average(each, axis=0, weights=[gram.n_samples for gram in grams])
+    intercepts = [gram.target_mean - gram.feature_mean @ matrix for gram, matrix in zip(grams, matrices, strict=True)]
+    return np.average(intercepts, axis=0, weights=[gram.n_samples for gram in grams])
 
 
 def _shift(norm: nn.Module, intercept: np.ndarray) -> None:
-    """Give an intercept to a normalisation: it subtracts its mean, so the mean becomes smaller."""
+    """Move an intercept into a normalisation, by a smaller running mean."""
     with torch.no_grad():
         norm.running_mean -= torch.from_numpy(intercept).float()  # type: ignore[operator]
 
 
 def row_scales(model: nn.Module, wiring: Wiring) -> dict[str, np.ndarray]:
-    """What the normalisation behind each layer multiplies its rows with, |γ|/σ."""
+    """Factors |γ|/σ of the rows of each layer in the normalisation behind it."""
     scales = {}
     for name, norm_name in wiring.norms.items():
         norm = model.get_submodule(norm_name)
@@ -158,13 +182,13 @@ def row_scales(model: nn.Module, wiring: Wiring) -> dict[str, np.ndarray]:
 def sensitivity(
     model: Any,
     wiring: Wiring,
-    kept: Mapping[str, np.ndarray],
+    selection: Mapping[str, np.ndarray],
     statistics: Mapping[str, LayerStatistics],
     windows: Tensor,
     expected: Tensor,
 ) -> float:
     """
-    What the loss of some channels does to a network's probabilities, while all other layers are whole.
+    Effect of the loss of some channels on a network's probabilities, while all other layers are whole.
 
     Parameters
     ----------
@@ -172,7 +196,7 @@ def sensitivity(
         The teacher.
     wiring : Wiring
         Of it.
-    kept : mapping of str to ndarray of int
+    selection : mapping of str to ndarray of int
         Channels that stay in the sets that lose some.
     statistics : mapping of str to LayerStatistics
         Of the teacher.
@@ -187,22 +211,20 @@ def sensitivity(
         Mean squared difference of the probabilities of each label as a share of its mean square, weighted as in
         distillation: picks are few samples, and the noise many.
     """
-    student = narrowed(model, wiring, kept)
+    student = narrowed(model, wiring, selection)
     set_of = {name: one.name for one in wiring.sets for name in one.writers}
-    for reader in {reader for one in wiring.sets if one.name in kept for reader, _ in one.readers}:
-        channels = kept_inputs(wiring, kept, reader)
+    for reader in {reader for one in wiring.sets if one.name in selection for reader, _ in one.readers}:
+        channels = kept_inputs(wiring, selection, reader)
         rows = rows_of(reader, student.get_submodule(reader))
         grams, matrices = [], []
         for own, gram in zip(statistics[reader].rows, statistics[reader].grams, strict=True):
             features = np.flatnonzero(np.isin(own.channel_of_feature, channels))
-            rows_kept = kept.get(set_of.get(reader, ""), np.arange(gram.n_targets))
+            rows_kept = selection.get(set_of.get(reader, ""), np.arange(gram.n_targets))
             grams.append(gram.select(features, rows_kept))
             matrices.append(debias(grams[-1], np.ones(features.size, bool), RIDGE))
-        rest = set_weights(rows, matrices, _common_intercept(grams, matrices))
-        if rest.any():
-            _shift(student.get_submodule(wiring.norms[reader]), rest)
-    lost = ((expected - probabilities_of(student, windows)) ** 2).mean(dim=(0, 2)) / (expected**2).mean(
+        write_layer(student, wiring, rows, grams, matrices)
+    loss = ((expected - probabilities_of(student, windows)) ** 2).mean(dim=(0, 2)) / (expected**2).mean(
         dim=(0, 2)
     ).clamp_min(1e-12)
     share = torch.tensor([0.0 if label == "N" else LABEL_WEIGHTS.get(label, 1.0) for label in model.labels])
-    return float(lost @ share)
+    return float(loss @ share)

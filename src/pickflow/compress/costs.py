@@ -1,4 +1,4 @@
-"""What a network costs: multiply-adds, parameters, bytes, milliseconds and memory."""
+"""Costs of a network: multiply-adds, parameters, bytes, milliseconds and memory."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from pickflow.compress.channels import Wiring
-from pickflow.compress.rows import n_inputs
+from pickflow.models.graph import RECURRENT_KINDS, Node, trace
+from pickflow.models.layers import is_recurrent, n_inputs
 
 
 class Term(NamedTuple):
@@ -54,10 +55,10 @@ class LayerCost:
 
     def with_widths(self, widths: Mapping[str, int], measure: str) -> float:
         """Multiply-adds or parameters when the sets have these widths."""
-        read = sum(widths[name] for name in self.reads) / self.n_read if self.reads else 1.0
-        written = widths[self.writes] / self.n_written if self.writes else 1.0
+        read_share = sum(widths[name] for name in self.reads) / self.n_read if self.reads else 1.0
+        written_share = widths[self.writes] / self.n_written if self.writes else 1.0
         return sum(
-            term.amount * (read if term.by_read else 1.0) * (written if term.by_written else 1.0)
+            term.amount * (read_share if term.by_read else 1.0) * (written_share if term.by_written else 1.0)
             for term in self.terms[measure]
         )
 
@@ -87,10 +88,10 @@ class Costs:
         """The same as a share of the teacher's."""
         return self.total(widths, measure) / self._whole[measure]
 
-    def touching(self, names: Container[str]) -> Costs:
+    def restricted_to(self, names: Container[str]) -> Costs:
         """The layers alone that read or write some sets, as shares of the whole; others do not change with these."""
-        some = tuple(one for one in self.layers if one.writes in names or any(name in names for name in one.reads))
-        part = Costs(layers=some, widths=self.widths)
+        layers = tuple(one for one in self.layers if one.writes in names or any(name in names for name in one.reads))
+        part = Costs(layers=layers, widths=self.widths)
         part.__dict__["_whole"] = self._whole
         return part
 
@@ -98,7 +99,7 @@ class Costs:
     def _whole(self) -> dict[str, float]:
         return {measure: self.total({}, measure) for measure in ("macs", "parameters")}
 
-    def dearest(self, widths: Mapping[str, int], measure: str) -> str:
+    def costliest(self, widths: Mapping[str, int], measure: str) -> str:
         """Layer that costs a student most."""
         complete = self.widths | dict(widths)
         return max(self.layers, key=lambda layer: layer.with_widths(complete, measure)).name
@@ -106,7 +107,7 @@ class Costs:
 
 def costs_of(model: Any, wiring: Wiring) -> Costs:
     """
-    Count a teacher.
+    Count the costs of a teacher.
 
     Parameters
     ----------
@@ -143,7 +144,7 @@ def costs_of(model: Any, wiring: Wiring) -> Costs:
 
 def _terms(module: nn.Module, parameters: Mapping[str, nn.Parameter], macs: int) -> dict[str, list[Term]]:
     sizes = {name: parameter.numel() for name, parameter in parameters.items()}
-    if isinstance(module, nn.LSTM) or hasattr(module, "cell_f"):
+    if is_recurrent(module):
         of_input = sum(size for name, size in sizes.items() if "weight_ih" in name)
         weights = sum(size for name, size in sizes.items() if "weight" in name)
         steps = macs // weights
@@ -159,7 +160,6 @@ def _terms(module: nn.Module, parameters: Mapping[str, nn.Parameter], macs: int)
     }
 
 
-@torch.inference_mode()
 def multiply_adds_by_layer(model: Any) -> dict[str, int]:
     """
     Multiply-adds of one window, layer by layer; additions, normalisations and activations are not counted.
@@ -169,37 +169,23 @@ def multiply_adds_by_layer(model: Any) -> dict[str, int]:
     model : WaveformModel
         In evaluation mode.
     """
-    found: dict[str, int] = {}
-
-    def counting(name: str) -> Callable[..., None]:
-        def hook(module: nn.Module, given: tuple[Tensor, ...], made: Tensor | tuple[Tensor, ...]) -> None:
-            found[name] = found.get(name, 0) + _multiply_adds(module, given[0], made)
-
-        return hook
-
-    handles = [module.register_forward_hook(counting(name)) for name, module in model.named_modules()]
-    try:
-        model(torch.zeros(1, len(model.component_order), model.in_samples))
-    finally:
-        for handle in handles:
-            handle.remove()
-    return {name: number for name, number in found.items() if number}
+    counts: dict[str, int] = {}
+    for node in trace(model).layers():
+        counts[node.name] = counts.get(node.name, 0) + _multiply_adds(node)
+    return {name: number for name, number in counts.items() if number}
 
 
-def _multiply_adds(module: nn.Module, given: Tensor, made: Tensor | tuple[Tensor, ...]) -> int:
-    if isinstance(module, nn.Conv1d):
-        return int(made.shape[-1] * module.weight.numel())  # type: ignore[union-attr]
-    if isinstance(module, nn.ConvTranspose1d):
-        return int(given.shape[-1] * module.weight.numel())
-    if isinstance(module, nn.Linear):
-        return int(given.numel() // given.shape[-1] * module.weight.numel())
-    if isinstance(module, nn.LSTM) or hasattr(module, "cell_f"):
-        weights = [p.numel() for name, p in module.named_parameters() if "weight" in name]
-        return int(given.shape[0] * sum(weights))
-    if hasattr(module, "Wx"):  # additive attention: projections, energies, mixture
-        n_samples, units = given.shape[-1], module.Wx.numel()  # type: ignore[operator, union-attr]
-        reach = min(module.attention_width or n_samples, n_samples)  # type: ignore[type-var, arg-type]
-        return int(2 * n_samples * units + n_samples * reach * (module.Wa.numel() + given.shape[1]))  # type: ignore[operator]
+def _multiply_adds(node: Node) -> int:
+    layer, n_samples = node.layer, node.n_samples
+    if node.kind in ("Conv1d", "Linear"):
+        return int(n_samples * layer.weight.numel())
+    if node.kind == "ConvTranspose1d":
+        return int(node.inputs[0].n_samples * layer.weight.numel())
+    if node.kind in RECURRENT_KINDS:
+        return int(n_samples * sum(p.numel() for name, p in layer.named_parameters() if "weight" in name))
+    if node.kind == "SeqSelfAttention":  # projections, energies, mixture
+        reach = min(layer.attention_width or n_samples, n_samples)
+        return int(2 * n_samples * layer.Wx.numel() + n_samples * reach * (layer.Wa.numel() + node.n_channels))
     return 0
 
 
@@ -214,7 +200,20 @@ def n_parameters(model: nn.Module) -> tuple[int, int]:
     return sum(p.numel() for p in parameters), int(sum(torch.count_nonzero(p).item() for p in parameters))
 
 
-def milliseconds(predict: Callable[[np.ndarray], Any], windows: np.ndarray, repeats: int = 15) -> float:
+def n_weights_of_keras(model: nn.Module) -> int:
+    """
+    Weights as Keras counts them: one bias for each gate of a recurrence, and the statistics of normalisations.
+
+    Parameters
+    ----------
+    model : Module
+    """
+    state = model.state_dict()
+    unknown = ("num_batches_tracked", "bias_hh")
+    return sum(tensor.numel() for name, tensor in state.items() if not any(part in name for part in unknown))
+
+
+def milliseconds(predict: Callable[[np.ndarray], Any], windows: np.ndarray, n_calls: int = 15) -> float:
     """
     Median time of a call divided by the number of windows, after a warm-up.
 
@@ -223,13 +222,13 @@ def milliseconds(predict: Callable[[np.ndarray], Any], windows: np.ndarray, repe
     predict : callable
         Takes windows, shape (n, n_components, in_samples).
     windows : ndarray
-        What to give it.
-    repeats : int
+        Input of the call.
+    n_calls : int
         Calls.
     """
     predict(windows)
     times_s = []
-    for _ in range(repeats):
+    for _ in range(n_calls):
         begin_s = time.perf_counter()
         predict(windows)
         times_s.append(time.perf_counter() - begin_s)

@@ -14,24 +14,24 @@ from pickflow.annotate.backends import export_onnx, onnx_session
 from pickflow.io.atomic import write_bytes
 
 ONNX_FILE = "model.onnx"
-# Of one window each; more of them only take longer.
+# Chosen, of one window each: more of them only take longer.
 N_QUANTISATION_WINDOWS = 64
-# Recurrences, attention and softmax lose everything in 8 bits, the convolutions next to nothing.
+# Recurrences, attention and softmax lose their accuracy in 8 bits, convolutions very little.
 QUANTISED_OPERATORS = ["Conv", "ConvTranspose"]
-# Of the activations' values that the integers span: rare peaks would make all other steps coarse.
+# Chosen: percentile of the activations that the integers span, because rare peaks would make all steps coarse.
 PERCENTILE = 99.99
 
 
 def write_onnx(model: Any, folder: Path, windows: torch.Tensor | None) -> float | None:
     """
-    Export a picker and hold it against torch.
+    Export a picker and compare it with torch.
 
     Parameters
     ----------
     model : WaveformModel
         In evaluation mode.
     folder : Path
-        Gets ``model.onnx``.
+        Folder for ``model.onnx``.
     windows : Tensor, shape (n, n_components, in_samples), or None
         Normalised, to compare on; None for no comparison.
 
@@ -79,11 +79,11 @@ def quantised(content: bytes, windows: torch.Tensor) -> bytes:
             return None if window is None else {"windows": window[None].numpy()}
 
     with TemporaryDirectory() as scratch:
-        plain, ready, small = (Path(scratch) / name for name in ("plain.onnx", "ready.onnx", "small.onnx"))
-        plain.write_bytes(content)
-        quant_pre_process(str(plain), str(ready), skip_symbolic_shape=True)
+        plain, prepared, small = (Path(scratch) / name for name in ("plain.onnx", "ready.onnx", "small.onnx"))
+        write_bytes(plain, content)
+        quant_pre_process(str(plain), str(prepared), skip_symbolic_shape=True)
         quantize_static(
-            str(ready),
+            str(prepared),
             str(small),
             Windows(),
             quant_format=QuantFormat.QDQ,
@@ -101,24 +101,24 @@ def quantised(content: bytes, windows: torch.Tensor) -> bytes:
 def _ends(network: Any) -> list[str]:
     """Convolutions at the waveform and at the probabilities: they stay in float32, since errors there are largest."""
     convolutions = [node for node in network.graph.node if node.op_type in QUANTISED_OPERATORS]
-    read = {name for node in convolutions for name in node.input}
-    after: dict[str, list[Any]] = {}
+    inputs = {name for node in convolutions for name in node.input}
+    consumers: dict[str, list[Any]] = {}
     for node in network.graph.node:
         for name in node.input:
-            after.setdefault(name, []).append(node)
-    return [node.name for node in convolutions if node is convolutions[0] or not _leads_to(node, after, read)]
+            consumers.setdefault(name, []).append(node)
+    return [node.name for node in convolutions if node is convolutions[0] or not _leads_to(node, consumers, inputs)]
 
 
-def _leads_to(node: Any, after: dict[str, list[Any]], read: set[str]) -> bool:
-    """Whether a later convolution reads, by whatever lies between, what a node gives."""
-    waiting, seen = list(node.output), set()
-    while waiting:
-        name = waiting.pop()
-        if name in read:
+def _leads_to(node: Any, consumers: dict[str, list[Any]], inputs: set[str]) -> bool:
+    """Whether a later convolution reads the output of a node, directly or through other nodes."""
+    queue, visited = list(node.output), set()
+    while queue:
+        name = queue.pop()
+        if name in inputs:
             return True
-        if name not in seen:
-            seen.add(name)
-            waiting += [output for following in after.get(name, ()) for output in following.output]
+        if name not in visited:
+            visited.add(name)
+            queue += [output for consumer in consumers.get(name, ()) for output in consumer.output]
     return False
 
 
@@ -126,11 +126,11 @@ def _leads_to(node: Any, after: dict[str, list[Any]], read: set[str]) -> bool:
 def largest_difference(model: Any, content: bytes, windows: torch.Tensor) -> float:
     """Largest difference of a probability between a network of ONNX and the model that it comes from."""
     session = onnx_session(content)
-    worst = 0.0
+    difference = 0.0
     for first in range(0, len(windows), 16):
         part = windows[first : first + 16]
         expected = model(part)
         expected = torch.stack(expected, dim=1) if isinstance(expected, tuple) else expected
-        found = session.run(None, {"windows": part.numpy()})[0]
-        worst = max(worst, float(np.abs(found - expected.numpy()).max()))
-    return worst
+        probabilities = session.run(None, {"windows": part.numpy()})[0]
+        difference = max(difference, float(np.abs(probabilities - expected.numpy()).max()))
+    return difference

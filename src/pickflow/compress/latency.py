@@ -1,4 +1,4 @@
-"""How long a picker takes for a window, and how much memory: measured where the job runs, on one thread."""
+"""Time and memory of a picker for a window, measured on the machine of the job, on one thread."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ import torch
 
 from pickflow.annotate.backends import onnx_session
 from pickflow.compress.costs import milliseconds
-from pickflow.kernels import UnsupportedNetwork, compile_network, is_available
+from pickflow.kernels import UnsupportedNetwork, is_available
+from pickflow.kernels.compilation import compile_network
 
-BATCHES = (1, 16)
+BATCHES = (1, 16)  # chosen: one window, and a batch that fills the cache
 
-# What a small computer would run: neither torch nor pickflow, only the network.
+# As on a small computer: only the network, neither torch nor pickflow.
 _ONNX_ALONE = """
 import sys
 import numpy, onnxruntime
@@ -49,7 +50,7 @@ def latency(model: Any, network: Path) -> dict[str, Any]:
     """
     session = onnx_session(network.read_bytes())
     quantised = getattr(model, "quantised_network", None) is not None
-    found: dict[str, Any] = {
+    result: dict[str, Any] = {
         "torch_ms": None if quantised else _by_batch(model, _with_torch(model)),
         "onnxruntime_ms": _by_batch(model, lambda windows: session.run(None, {"windows": windows})),
         "kernels_ms": None,
@@ -57,8 +58,8 @@ def latency(model: Any, network: Path) -> dict[str, Any]:
     }
     if is_available() and not quantised:
         with suppress(UnsupportedNetwork):
-            found["kernels_ms"] = _by_batch(model, compile_network(model).predict)
-    return found
+            result["kernels_ms"] = _by_batch(model, compile_network(model).predict)
+    return result
 
 
 def _with_torch(model: Any) -> Any:

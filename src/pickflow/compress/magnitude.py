@@ -1,4 +1,4 @@
-"""The baseline: channels with small weights go, as Li et al. (2017) do it, and nothing else changes."""
+"""The baseline: channels with small weights are removed (Li et al. 2017), and nothing else changes."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ def weight_sizes(model: nn.Module, wiring: Wiring) -> dict[str, np.ndarray]:
     """Mean absolute weight of the filters that write each channel, by the name of the set."""
     sizes = {}
     for one in wiring.sets:
-        own = []
+        filter_sizes = []
         for name in one.writers:
             layer = model.get_submodule(name)
             axis = 1 if isinstance(layer, nn.ConvTranspose1d) else 0
-            own.append(layer.weight.detach().abs().movedim(axis, 0).flatten(1).mean(dim=1).double().numpy())  # type: ignore[operator, union-attr]
-        sizes[one.name] = np.mean([size / (size.mean() or 1.0) for size in own], axis=0)
+            filter_sizes.append(layer.weight.detach().abs().movedim(axis, 0).flatten(1).mean(dim=1).double().numpy())  # type: ignore[operator, union-attr]
+        sizes[one.name] = np.mean([size / (size.mean() or 1.0) for size in filter_sizes], axis=0)
     return sizes
 
 
@@ -28,7 +28,7 @@ def by_magnitude(
     wiring: Wiring, norms: Mapping[str, np.ndarray], costs: Costs, budget: Mapping[str, float]
 ) -> dict[str, np.ndarray]:
     """
-    The baseline: channels with the smallest weights go (Li et al. 2017), by one threshold for all layers.
+    The baseline: channels with the smallest weights are removed (Li et al. 2017), by one threshold for all layers.
 
     Parameters
     ----------
@@ -47,16 +47,16 @@ def by_magnitude(
     sizes = {one.name: norms[one.name] / (norms[one.name].mean() or 1.0) for one in wiring.sets}
     best = {name: np.array([int(np.argmax(size))]) for name, size in sizes.items()}
     for measure, share in budget.items():
-        least = costs.share(dict.fromkeys(best, 1), measure)
-        if least > share:
+        minimum = costs.share(dict.fromkeys(best, 1), measure)
+        if minimum > share:
             raise ValueError(
-                f"compress.target {measure} {share:g}: one channel everywhere leaves {least:.3g};"
-                f" layer {costs.dearest(dict.fromkeys(best, 1), measure)} costs most; ask for more"
+                f"compress.target {measure} {share:g}: one channel everywhere leaves {minimum:.3g};"
+                f" layer {costs.costliest(dict.fromkeys(best, 1), measure)} costs most; ask for more"
             )
     for threshold in np.unique(np.concatenate(list(sizes.values())))[::-1]:
-        kept = {name: np.flatnonzero(size >= min(threshold, size.max())) for name, size in sizes.items()}
-        widths = {name: own.size for name, own in kept.items()}
+        selection = {name: np.flatnonzero(size >= min(threshold, size.max())) for name, size in sizes.items()}
+        widths = {name: channels.size for name, channels in selection.items()}
         if any(costs.share(widths, measure) > share for measure, share in budget.items()):
             break
-        best = kept
+        best = selection
     return best

@@ -14,6 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from pickflow.models.layers import conv_padding, input_gates, is_recurrent, n_inputs
+
 
 class InexpressibleLayerError(ValueError):
     """A layer is not a regression on its inputs; the message names it."""
@@ -52,15 +54,6 @@ class Rows:
         return np.repeat(np.arange(self.n_inputs), len(self.taps))
 
 
-def n_inputs(layer: nn.Module) -> int:
-    """Number of input channels of a layer."""
-    if isinstance(layer, nn.Conv1d | nn.ConvTranspose1d):
-        return int(layer.in_channels)
-    if isinstance(layer, nn.Linear):
-        return int(layer.in_features)
-    return int(layer.input_size if isinstance(layer, nn.LSTM) else layer.cell_f.input_size)  # type: ignore[union-attr, arg-type]
-
-
 def rows_of(name: str, layer: nn.Module) -> list[Rows]:
     """
     Regressions that a layer consists of: one, or one for each phase of a transposed convolution.
@@ -82,7 +75,7 @@ def rows_of(name: str, layer: nn.Module) -> list[Rows]:
         if layer.groups != 1:
             raise InexpressibleLayerError(f"layer {name}: a convolution with groups")
         return [Rows(name=name, layer=layer, taps=tuple(range(layer.kernel_size[0])))]
-    if isinstance(layer, nn.Linear | nn.LSTM) or hasattr(layer, "cell_f"):
+    if isinstance(layer, nn.Linear) or is_recurrent(layer):
         return [Rows(name=name, layer=layer, taps=(0,))]
     raise InexpressibleLayerError(f"layer {name}: {type(layer).__name__} is not a regression on its inputs")
 
@@ -104,7 +97,7 @@ def features(rows: Rows, inputs: Tensor, positions: np.ndarray) -> Tensor:
     rows : Rows
         Of a layer.
     inputs : Tensor
-        What the layer was called with: (n, channels, time) for convolutions, (n, time, channels) for a linear layer,
+        Input of the layer: (n, channels, time) for convolutions, (n, time, channels) for a linear layer,
         (time, n, channels) for a recurrent one.
     positions : ndarray of int
         Output positions.
@@ -119,8 +112,8 @@ def features(rows: Rows, inputs: Tensor, positions: np.ndarray) -> Tensor:
     if isinstance(layer, nn.Linear):
         return inputs[:, index].flatten(0, 1)
     if isinstance(layer, nn.Conv1d):
-        before, after = _padding(layer)
-        padded = nn.functional.pad(inputs, (before, after))
+        left, right = conv_padding(layer)
+        padded = nn.functional.pad(inputs, (left, right))
         starts = index * layer.stride[0]
         columns = starts[:, None] + torch.tensor(rows.taps) * layer.dilation[0]
     elif isinstance(layer, nn.ConvTranspose1d):
@@ -133,18 +126,9 @@ def features(rows: Rows, inputs: Tensor, positions: np.ndarray) -> Tensor:
     return padded[:, :, columns].transpose(1, 2).flatten(2).flatten(0, 1)
 
 
-def _padding(layer: nn.Conv1d) -> tuple[int, int]:
-    if isinstance(layer.padding, str):
-        if layer.padding == "valid":
-            return 0, 0
-        total = layer.dilation[0] * (layer.kernel_size[0] - 1)
-        return total // 2, total - total // 2
-    return int(layer.padding[0]), int(layer.padding[0])
-
-
 def targets(rows: Rows, inputs: Tensor, outputs: Tensor, positions: np.ndarray) -> Tensor:
     """
-    Pre-activations of a layer at some positions, as its rows should give them.
+    Pre-activations of a layer at some positions, the targets of its rows.
 
     Parameters
     ----------
@@ -164,18 +148,9 @@ def targets(rows: Rows, inputs: Tensor, outputs: Tensor, positions: np.ndarray) 
         return outputs[:, :, index].transpose(1, 2).flatten(0, 1)
     if isinstance(rows.layer, nn.Linear):
         return outputs[:, index].flatten(0, 1)
-    weights = torch.cat([parameter for parameter, _ in _gates(rows.layer)])
-    bias = torch.cat([parameter for _, parameter in _gates(rows.layer)])
+    weights = torch.cat([parameter for parameter, _ in input_gates(rows.layer)])
+    bias = torch.cat([parameter for _, parameter in input_gates(rows.layer)])
     return (inputs.transpose(0, 1)[:, index] @ weights.T + bias).flatten(0, 1)
-
-
-def _gates(layer: nn.Module) -> list[tuple[Tensor, Tensor]]:
-    """Weights of the input and their bias, for each direction of a recurrent layer."""
-    if isinstance(layer, nn.LSTM):
-        suffixes = ("_l0", "_l0_reverse") if layer.bidirectional else ("_l0",)
-        return [(getattr(layer, f"weight_ih{suffix}"), getattr(layer, f"bias_ih{suffix}")) for suffix in suffixes]
-    cells = [layer.cell_f, *([layer.cell_b] if layer.bidirectional else [])]
-    return [(cell.weight_ih, cell.bias_ih) for cell in cells]  # type: ignore[union-attr, misc]
 
 
 def weights(rows: Rows) -> np.ndarray:
@@ -189,7 +164,7 @@ def weights(rows: Rows) -> np.ndarray:
         elif isinstance(layer, nn.Linear):
             matrix = layer.weight.T
         else:
-            matrix = torch.cat([parameter for parameter, _ in _gates(layer)]).T
+            matrix = torch.cat([parameter for parameter, _ in input_gates(layer)]).T
         return matrix.double().numpy()
 
 
@@ -209,19 +184,19 @@ def set_weights(rows: Sequence[Rows], matrices: Sequence[np.ndarray], intercept:
     Returns
     -------
     ndarray, shape (n_rows,)
-        The part of the intercept for which the layer has no place; a normalisation behind it has to take it.
+        The part of the intercept for which the layer has no place; it has to go into a normalisation behind it.
     """
     layer = rows[0].layer
     with torch.no_grad():
-        for own, matrix in zip(rows, matrices, strict=True):
-            _write(own, torch.from_numpy(matrix))
+        for group, matrix in zip(rows, matrices, strict=True):
+            _write(group, torch.from_numpy(matrix))
         bias = torch.from_numpy(intercept)
         if isinstance(layer, nn.Conv1d | nn.ConvTranspose1d | nn.Linear):
             if layer.bias is None:
                 return intercept
             layer.bias.copy_(bias)
         else:
-            gates = _gates(layer)
+            gates = input_gates(layer)
             for (_, parameter), part in zip(gates, bias.chunk(len(gates)), strict=True):
                 parameter.copy_(part)
     return np.zeros_like(intercept)
@@ -236,6 +211,6 @@ def _write(rows: Rows, matrix: Tensor) -> None:
     elif isinstance(layer, nn.Linear):
         layer.weight.copy_(matrix.T)
     else:
-        gates = _gates(layer)
+        gates = input_gates(layer)
         for (parameter, _), part in zip(gates, matrix.T.chunk(len(gates)), strict=True):
             parameter.copy_(part)

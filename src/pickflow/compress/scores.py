@@ -1,4 +1,4 @@
-"""How much a student picks like its teacher, in the blocks of time that it was not fitted on."""
+"""Agreement of a student's picks with its teacher's, in the blocks of time that it was not fitted on."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from pickflow.annotate.segments import NS_PER_S
 from pickflow.compress.windows import BLOCK_S, N_BLOCKS, Record
 
 PHASES = ("P", "S")
-TOLERANCES_S = (0.1, 0.3, 0.5)
-# Of the steps between thresholds that a student may get.
+TOLERANCES_S = (0.1, 0.3, 0.5)  # chosen
+# Chosen: thresholds that a student may get.
 THRESHOLDS = np.round(np.concatenate([np.arange(0.04, 0.1, 0.02), np.arange(0.1, 0.71, 0.05)]), 2)
 
 
@@ -24,12 +24,12 @@ class BlockPicks(NamedTuple):
     times_ns: dict[str, np.ndarray]
     probabilities: dict[str, np.ndarray]
 
-    def above(self, thresholds: Mapping[str, float]) -> BlockPicks:
+    def select(self, thresholds: Mapping[str, float]) -> BlockPicks:
         """The picks that reach the threshold of their phase."""
-        chosen = {phase: self.probabilities[phase] >= thresholds[phase] for phase in self.times_ns}
+        is_above = {phase: self.probabilities[phase] >= thresholds[phase] for phase in self.times_ns}
         return BlockPicks(
-            {phase: times[chosen[phase]] for phase, times in self.times_ns.items()},
-            {phase: values[chosen[phase]] for phase, values in self.probabilities.items()},
+            {phase: times[is_above[phase]] for phase, times in self.times_ns.items()},
+            {phase: values[is_above[phase]] for phase, values in self.probabilities.items()},
         )
 
 
@@ -53,26 +53,29 @@ def blocks_of(records: Sequence[Record], number: int) -> list[obspy.Stream]:
 
 def pick_blocks(picker: Picker, blocks: Sequence[obspy.Stream]) -> list[BlockPicks]:
     """Picks of P and S in each block."""
-    found = []
+    block_picks = []
     for block in blocks:
         picks, _, _ = picker.pick(block)
-        mine = {phase: [pick for pick in picks if pick.phase == phase] for phase in PHASES}
-        found.append(
+        by_phase = {phase: [pick for pick in picks if pick.phase == phase] for phase in PHASES}
+        block_picks.append(
             BlockPicks(
-                {phase: np.array([pick.time_ns for pick in own], dtype=np.int64) for phase, own in mine.items()},
-                {phase: np.array([pick.probability for pick in own]) for phase, own in mine.items()},
+                {
+                    phase: np.array([pick.time_ns for pick in group], dtype=np.int64)
+                    for phase, group in by_phase.items()
+                },
+                {phase: np.array([pick.probability for pick in group]) for phase, group in by_phase.items()},
             )
         )
-    return found
+    return block_picks
 
 
-def agreement(found: Sequence[BlockPicks], wanted: Sequence[BlockPicks]) -> dict[str, Any]:
+def agreement(picks: Sequence[BlockPicks], reference: Sequence[BlockPicks]) -> dict[str, Any]:
     """
     F1 of picks against other picks.
 
     Parameters
     ----------
-    found, wanted : sequence of BlockPicks
+    picks, reference : sequence of BlockPicks
         Of the same blocks.
 
     Returns
@@ -82,7 +85,7 @@ def agreement(found: Sequence[BlockPicks], wanted: Sequence[BlockPicks]) -> dict
     """
     scores: dict[str, Any] = {}
     for phase in PHASES:
-        pairs = [(one.times_ns[phase], other.times_ns[phase]) for one, other in zip(found, wanted, strict=True)]
+        pairs = [(one.times_ns[phase], other.times_ns[phase]) for one, other in zip(picks, reference, strict=True)]
         n_picks = sum(left.size + right.size for left, right in pairs)
         scores[f"{phase.lower()}_f1"] = {
             f"{tolerance:g}s": 2 * sum(n_matches(*pair, tolerance) for pair in pairs) / n_picks if n_picks else 1.0
@@ -106,28 +109,28 @@ def n_matches(left_ns: np.ndarray, right_ns: np.ndarray, tolerance_s: float) -> 
     return matched
 
 
-def best_thresholds(found: Sequence[BlockPicks], wanted: Sequence[BlockPicks], default: float) -> dict[str, float]:
+def best_thresholds(picks: Sequence[BlockPicks], reference: Sequence[BlockPicks], default: float) -> dict[str, float]:
     """
     Thresholds at which picks agree best with others (F1 at 0.3 s); the nearest to the default of equally good ones.
 
     Parameters
     ----------
-    found : sequence of BlockPicks
+    picks : sequence of BlockPicks
         Made with the lowest of `THRESHOLDS`.
-    wanted : sequence of BlockPicks
+    reference : sequence of BlockPicks
         Of the same blocks.
     default : float
-        Also what a phase without picks gets.
+        Also for a phase without picks.
     """
-    chosen = {}
+    thresholds = {}
     for phase in PHASES:
         scores = {}
         for threshold in THRESHOLDS.tolist():
-            kept = [one.above({other: threshold for other in PHASES}) for one in found]
-            scores[threshold] = agreement(kept, wanted)[f"{phase.lower()}_f1"]["0.3s"]
+            selected = [one.select({other: threshold for other in PHASES}) for one in picks]
+            scores[threshold] = agreement(selected, reference)[f"{phase.lower()}_f1"]["0.3s"]
         best = max(scores.values())
-        good = [threshold for threshold, score in scores.items() if score == best]
-        chosen[phase] = (
-            min(good, key=lambda threshold: abs(threshold - default)) if len(good) < len(scores) else default
+        best_ones = [threshold for threshold, score in scores.items() if score == best]
+        thresholds[phase] = (
+            min(best_ones, key=lambda threshold: abs(threshold - default)) if len(best_ones) < len(scores) else default
         )
-    return chosen
+    return thresholds

@@ -1,4 +1,4 @@
-"""Which channels stay: SAFE-screened group lasso paths, and the division of a budget among the layers."""
+"""Selection of channels: SAFE-screened group lasso paths, and the division of a budget among the layers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from pickflow.safe import (
     solve_lasso,
 )
 
-# The path ends at this share of the penalty that empties a layer, or where refitting loses less than the error.
+# Chosen: the path ends at this share of the penalty that empties a layer, or where refitting loses less than the error.
 LEAST_RATIO = 3e-3
 LEAST_ERROR = 1e-4
 # Duality gap as a share of the targets' variance; the rules allow for it, so that it costs no certainty.
@@ -81,7 +81,7 @@ class Point:
     n_features : int
         Channels, or weights, of the problem.
     screened : dict of str to int
-        How many of them each rule excluded with proof.
+        Number of them that each rule excluded with proof.
     duality_gap : float
         Of the lasso, relative to the targets' variance.
     n_false : int or None
@@ -114,13 +114,13 @@ class Path:
         """Names of the sets, for messages."""
         return " + ".join(name for name, _ in self.sets)
 
-    def kept(self, index: int) -> dict[str, np.ndarray]:
+    def selection(self, index: int) -> dict[str, np.ndarray]:
         """Channels of each set that stay at a point."""
-        found, first = {}, 0
+        selection, first = {}, 0
         for name, n_channels in self.sets:
-            found[name] = np.flatnonzero(self.points[index].active[first : first + n_channels])
+            selection[name] = np.flatnonzero(self.points[index].active[first : first + n_channels])
             first += n_channels
-        return found
+        return selection
 
 
 def make_problem(
@@ -136,7 +136,7 @@ def make_problem(
     statistics : mapping of str to LayerStatistics
         Of all readers.
     row_scale : mapping of str to ndarray
-        What a normalisation behind a layer multiplies its rows with: errors count as the activation sees them.
+        Factors of a normalisation behind a layer: errors count at the input of the activation.
     """
     group_of: dict[str, dict[int, int]] = {}
     first_group = 0
@@ -146,15 +146,15 @@ def make_problem(
         first_group += one.n_channels
     readers, designs = [], []
     for reader, groups in group_of.items():
-        grams = [gram.scaled(row_scale[reader]) if reader in row_scale else gram for gram in statistics[reader].grams]
+        grams = [gram.rescale(row_scale[reader]) if reader in row_scale else gram for gram in statistics[reader].grams]
         total = sum(float(gram.square.sum()) for gram in grams) or 1.0
         for rows, gram in zip(statistics[reader].rows, grams, strict=True):
             channels = rows.channel_of_feature
             size = np.sqrt(np.bincount(channels, np.diag(gram.gram)) / np.bincount(channels))
             scale = 1.0 / np.where(size > 0, size, 1.0)[channels]
-            ready = _with_features_scaled(gram, scale).scaled(np.full(gram.square.size, total**-0.5))
+            scaled_gram = _with_features_scaled(gram, scale).rescale(np.full(gram.square.size, total**-0.5))
             readers.append(reader)
-            designs.append(GroupDesign(gram=ready, groups=np.array([groups[channel] for channel in channels])))
+            designs.append(GroupDesign(gram=scaled_gram, groups=np.array([groups[channel] for channel in channels])))
     names = tuple((one.name, one.n_channels) for one in sets)
     return Problem(sets=names, readers=tuple(readers), designs=tuple(designs))
 
@@ -170,7 +170,7 @@ def _with_features_scaled(gram: Gram, scale: np.ndarray) -> Gram:
 
 def solve_path(problem: Problem, penalty: str, n_points: int, check: bool = False) -> Path:
     """
-    Solve a problem along a path of penalties, from the largest down, with warm starts, until nothing is lost any more.
+    Solve a problem along a path of penalties, from the largest down, with warm starts, until the error vanishes.
 
     Parameters
     ----------
@@ -185,9 +185,9 @@ def solve_path(problem: Problem, penalty: str, n_points: int, check: bool = Fals
     """
     solve = _solve_groups if penalty == "group" else _solve_elements
     points: list[Point] = []
-    before: Any = None
+    previous: Any = None
     for ratio in np.geomspace(1.0, LEAST_RATIO, n_points + 1)[1:]:
-        point, before = solve(problem, float(ratio), before, check)
+        point, previous = solve(problem, float(ratio), previous, check)
         points.append(point)
         if point.error < LEAST_ERROR:
             break
@@ -195,11 +195,11 @@ def solve_path(problem: Problem, penalty: str, n_points: int, check: bool = Fals
 
 
 def _solve_groups(
-    problem: Problem, ratio: float, before: GroupSolution | None, check: bool
+    problem: Problem, ratio: float, previous: GroupSolution | None, check: bool
 ) -> tuple[Point, GroupSolution]:
     """One lasso over all designs, whose groups are the channels."""
     largest = group_penalty_max(problem.designs) or 1.0
-    start = before.coefficients if before else None
+    start = previous.coefficients if previous else None
     solution = solve_group_lasso(problem.designs, ratio * largest, start=start, tolerance=TOLERANCE)
     checked = check_certificate(problem.designs, solution, tolerance=TOLERANCE) if check else None
     point = Point(
@@ -217,13 +217,13 @@ def _solve_groups(
 
 
 def _solve_elements(
-    problem: Problem, ratio: float, before: list[LassoSolution] | None, check: bool
+    problem: Problem, ratio: float, previous: list[LassoSolution] | None, check: bool
 ) -> tuple[Point, list[LassoSolution]]:
-    """One lasso for every row of every design; a channel is dead when no row uses it."""
+    """One lasso for every row of every design; a channel is removed when no row uses it."""
     solutions = []
     for number, design in enumerate(problem.designs):
         largest = lasso_penalty_max(design.gram)
-        start = before[number].coefficients if before else None
+        start = previous[number].coefficients if previous else None
         penalty = ratio * np.where(largest > 0, largest, 1.0)
         solutions.append(solve_lasso(design.gram, penalty, start=start, tolerance=TOLERANCE))
     supports = [solution.coefficients != 0 for solution in solutions]
@@ -251,11 +251,11 @@ def _solve_elements(
 
 def refitted_error(problem: Problem, supports: Sequence[np.ndarray]) -> float:
     """Share of the targets' variance that is lost with some of the features of each design, mean over the readers."""
-    lost: dict[str, float] = {}
+    losses: dict[str, float] = {}
     for reader, design, support in zip(problem.readers, problem.designs, supports, strict=True):
         residual = relative_residual(design.gram, debias(design.gram, support)) if support.any() else 1.0
-        lost[reader] = lost.get(reader, 0.0) + residual * float(design.gram.square.sum())
-    return float(np.mean(list(lost.values())))
+        losses[reader] = losses.get(reader, 0.0) + residual * float(design.gram.square.sum())
+    return float(np.mean(list(losses.values())))
 
 
 def choose(paths: Sequence[Path], sensitivity: Sequence[float], costs: Costs, budget: Mapping[str, float]) -> list[int]:
@@ -263,15 +263,15 @@ def choose(paths: Sequence[Path], sensitivity: Sequence[float], costs: Costs, bu
     Point of each path so that the model keeps a budget and least is lost.
 
     The sum of the errors, each times its sensitivity, is minimised for a price of the cost, which is raised until the
-    budget is kept: a layer whose channels repeat one another gives more of them up than one in which each says
-    something of its own.
+    budget is kept: a layer with redundant channels loses more of them than one with independent
+    channels.
 
     Parameters
     ----------
     paths : sequence of Path
         Of all components.
     sensitivity : sequence of float
-        What an error of each path does to the probabilities; see `pickflow.compress.correction.sensitivity`.
+        Effect of an error of each path on the probabilities; see `pickflow.compress.correction.sensitivity`.
     costs : Costs
         Of the teacher.
     budget : mapping of str to float
@@ -293,19 +293,19 @@ def choose(paths: Sequence[Path], sensitivity: Sequence[float], costs: Costs, bu
             raise ValueError(f"compress: every penalty of the path empties layer {path.name}; raise compress.n_path")
     best = [indices[0] for indices in usable]
     for measure, share in budget.items():
-        least = costs.share(_widths(paths, best), measure)
-        if least > share:
+        minimum = costs.share(_widths(paths, best), measure)
+        if minimum > share:
             raise ValueError(
-                f"compress.target {measure} {share:g}: the largest penalties that empty no layer leave {least:.3g};"
-                f" a larger one would empty layer {costs.dearest(_widths(paths, best), measure)} (or its neighbours);"
+                f"compress.target {measure} {share:g}: the largest penalties that empty no layer leave {minimum:.3g};"
+                f" a larger one would empty layer {costs.costliest(_widths(paths, best), measure)} (or its neighbours);"
                 " ask for more, or raise compress.n_path"
             )
     low, high = 1e-9, 1e3
     for _ in range(30):
         price = float(np.sqrt(low * high))
-        chosen = _cheapest(paths, usable, sensitivity, costs, budget, price)
-        if all(costs.share(_widths(paths, chosen), measure) <= share for measure, share in budget.items()):
-            high, best = price, chosen
+        choice = _cheapest(paths, usable, sensitivity, costs, budget, price)
+        if all(costs.share(_widths(paths, choice), measure) <= share for measure, share in budget.items()):
+            high, best = price, choice
         else:
             low = price
     return _filled(paths, usable, sensitivity, costs, budget, best)
@@ -317,53 +317,53 @@ def _filled(
     sensitivity: Sequence[float],
     costs: Costs,
     budget: Mapping[str, float],
-    chosen: list[int],
+    choice: list[int],
 ) -> list[int]:
-    """Spend what is left of a budget where it saves most error for its cost."""
+    """Spend the rest of a budget where it reduces the error most for its cost."""
 
-    def spent(indices: Sequence[int]) -> float:
+    def spending(indices: Sequence[int]) -> float:
         return max(costs.share(_widths(paths, indices), measure) / share for measure, share in budget.items())
 
     while True:
-        now, best, most = spent(chosen), None, 0.0
+        current, best, best_worth = spending(choice), None, 0.0
         for number, (path, indices) in enumerate(zip(paths, usable, strict=True)):
-            for index in (i for i in indices if i > chosen[number]):
-                trial = [*chosen[:number], index, *chosen[number + 1 :]]
-                cost = spent(trial)
-                saved = sensitivity[number] * (path.points[chosen[number]].error - path.points[index].error)
-                worth = saved / max(cost - now, 1e-9)
-                if cost <= 1 and worth > most:
-                    best, most = trial, worth
+            for index in (i for i in indices if i > choice[number]):
+                trial = [*choice[:number], index, *choice[number + 1 :]]
+                cost = spending(trial)
+                gain = sensitivity[number] * (path.points[choice[number]].error - path.points[index].error)
+                worth = gain / max(cost - current, 1e-9)
+                if cost <= 1 and worth > best_worth:
+                    best, best_worth = trial, worth
                 if cost > 1:
                     break
         if best is None:
-            return chosen
-        chosen = best
+            return choice
+        choice = best
 
 
 def _fills(path: Path, index: int) -> bool:
-    return all(kept.size for kept in path.kept(index).values())
+    return all(channels.size for channels in path.selection(index).values())
 
 
-def kept_of(paths: Sequence[Path], chosen: Sequence[int]) -> dict[str, np.ndarray]:
+def selection_of(paths: Sequence[Path], choice: Sequence[int]) -> dict[str, np.ndarray]:
     """Channels that stay, by the name of the set."""
-    found: dict[str, np.ndarray] = {}
-    for path, index in zip(paths, chosen, strict=True):
-        found |= path.kept(index)
-    return found
+    selection: dict[str, np.ndarray] = {}
+    for path, index in zip(paths, choice, strict=True):
+        selection |= path.selection(index)
+    return selection
 
 
-def supports_of(paths: Sequence[Path], chosen: Sequence[int]) -> dict[str, list[np.ndarray]]:
+def supports_of(paths: Sequence[Path], choice: Sequence[int]) -> dict[str, list[np.ndarray]]:
     """Weights that stay, of each design of a reader by its name; empty where whole channels were eliminated."""
-    found: dict[str, list[np.ndarray]] = {}
-    for path, index in zip(paths, chosen, strict=True):
+    supports: dict[str, list[np.ndarray]] = {}
+    for path, index in zip(paths, choice, strict=True):
         for reader, support in zip(path.readers, path.points[index].supports or (), strict=False):
-            found.setdefault(reader, []).append(support)
-    return found
+            supports.setdefault(reader, []).append(support)
+    return supports
 
 
-def _widths(paths: Sequence[Path], chosen: Sequence[int]) -> dict[str, int]:
-    return {name: kept.size for name, kept in kept_of(paths, chosen).items()}
+def _widths(paths: Sequence[Path], choice: Sequence[int]) -> dict[str, int]:
+    return {name: channels.size for name, channels in selection_of(paths, choice).items()}
 
 
 def _cheapest(
@@ -374,20 +374,20 @@ def _cheapest(
     budget: Mapping[str, float],
     price: float,
 ) -> list[int]:
-    """Coordinate descent on the errors plus the price of what the model costs, from the most channels down."""
-    chosen = [indices[-1] for indices in usable]
-    widths = _widths(paths, chosen)
-    own = [costs.touching([name for name, _ in path.sets]) for path in paths]
+    """Coordinate descent on the errors plus the price of the model's cost, from the most channels down."""
+    choice = [indices[-1] for indices in usable]
+    widths = _widths(paths, choice)
+    path_costs = [costs.restricted_to([name for name, _ in path.sets]) for path in paths]
     for _ in range(10):
-        before = list(chosen)
+        previous = list(choice)
         for number, (path, indices) in enumerate(zip(paths, usable, strict=True)):
             totals = []
             for index in indices:
-                trial = widths | {name: kept.size for name, kept in path.kept(index).items()}
-                cost = sum(own[number].share(trial, measure) / share for measure, share in budget.items())
+                trial = widths | {name: channels.size for name, channels in path.selection(index).items()}
+                cost = sum(path_costs[number].share(trial, measure) / share for measure, share in budget.items())
                 totals.append(sensitivity[number] * path.points[index].error + price * cost)
-            chosen[number] = indices[int(np.argmin(totals))]
-            widths |= {name: kept.size for name, kept in path.kept(chosen[number]).items()}
-        if chosen == before:
+            choice[number] = indices[int(np.argmin(totals))]
+            widths |= {name: channels.size for name, channels in path.selection(choice[number]).items()}
+        if choice == previous:
             break
-    return chosen
+    return choice

@@ -1,4 +1,4 @@
-"""Running a picker over calibration windows and keeping what its layers saw: the states of state-driven training."""
+"""Inputs and outputs of a picker's layers on calibration windows: the states of state-driven training."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from pickflow.compress.rows import Rows, features, positions_of, targets
+from pickflow.models.layers import is_recurrent
 from pickflow.safe import Gram, GramAccumulator
 
 logger = logging.getLogger(__name__)
 
-BATCH = 16
-# Positions of a window that a layer learns from: neighbours are alike, and the large layers would take all the time.
+BATCH = 16  # chosen: limits memory
+# Chosen: positions of a window that a layer is fitted on; neighbours are similar, and large layers would take long.
 POSITIONS_PER_WINDOW = 512
 
 
@@ -29,7 +30,7 @@ class Calibration:
     Parameters
     ----------
     windows : Tensor, shape (n, n_components, in_samples)
-        Normalised as the network wants them.
+        Normalised for the network.
     near_arrival : ndarray of bool, shape (n, in_samples)
         Whether a sample is near an arrival.
     names : tuple of str
@@ -45,7 +46,7 @@ class Calibration:
 
 
 @contextmanager
-def captured(model: nn.Module, names: Sequence[str]) -> Iterator[dict[str, tuple[Tensor, Tensor]]]:
+def capture(model: nn.Module, names: Sequence[str]) -> Iterator[dict[str, tuple[Tensor, Tensor]]]:
     """
     Inputs and outputs of layers, by name, filled whenever the model runs.
 
@@ -56,17 +57,17 @@ def captured(model: nn.Module, names: Sequence[str]) -> Iterator[dict[str, tuple
     names : sequence of str
         Of layers.
     """
-    found: dict[str, tuple[Tensor, Tensor]] = {}
+    states: dict[str, tuple[Tensor, Tensor]] = {}
 
-    def after(name: str) -> Callable[..., None]:
-        def hook(_: nn.Module, given: tuple[Tensor, ...], made: Tensor | tuple[Tensor, ...]) -> None:
-            found[name] = (given[0], made[0] if isinstance(made, tuple) else made)
+    def make_hook(name: str) -> Callable[..., None]:
+        def hook(_: nn.Module, inputs: tuple[Tensor, ...], outputs: Tensor | tuple[Tensor, ...]) -> None:
+            states[name] = (inputs[0], outputs[0] if isinstance(outputs, tuple) else outputs)
 
         return hook
 
-    handles = [model.get_submodule(name).register_forward_hook(after(name)) for name in names]
+    handles = [model.get_submodule(name).register_forward_hook(make_hook(name)) for name in names]
     try:
-        yield found
+        yield states
     finally:
         for handle in handles:
             handle.remove()
@@ -79,27 +80,27 @@ def n_positions(layer: nn.Module, inputs: Tensor, outputs: Tensor) -> int:
     return inputs.shape[1] if isinstance(layer, nn.Linear) else inputs.shape[0]
 
 
-def thinned(rows: Rows, n_outputs: int, salt: int) -> np.ndarray:
-    """Some of the positions of the rows, the same whenever they are asked for."""
+def thin_positions(rows: Rows, n_outputs: int, salt: int) -> np.ndarray:
+    """A random but reproducible part of the positions of the rows."""
     positions = positions_of(rows, n_outputs)
-    wanted = max(1, POSITIONS_PER_WINDOW * positions.size // n_outputs)
-    if positions.size <= wanted:
+    n_wanted = max(1, POSITIONS_PER_WINDOW * positions.size // n_outputs)
+    if positions.size <= n_wanted:
         return positions
     rng = np.random.default_rng([salt, rows.phase, n_outputs])
-    return np.sort(rng.choice(positions, wanted, replace=False))
+    return np.sort(rng.choice(positions, n_wanted, replace=False))
 
 
 def sample_weights(calibration: Calibration, first: int, n: int, positions: np.ndarray, n_outputs: int) -> np.ndarray:
     """Weights of the samples of some windows, shape (n * n_positions,)."""
     in_samples = calibration.near_arrival.shape[1]
     times = np.minimum((positions + 0.5) * in_samples / n_outputs, in_samples - 1).astype(int)
-    near = calibration.near_arrival[first : first + n][:, times]
-    return np.where(near, calibration.arrival_weight, 1.0).ravel()
+    is_near = calibration.near_arrival[first : first + n][:, times]
+    return np.where(is_near, calibration.arrival_weight, 1.0).ravel()
 
 
 @dataclass(frozen=True, kw_only=True)
 class LayerStatistics:
-    """What a layer needs to be fitted: the teacher's Gram matrices, and its targets for another pass."""
+    """Statistics for fitting a layer: the teacher's Gram matrices, and its targets for another pass."""
 
     rows: list[Rows]
     grams: list[Gram]
@@ -135,30 +136,30 @@ def collect(
     """
     total = len(calibration.windows)
     sums = {name: [GramAccumulator() for _ in rows] for name, rows in layers.items()}
-    kept: dict[str, list[list[Tensor]]] = {name: [[] for _ in rows] for name, rows in layers.items()}
+    parts_of: dict[str, list[list[Tensor]]] = {name: [[] for _ in rows] for name, rows in layers.items()}
     lengths: dict[str, int] = {}
-    with captured(model, list(layers)) as found:
+    with capture(model, list(layers)) as states:
         for first in range(0, total, BATCH):
             model(calibration.windows[first : first + BATCH])
             for salt, (name, rows) in enumerate(layers.items()):
-                given, made = found[name]
-                _check_finite(name, made, rows[0].layer, calibration.names[first : first + BATCH])
-                lengths[name] = n_positions(rows[0].layer, given, made)
-                for index, own in enumerate(rows):
-                    positions = thinned(own, lengths[name], salt)
-                    wanted = targets(own, given, made, positions)
+                inputs, outputs = states[name]
+                _check_finite(name, outputs, rows[0].layer, calibration.names[first : first + BATCH])
+                lengths[name] = n_positions(rows[0].layer, inputs, outputs)
+                for index, part in enumerate(rows):
+                    positions = thin_positions(part, lengths[name], salt)
+                    values = targets(part, inputs, outputs, positions)
                     n = min(BATCH, total - first)
                     weights = sample_weights(calibration, first, n, positions, lengths[name])
-                    sums[name][index].add(features(own, given, positions).numpy(), wanted.numpy(), weights)
-                    kept[name][index].append(wanted.clone())
+                    sums[name][index].add(features(part, inputs, positions).numpy(), values.numpy(), weights)
+                    parts_of[name][index].append(values.clone())
             progress(min(first + BATCH, total), total)
     statistics = {}
     for name, rows in layers.items():
         grams = [one.result() for one in sums[name]]
         for gram in grams:
             _check_enough(name, gram, total)
-        joined = [torch.cat(parts).numpy() for parts in kept[name]]
-        statistics[name] = LayerStatistics(rows=rows, grams=grams, n_outputs=lengths[name], targets=joined)
+        arrays = [torch.cat(parts).numpy() for parts in parts_of[name]]
+        statistics[name] = LayerStatistics(rows=rows, grams=grams, n_outputs=lengths[name], targets=arrays)
     return statistics
 
 
@@ -171,7 +172,7 @@ def student_grams(
     Parameters
     ----------
     inputs : Tensor
-        What the student's layer is given for all calibration windows at once.
+        Input of the student's layer for all calibration windows at once.
     rows : list of Rows
         Of the layer in the student.
     teacher : LayerStatistics
@@ -186,31 +187,26 @@ def student_grams(
     total = len(calibration.windows)
     axis = 1 if is_recurrent(rows[0].layer) else 0
     grams = []
-    for own, wanted in zip(rows, teacher.targets, strict=True):
+    for part_rows, values in zip(rows, teacher.targets, strict=True):
         sums = GramAccumulator()
-        positions = thinned(own, teacher.n_outputs, salt)
+        positions = thin_positions(part_rows, teacher.n_outputs, salt)
         for first in range(0, total, BATCH):
             part = inputs.narrow(axis, first, min(BATCH, total - first))
-            design = features(own, part, positions).numpy()
+            design = features(part_rows, part, positions).numpy()
             span = slice(first * positions.size, first * positions.size + len(design))
             weights = sample_weights(calibration, first, part.shape[axis], positions, teacher.n_outputs)
-            sums.add(design, wanted[span][:, keep], weights)
+            sums.add(design, values[span][:, keep], weights)
         grams.append(sums.result())
     return grams
-
-
-def is_recurrent(layer: nn.Module) -> bool:
-    """Whether a layer is an LSTM, of torch or of SeisBench: it wants time before windows."""
-    return isinstance(layer, nn.LSTM) or hasattr(layer, "cell_f")
 
 
 def _check_finite(name: str, states: Tensor, layer: nn.Module, windows: Sequence[str]) -> None:
     if torch.isfinite(states).all():
         return
     axis = 1 if is_recurrent(layer) else 0
-    bad = (~torch.isfinite(states)).movedim(axis, 0).flatten(1).any(dim=1)
-    which = windows[int(torch.nonzero(bad)[0])]
-    raise ValueError(f"compress: states of layer {name} are not finite in window {which}; look at its waveform")
+    not_finite = (~torch.isfinite(states)).movedim(axis, 0).flatten(1).any(dim=1)
+    window = windows[int(torch.nonzero(not_finite)[0])]
+    raise ValueError(f"compress: states of layer {name} are not finite in window {window}; look at its waveform")
 
 
 def _check_enough(name: str, gram: Gram, n_windows: int) -> None:
@@ -218,8 +214,8 @@ def _check_enough(name: str, gram: Gram, n_windows: int) -> None:
     if gram.n_samples >= n_features:
         return
     per_window = gram.n_samples / n_windows
-    needed = int(np.ceil(n_features / per_window))
+    n_needed = int(np.ceil(n_features / per_window))
     raise ValueError(
         f"compress: layer {name} has {n_features} coefficients a row and {gram.n_samples} samples from {n_windows}"
-        f" calibration windows; it needs at least {needed}: raise compress.n_windows, or lower pick thresholds"
+        f" calibration windows; it needs at least {n_needed}: raise compress.n_windows, or lower pick thresholds"
     )

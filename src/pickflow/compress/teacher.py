@@ -1,4 +1,4 @@
-"""Everything that students of one teacher have in common: its windows, its statistics, its paths and its picks."""
+"""Shared data of the students of one teacher: its windows, its statistics, its paths and its picks."""
 
 from __future__ import annotations
 
@@ -18,15 +18,16 @@ from pickflow.compress.channels import Wiring, wiring_of
 from pickflow.compress.correction import correct, narrowed, row_scales, sensitivity
 from pickflow.compress.costs import Costs, costs_of, multiply_adds_by_layer
 from pickflow.compress.magnitude import by_magnitude, weight_sizes
-from pickflow.compress.params import CompressParams
 from pickflow.compress.rows import InexpressibleLayerError, Rows, rows_of
 from pickflow.compress.scores import PHASES, THRESHOLDS, BlockPicks, best_thresholds, blocks_of, pick_blocks
 from pickflow.compress.selection import Path as PenaltyPath
-from pickflow.compress.selection import choose, kept_of, make_problem, solve_path, supports_of
+from pickflow.compress.selection import choose, make_problem, selection_of, solve_path, supports_of
 from pickflow.compress.states import Calibration, LayerStatistics, collect
 from pickflow.compress.windows import TEST_BLOCK, Source, calibrate, make_source, read_records
 from pickflow.distillation import probabilities_of
 from pickflow.models.loading import load_model
+from pickflow.models.seisbench_internals import annotate_defaults
+from pickflow.run.settings.compress import CompressParams
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +35,7 @@ logger = logging.getLogger(__name__)
 BRIDGE_GAPS_S = 0.5
 # Of every four blocks of time, the one that thresholds are chosen on.
 FITTED_BLOCK = 1
-# Sensitivities are measured where a layer loses about so much, on so many windows.
+# Chosen: sensitivities are measured where a layer loses about this error, on this number of windows.
 PROBED_ERROR = 0.1
 N_PROBE_WINDOWS = 24
 StationMap = Callable[[Callable[..., Any], Iterable[Any]], Iterable[Any]]
@@ -48,24 +49,24 @@ class Student(NamedTuple):
     ----------
     model : WaveformModel
         In evaluation mode.
-    kept : dict of str to ndarray of int
+    selection : dict of str to ndarray of int
         Channels that stay, by the name of the set.
-    chosen : list of int or None
+    choice : list of int or None
         Point of each path; None for the baseline.
     masks : dict of str to Tensor
         Where single weights were eliminated: 0 by the name of the parameter.
     """
 
     model: Any
-    kept: dict[str, np.ndarray]
-    chosen: list[int] | None
+    selection: dict[str, np.ndarray]
+    choice: list[int] | None
     masks: dict[str, torch.Tensor]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Teacher:
     """
-    A picker that is ready to be compressed.
+    A picker with all data for its compression.
 
     Parameters
     ----------
@@ -86,7 +87,7 @@ class Teacher:
     sensitivities : tuple of float
         Of each path.
     blocks : tuple of Stream
-        What students are judged on.
+        Waveforms for the scores of students.
     picks : tuple of BlockPicks
         The teacher's there.
     fitted_blocks, fitted_picks
@@ -121,30 +122,32 @@ class Teacher:
             See `pickflow.compress.selection.choose`.
         """
         if method == "magnitude":
-            kept = by_magnitude(self.wiring, weight_sizes(self.model, self.wiring), self.costs, budget)
-            return Student(narrowed(self.model, self.wiring, kept), kept, None, {})
-        chosen = choose(self.paths, self.sensitivities, self.costs, budget)
-        kept = kept_of(self.paths, chosen)
-        model = narrowed(self.model, self.wiring, kept)
-        supports = supports_of(self.paths, chosen)
-        masks = correct(model, self.wiring, kept, self.statistics, self.calibration, supports)
-        return Student(model, kept, chosen, masks)
+            selection = by_magnitude(self.wiring, weight_sizes(self.model, self.wiring), self.costs, budget)
+            return Student(narrowed(self.model, self.wiring, selection), selection, None, {})
+        choice = choose(self.paths, self.sensitivities, self.costs, budget)
+        selection = selection_of(self.paths, choice)
+        model = narrowed(self.model, self.wiring, selection)
+        supports = supports_of(self.paths, choice)
+        masks = correct(model, self.wiring, selection, self.statistics, self.calibration, supports)
+        return Student(model, selection, choice, masks)
 
 
-def set_thresholds(known: Teacher, model: Any) -> None:
+def set_thresholds(teacher: Teacher, model: Any) -> None:
     """
     Give a student the thresholds at which it picks most like its teacher, in place.
 
-    Smaller networks are less sure; the blocks that decide are among those that the student was fitted on.
+    Smaller networks have lower probabilities; the thresholds come from blocks that the student was fitted on.
     """
     lowest = float(THRESHOLDS.min())
     options = PickerOptions(bridge_gaps_s=BRIDGE_GAPS_S, p_threshold=lowest, s_threshold=lowest)
-    found = pick_blocks(Picker(model, options), known.fitted_blocks)
-    said = {name: default for name, (_, default) in known.model._annotate_args.items()} | known.model.default_args
-    defaults = {phase: float(said.get(f"{phase}_threshold", said.get("*_threshold", 0.3))) for phase in PHASES}
+    picks = pick_blocks(Picker(model, options), teacher.fitted_blocks)
+    arguments = annotate_defaults(teacher.model)
+    defaults = {
+        phase: float(arguments.get(f"{phase}_threshold", arguments.get("*_threshold", 0.3))) for phase in PHASES
+    }
     model.default_args = dict(model.default_args)
     for phase, default in defaults.items():
-        model.default_args[f"{phase}_threshold"] = best_thresholds(found, known.fitted_picks, default)[phase]
+        model.default_args[f"{phase}_threshold"] = best_thresholds(picks, teacher.fitted_picks, default)[phase]
 
 
 def study(folder: Path, days: Sequence[tuple[Path, Path]], params: CompressParams, station_map: StationMap) -> Teacher:
@@ -158,14 +161,14 @@ def study(folder: Path, days: Sequence[tuple[Path, Path]], params: CompressParam
     days : sequence of (Path, Path)
         Folder of waveforms and table of picks of each day.
     params : CompressParams
-        How many windows, where from, and how long the paths are.
+        Number and kind of windows, and length of the paths.
     station_map : callable
         ``station_map(function, items)``, in order: the components are solved side by side.
 
     Raises
     ------
     ValueError
-        If waveforms, picks or windows do not suffice, or a state is not finite.
+        If there are too few waveforms, picks or windows, or a state is not finite.
     """
     model = load_model(folder)
     wiring = wiring_of(model)
@@ -185,7 +188,7 @@ def study(folder: Path, days: Sequence[tuple[Path, Path]], params: CompressParam
     probes = calibration.windows[:N_PROBE_WINDOWS]
     with torch.no_grad():
         expected = probabilities_of(model, probes)
-    blocks, fitted = blocks_of(records, TEST_BLOCK), blocks_of(records, FITTED_BLOCK)
+    blocks, fitted_blocks = blocks_of(records, TEST_BLOCK), blocks_of(records, FITTED_BLOCK)
     return Teacher(
         model=model,
         wiring=wiring,
@@ -197,8 +200,8 @@ def study(folder: Path, days: Sequence[tuple[Path, Path]], params: CompressParam
         sensitivities=tuple(probe(path, model, wiring, statistics, (probes, expected)) for path in paths),
         blocks=tuple(blocks),
         picks=tuple(pick_blocks(picker_of(model), blocks)),
-        fitted_blocks=tuple(fitted),
-        fitted_picks=tuple(pick_blocks(picker_of(model), fitted)),
+        fitted_blocks=tuple(fitted_blocks),
+        fitted_picks=tuple(pick_blocks(picker_of(model), fitted_blocks)),
         not_expressed=(*unreadable, *unread_layers(model, wiring)),
     )
 
@@ -223,8 +226,8 @@ def layers_of(model: Any, wiring: Wiring) -> tuple[dict[str, list[Rows]], list[s
 
 def unread_layers(model: Any, wiring: Wiring) -> list[str]:
     """Layers with weights that read no set of channels and so stay as wide as they are: recurrences, attention."""
-    known = {*wiring.readers(), *(name for one in wiring.sets for name in (*one.writers, *one.carriers))}
-    return [name for name in multiply_adds_by_layer(model) if name not in known]
+    names = {*wiring.readers(), *(name for one in wiring.sets for name in (*one.writers, *one.carriers))}
+    return [name for name in multiply_adds_by_layer(model) if name not in names]
 
 
 def probe(
@@ -232,16 +235,16 @@ def probe(
     model: Any,
     wiring: Wiring,
     statistics: dict[str, LayerStatistics],
-    known: tuple[torch.Tensor, torch.Tensor],
+    reference: tuple[torch.Tensor, torch.Tensor],
 ) -> float:
-    """What an error of a path does to the probabilities (known: windows and the teacher's), per unit of the error."""
+    """Effect of a path's error on the probabilities (reference: windows and the teacher's), per unit of the error."""
     points = [
         (abs(np.log(max(point.error, 1e-12) / PROBED_ERROR)), index)
         for index, point in enumerate(path.points)
-        if all(kept.size for kept in path.kept(index).values())
+        if all(channels.size for channels in path.selection(index).values())
     ]
     if not points:
         raise ValueError(f"compress: every penalty of the path empties layer {path.name}; raise compress.n_path")
     _, index = min(points)
-    lost = sensitivity(model, wiring, path.kept(index), statistics, *known)
-    return lost / max(path.points[index].error, 1e-12)
+    loss = sensitivity(model, wiring, path.selection(index), statistics, *reference)
+    return loss / max(path.points[index].error, 1e-12)

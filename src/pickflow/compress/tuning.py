@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from pickflow.compress.params import Tune
 from pickflow.compress.windows import Source, draw_varied
 from pickflow.distillation import DistillParams, distill, teacher_of
+from pickflow.run.settings.compress import Tune
 
 Draw = Callable[[np.random.Generator, int], np.ndarray]
 
@@ -23,7 +23,7 @@ def tune(
     seed: int,
     progress: Callable[[int, int], None] = lambda done, total: None,
     masks: Mapping[str, Tensor] | None = None,
-    extra: Draw | None = None,
+    draw_extra: Draw | None = None,
 ) -> None:
     """
     Tune a student, in place.
@@ -33,23 +33,23 @@ def tune(
     student, teacher : WaveformModel
         The student gets the teacher's probabilities as soft labels.
     source : Source
-        Windows of the run, filtered as the teacher wants them.
+        Windows of the run, filtered for the teacher.
     params : Tune
-        How long.
+        Number of steps.
     seed : int
         Of the windows.
     progress : callable
         Called as ``progress(steps done, steps in all)``.
     masks : mapping of str to Tensor, or None
         Parameters that stay zero where their mask is.
-    extra : callable or None
-        Half of the windows come from it instead, as ``extra(generator, number)``.
+    draw_extra : callable or None
+        Source of half of the windows, as ``draw_extra(generator, number)``.
     """
 
     def draw(rng: np.random.Generator, n: int) -> np.ndarray:
-        n_extra = n // 2 if extra else 0
+        n_extra = n // 2 if draw_extra else 0
         windows = draw_varied(source, rng, n - n_extra)
-        return np.concatenate([windows, extra(rng, n_extra)]) if extra else windows
+        return np.concatenate([windows, draw_extra(rng, n_extra)]) if draw_extra else windows
 
     distill(
         student,

@@ -1,4 +1,4 @@
-"""Windows of a run's waveforms, around picks and from noise: what students learn from and are judged by."""
+"""Windows of a run's waveforms, around picks and from noise, for fitting and scoring students."""
 
 from __future__ import annotations
 
@@ -16,28 +16,30 @@ import torch
 from pickflow.annotate.cutting import centre, cut
 from pickflow.annotate.filtering import make_filter
 from pickflow.annotate.segments import NS_PER_S, Segment, make_segments
+from pickflow.codes import station_file
 from pickflow.compress.states import Calibration
 from pickflow.io.atomic import StorageError
 from pickflow.io.tables import read_table, records
 from pickflow.io.waveforms import read_station_day
+from pickflow.run.layout import manifest_of
 from pickflow.schemas import MANIFEST, PICKS
 
 logger = logging.getLogger(__name__)
 
-# Every fourth block of time is kept from the fit, to judge students by; blocks are longer than any window.
+# Chosen: every fourth block of time is excluded from the fit, for the scores; blocks are longer than any window.
 BLOCK_S = 300
 N_BLOCKS = 4
 TEST_BLOCK = 3
-# A year of a network holds far more than a fit can use: so many station-days, and so much of each, stay in memory.
+# Chosen: a year of a network is more than a fit needs; this many station-days, and this part of each, are in memory.
 MOST_STATION_DAYS = 60
 SPAN_S = 7200
-ARRIVAL_S = 1.0
+ARRIVAL_S = 1.0  # chosen: samples this near to a pick have the weight of arrivals
 
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
     """
-    A station-day as a picker sees it.
+    A station-day, prepared for a picker.
 
     Parameters
     ----------
@@ -46,7 +48,7 @@ class Record:
     stream : Stream
         As it was recorded.
     segments : tuple of Segment
-        Filtered as the weights ask for, at the model's rate.
+        Filtered for the weights, at the model's rate.
     pick_times_ns : ndarray of int64
         The teacher's picks, sorted.
     """
@@ -77,28 +79,28 @@ def read_records(days: Sequence[tuple[Path, Path]], model: Any, bridge_s: float,
     ValueError
         If no station-day is usable.
     """
-    found = []
+    station_days = []
     for waveforms, picks in days:
         table = read_table(picks, PICKS)
-        manifest = records(read_table(waveforms / "manifest.parquet", MANIFEST))
-        found += [(waveforms, row, table) for row in manifest if row["usable"]]
-    if not found:
+        manifest = records(read_table(manifest_of(waveforms), MANIFEST))
+        station_days += [(waveforms, row, table) for row in manifest if row["usable"]]
+    if not station_days:
         raise ValueError(f"compress: none of the {len(days)} days has a usable station; the ledger says why")
     rng = np.random.default_rng([seed, 0])
-    chosen = np.sort(rng.permutation(len(found))[:MOST_STATION_DAYS])
+    rows = np.sort(rng.permutation(len(station_days))[:MOST_STATION_DAYS])
     filtered = make_filter(model.filter_args, model.filter_kwargs)
     read = []
-    for waveforms, row, table in (found[index] for index in chosen):
+    for waveforms, row, table in (station_days[index] for index in rows):
         station = f"{row['network']}.{row['station']}"
         try:
-            stream = read_station_day(waveforms / f"{station}.mseed", row)
+            stream = read_station_day(station_file(waveforms, row["network"], row["station"]), row)
         except StorageError:
             raise
         except ValueError as error:
             logger.warning("%s is left out: %s", station, error)
             continue
-        mine = table[(table.network + "." + table.station) == station]
-        times = np.sort(mine.time.to_numpy("M8[ns]").astype(np.int64))
+        station_picks = table[(table.network + "." + table.station) == station]
+        times = np.sort(station_picks.time.to_numpy("M8[ns]").astype(np.int64))
         stream = _span(stream, times, rng)
         segments, _ = make_segments(stream, model.component_order, model.sampling_rate, bridge_s, filtered)
         whole = tuple(_in_memory(segment) for segment in segments)
@@ -118,18 +120,18 @@ def _span(stream: obspy.Stream, pick_times_ns: np.ndarray, rng: np.random.Genera
 
 def _in_memory(segment: Segment) -> Segment:
     """A segment whose filtered samples are computed once; windows are drawn from it many times."""
-    samples = tuple(None if own is None else np.asarray(own[:]) for own in segment.components)
+    samples = tuple(None if samples_of is None else np.asarray(samples_of[:]) for samples_of in segment.components)
     return replace(segment, components=samples)
 
 
 def is_test(time_ns: int) -> bool:
-    """Whether a moment lies in a block that is kept from the fit."""
+    """Whether a time lies in a block that is excluded from the fit."""
     return time_ns // (BLOCK_S * NS_PER_S) % N_BLOCKS == TEST_BLOCK
 
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """Windows that may be drawn from records, without those that touch a test block."""
+    """Windows that may be drawn from records, without those that overlap a test block."""
 
     records: tuple[Record, ...]
     in_samples: int
@@ -140,49 +142,48 @@ class Source:
     def around_arrival(self, rng: np.random.Generator) -> tuple[int, int, int]:
         """A window with a random pick somewhere inside."""
         for _ in range(20):
-            record, segment, at = self.arrivals[rng.integers(len(self.arrivals))]
-            start = at - int(rng.uniform(0.1, 0.9) * self.in_samples)
+            record, segment, sample = self.arrivals[rng.integers(len(self.arrivals))]
+            start = sample - int(rng.uniform(0.1, 0.9) * self.in_samples)
             start = int(np.clip(start, 0, self.records[record].segments[segment].n_samples - self.in_samples))
             if self.may_be_drawn(record, segment, start):
                 return record, segment, start
-        return self.anywhere(rng)
+        return self.at_random(rng)
 
-    def anywhere(self, rng: np.random.Generator) -> tuple[int, int, int]:
-        """A window of any place."""
+    def at_random(self, rng: np.random.Generator) -> tuple[int, int, int]:
+        """A window at a random place."""
         record, segment, start = (int(value) for value in self.places[rng.integers(len(self.places))])
         last = self.records[record].segments[segment].n_samples - self.in_samples
-        moved = int(np.clip(start + rng.integers(-self.in_samples // 2, self.in_samples // 2), 0, last))
-        return record, segment, moved if self.may_be_drawn(record, segment, moved) else start
+        shifted = int(np.clip(start + rng.integers(-self.in_samples // 2, self.in_samples // 2), 0, last))
+        return record, segment, shifted if self.may_be_drawn(record, segment, shifted) else start
 
     def may_be_drawn(self, record: int, segment: int, start: int) -> bool:
-        """Whether a window touches no test block."""
-        own = self.records[record].segments[segment]
-        return not (is_test(own.time_ns(start)) or is_test(own.time_ns(start + self.in_samples)))
+        """Whether a window overlaps no test block."""
+        span = self.records[record].segments[segment]
+        return not (is_test(span.time_ns(start)) or is_test(span.time_ns(start + self.in_samples)))
 
     def samples(self, places: Sequence[tuple[int, int, int]]) -> np.ndarray:
         """Raw windows, float32, shape (n, n_components, in_samples)."""
         cuts = [cut(self.records[r].segments[s], start, self.in_samples) for r, s, start in places]
         return centre(cuts, self.in_samples)
 
-    def arrivals_in(self, place: tuple[int, int, int]) -> np.ndarray:
+    def arrivals_in(self, position: tuple[int, int, int]) -> np.ndarray:
         """Samples of the picks in a window."""
-        record, segment, start = place
-        own = self.records[record]
-        times = own.pick_times_ns - own.segments[segment].time_ns(start)
-        at = np.round(times * self.rate_hz / NS_PER_S).astype(int)
-        return at[(at >= 0) & (at < self.in_samples)]
+        record, segment, start = position
+        item = self.records[record]
+        samples = item.segments[segment].indices_at(item.pick_times_ns) - start
+        return samples[(samples >= 0) & (samples < self.in_samples)]
 
-    def name(self, place: tuple[int, int, int]) -> str:
+    def name(self, position: tuple[int, int, int]) -> str:
         """Station and time of a window."""
-        record, segment, start = place
-        own = self.records[record]
-        moment = pd.Timestamp(own.segments[segment].time_ns(start), tz="UTC")
-        return f"{own.name.split()[0]} {moment:%Y-%m-%dT%H:%M:%S.%f}"
+        record, segment, start = position
+        item = self.records[record]
+        moment = pd.Timestamp(item.segments[segment].time_ns(start), tz="UTC")
+        return f"{item.name.split()[0]} {moment:%Y-%m-%dT%H:%M:%S.%f}"
 
 
-def make_source(found: Sequence[Record], model: Any) -> Source:
+def make_source(records: Sequence[Record], model: Any) -> Source:
     """
-    What windows may be drawn from some records.
+    Windows that may be drawn from some records.
 
     Raises
     ------
@@ -192,17 +193,17 @@ def make_source(found: Sequence[Record], model: Any) -> Source:
     in_samples, rate_hz = int(model.in_samples), float(model.sampling_rate)
     arrivals, places = [], []
     empty = Source(
-        records=tuple(found), in_samples=in_samples, rate_hz=rate_hz, arrivals=(), places=np.empty((0, 3), int)
+        records=tuple(records), in_samples=in_samples, rate_hz=rate_hz, arrivals=(), places=np.empty((0, 3), int)
     )
-    for r, record in enumerate(found):
+    for r, record in enumerate(records):
         for s, segment in enumerate(record.segments):
             starts = range(0, segment.n_samples - in_samples + 1, in_samples)
             places += [(r, s, start) for start in starts if empty.may_be_drawn(r, s, start)]
             if segment.n_samples < in_samples:
                 continue
-            at = np.round((record.pick_times_ns - segment.start_ns) * rate_hz / NS_PER_S).astype(int)
-            inside = at[(at >= 0) & (at < segment.n_samples)]
-            arrivals += [(r, s, int(one)) for one in inside if not is_test(segment.time_ns(int(one)))]
+            samples = segment.indices_at(record.pick_times_ns)
+            valid = samples[(samples >= 0) & (samples < segment.n_samples)]
+            arrivals += [(r, s, int(one)) for one in valid if not is_test(segment.time_ns(int(one)))]
     if not places:
         raise ValueError(f"compress: no record holds a window of {in_samples / rate_hz:g} s outside of the test blocks")
     if not arrivals:
@@ -238,35 +239,35 @@ def calibrate(
     rng = np.random.default_rng([seed, 1])
     n_around = round(pick_share * n_windows)
     places = [source.around_arrival(rng) for _ in range(n_around)]
-    places += [source.anywhere(rng) for _ in range(n_windows - n_around)]
-    # Batches of alike windows would make a poor first look at the states.
+    places += [source.at_random(rng) for _ in range(n_windows - n_around)]
+    # Shuffled, so that each batch has windows of all kinds.
     places = [places[index] for index in rng.permutation(len(places))]
-    near = np.zeros((n_windows, source.in_samples), dtype=bool)
+    near_arrival = np.zeros((n_windows, source.in_samples), dtype=bool)
     reach = round(ARRIVAL_S * source.rate_hz)
-    for row, place in zip(near, places, strict=True):
-        for at in source.arrivals_in(place):
-            row[max(at - reach, 0) : at + reach + 1] = True
+    for row, position in zip(near_arrival, places, strict=True):
+        for sample in source.arrivals_in(position):
+            row[max(sample - reach, 0) : sample + reach + 1] = True
     return Calibration(
         windows=normalised(model, source.samples(places)),
-        near_arrival=near,
-        names=tuple(source.name(place) for place in places),
+        near_arrival=near_arrival,
+        names=tuple(source.name(position) for position in places),
         arrival_weight=arrival_weight,
     )
 
 
 @torch.no_grad()
 def normalised(model: Any, windows: np.ndarray) -> torch.Tensor:
-    """Windows as a network wants them."""
-    ready = model.annotate_batch_pre(torch.from_numpy(windows), argdict=model.default_args)
-    return ready[0] if isinstance(ready, tuple) else ready
+    """Windows normalised for a network."""
+    inputs = model.annotate_batch_pre(torch.from_numpy(windows), argdict=model.default_args)
+    return inputs[0] if isinstance(inputs, tuple) else inputs
 
 
 def draw_varied(source: Source, rng: np.random.Generator, n: int) -> np.ndarray:
     """
-    Windows for tuning: turned, scaled, slowed down, laid over one another, with missing components and gaps.
+    Windows for tuning: rotated, scaled, stretched, superposed, with missing components and gaps.
 
-    A teacher is asked about each of them, so that changes may be large; what matters is that they are waveforms, and of
-    more kinds than one network records in one run.
+    The teacher labels each of them, so changes may be large; they must only be waveforms, of more kinds than one
+    network records in one run.
 
     Parameters
     ----------
@@ -281,9 +282,11 @@ def draw_varied(source: Source, rng: np.random.Generator, n: int) -> np.ndarray:
     -------
     ndarray of float32, shape (n, n_components, in_samples)
     """
-    places = [source.around_arrival(rng) if rng.random() < 0.6 else source.anywhere(rng) for _ in range(n)]
-    others = [source.anywhere(rng) if rng.random() < 0.5 else source.around_arrival(rng) for _ in range(n)]
-    return np.stack([_varied(*pair, rng) for pair in zip(source.samples(places), source.samples(others), strict=True)])
+    places = [source.around_arrival(rng) if rng.random() < 0.6 else source.at_random(rng) for _ in range(n)]
+    partners = [source.at_random(rng) if rng.random() < 0.5 else source.around_arrival(rng) for _ in range(n)]
+    return np.stack(
+        [_varied(*pair, rng) for pair in zip(source.samples(places), source.samples(partners), strict=True)]
+    )
 
 
 def _varied(window: np.ndarray, other: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -296,9 +299,9 @@ def _varied(window: np.ndarray, other: np.ndarray, rng: np.random.Generator) -> 
         window = -window
     window = window * rng.lognormal(0, 0.3, (len(window), 1)).astype(np.float32)
     if rng.random() < 0.15:
-        kept = rng.random(len(window)) < 0.5
-        kept[rng.integers(len(window))] = True
-        window = window * kept[:, None]
+        keep = rng.random(len(window)) < 0.5
+        keep[rng.integers(len(window))] = True
+        window = window * keep[:, None]
     if rng.random() < 0.1:
         first = rng.integers(window.shape[1])
         window[:, first : first + rng.integers(100, window.shape[1] // 2)] = 0

@@ -1,7 +1,6 @@
 """A small picker learns a large one's probabilities: soft labels, no manual picks."""
 
-from pickflow.distillation.checkpoints import optimiser_tensors, read_checkpoint, restore_optimiser, write_checkpoint
-from pickflow.distillation.loop import DistillParams, distill, learning_rate, optimiser_step, set_training
+from pickflow.distillation.loop import DistillParams, distill
 from pickflow.distillation.objective import (
     LABEL_WEIGHTS,
     Teacher,
@@ -23,16 +22,9 @@ __all__ = [
     "distill",
     "filter_windows",
     "is_softmax",
-    "learning_rate",
     "logits_of",
     "normalised",
-    "optimiser_step",
-    "optimiser_tensors",
     "probabilities_of",
-    "read_checkpoint",
-    "restore_optimiser",
-    "set_training",
     "soft_label_loss",
     "teacher_of",
-    "write_checkpoint",
 ]

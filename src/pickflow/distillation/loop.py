@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from seisbench.models.base import WaveformModel
-from torch import Tensor, nn
+from torch import Tensor
 
-from pickflow.distillation.checkpoints import optimiser_tensors, read_checkpoint, restore_optimiser, write_checkpoint
 from pickflow.distillation.objective import Array32, logits_of, normalised, soft_label_loss
+from pickflow.optimisation import Batch, Pace, Task, optimise
 
 Draw = Callable[[np.random.Generator, int], Array32]
-
-WARM_UP_STEPS = 200
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,22 +47,6 @@ class DistillParams:
     def __post_init__(self) -> None:
         if min(self.steps, self.batch_size, self.checkpoint_steps) < 1:
             raise ValueError("distillation: steps, batch_size and checkpoint_steps must be at least 1")
-
-
-def learning_rate(step: int, n_steps: int, highest: float) -> float:
-    """Linear warm-up over 200 steps or a tenth of all, then half a cosine down to 1 % of the highest rate."""
-    warm = min((step + 1) / min(WARM_UP_STEPS, max(n_steps // 10, 1)), 1.0)
-    return highest * warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * step / n_steps)))
-
-
-def optimiser_step(model: nn.Module, optimiser: torch.optim.Optimizer, loss: Tensor, rate: float) -> None:
-    """One step down a loss at a rate, the gradient's norm cut at 1."""
-    for group in optimiser.param_groups:
-        group["lr"] = rate
-    optimiser.zero_grad()
-    loss.backward()
-    nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-    optimiser.step()
 
 
 def distill(
@@ -114,31 +95,37 @@ def distill(
         If the labels differ, a mask names no parameter, or windows or probabilities are not as said.
     """
     _check(student, teacher_probabilities, masks or {})
-    # Reductions of several threads add up in an order that changes from run to run.
-    torch.set_num_threads(1)
-    fingerprint = f"{fingerprint} {params}"
-    optimiser = torch.optim.AdamW(student.parameters(), lr=params.learning_rate, weight_decay=params.weight_decay)
+
+    def batches(first: int, last: int) -> Iterator[Batch]:
+        for step in range(first, last):
+            windows = draw(np.random.default_rng([params.seed, step]), params.batch_size)
+            probability = _soft_labels(student, teacher_probabilities, windows, step)
+            yield Batch(windows=normalised(student, windows), probability=probability)
+
     _apply_masks(student, masks or {})
-    history = _resume(checkpoint, fingerprint, student, optimiser)
-    set_training(student, params.train_norms)
-    losses: list[float] = []
-    for step in range(int(history[-1]["step"]) if history else 0, params.steps):
-        rate = learning_rate(step, params.steps, params.learning_rate)
-        windows = draw(np.random.default_rng([params.seed, step]), params.batch_size)
-        probability = _soft_labels(student, teacher_probabilities, windows, step)
-        loss = soft_label_loss(student, logits_of(student, normalised(student, windows)), probability)
-        optimiser_step(student, optimiser, loss, rate)
-        _apply_masks(student, masks or {})
-        losses.append(loss.item())
-        if (step + 1) % params.checkpoint_steps == 0 or step + 1 == params.steps:
-            history.append({"step": step + 1, "loss": float(np.mean(losses)), "learning_rate": rate})
-            losses = []
-            if checkpoint:
-                groups = {"model": student.state_dict(), "optimiser": optimiser_tensors(optimiser)}
-                write_checkpoint(checkpoint, fingerprint, groups, history)
-        progress(step + 1, params.steps, loss.item())
-    student.eval()
-    return history
+    task = Task(
+        model=student,
+        logits=logits_of,
+        loss=lambda logits, probability: soft_label_loss(student, logits, probability),
+        batches=batches,
+        after_step=lambda: _apply_masks(student, masks or {}),
+        on_step=progress,
+    )
+    history = optimise(task, _pace(params), checkpoint, f"{fingerprint} {params}")
+    return [
+        {"step": entry["step"], "loss": entry["training_loss"], "learning_rate": entry["learning_rate"]}
+        for entry in history
+    ]
+
+
+def _pace(params: DistillParams) -> Pace:
+    return Pace(
+        n_steps=params.steps,
+        epoch_steps=params.checkpoint_steps,
+        learning_rate=params.learning_rate,
+        weight_decay=params.weight_decay,
+        train_norms=params.train_norms,
+    )
 
 
 def _check(student: WaveformModel, teacher: Callable[[Array32], Array32], masks: Mapping[str, Tensor]) -> None:
@@ -166,15 +153,6 @@ def _apply_masks(student: WaveformModel, masks: Mapping[str, Tensor]) -> None:
             parameters[name].mul_(mask.to(parameters[name]))
 
 
-def set_training(student: nn.Module, train_norms: bool = True) -> None:
-    """Training mode without dropout, and on request without batch statistics."""
-    student.train()
-    for module in student.modules():
-        norm = isinstance(module, nn.modules.batchnorm._BatchNorm)
-        if isinstance(module, nn.modules.dropout._DropoutNd) or (norm and not train_norms):
-            module.eval()
-
-
 def _soft_labels(student: WaveformModel, teacher: Callable[[Array32], Array32], windows: Array32, step: int) -> Tensor:
     if not np.isfinite(windows).all():
         index = int(np.flatnonzero(~np.isfinite(windows).all(axis=(1, 2)))[0])
@@ -186,16 +164,3 @@ def _soft_labels(student: WaveformModel, teacher: Callable[[Array32], Array32], 
     if found.shape != expected:
         raise ValueError(f"distillation: the teacher gives the shape {found.shape}, the student {expected}")
     return torch.from_numpy(found).to(next(student.parameters()).device)
-
-
-def _resume(
-    checkpoint: Path | None, fingerprint: str, student: nn.Module, optimiser: torch.optim.Optimizer
-) -> list[dict[str, float]]:
-    """Put the checkpoint, where there is one, into student and optimiser; its history."""
-    found = read_checkpoint(checkpoint, fingerprint) if checkpoint else None
-    if found is None:
-        return []
-    groups, history = found
-    student.load_state_dict(groups["model"])
-    restore_optimiser(optimiser, groups["optimiser"])
-    return history

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -134,7 +135,14 @@ def normalised(model: WaveformModel, windows: Array32) -> Tensor:
     return ready[0] if isinstance(ready, tuple) else ready
 
 
-def soft_label_loss(model: WaveformModel, logits: Tensor, probability: Tensor) -> Tensor:
+def soft_label_loss(
+    model: WaveformModel,
+    logits: Tensor,
+    probability: Tensor,
+    weights: Mapping[str, float] = LABEL_WEIGHTS,
+    arrival_weight: float = POSITIVE_WEIGHT,
+    unknown: Collection[str] = (),
+) -> Tensor:
     """
     Distance of a picker from soft labels.
 
@@ -143,21 +151,42 @@ def soft_label_loss(model: WaveformModel, logits: Tensor, probability: Tensor) -
     model : WaveformModel
         Says whether its labels are exclusive, and their names.
     logits, probability : Tensor, shape (n, n_labels, n_samples)
+    weights : mapping of str to float
+        Of independent labels; labels of other names count as P does.
+    arrival_weight : float
+        Of independent labels, a sample with the probability p counts 1 + this times p.
+    unknown : collection of str
+        Labels of which nothing is known: whatever the picker says of them costs nothing.
 
     Returns
     -------
     Tensor, shape ()
-        Mean cross entropy for a softmax. For sigmoids the mean of the labels' binary cross entropies, weighted by
-        `LABEL_WEIGHTS`; samples near arrivals, which are few, count more.
+        Mean cross entropy for a softmax. For sigmoids the mean of the labels' binary cross entropies, weighted; samples
+        near arrivals, which are few, count more.
     """
+    labels = list(model.labels)
     if is_softmax(model):
+        rows = [row for row, label in enumerate(labels) if label in unknown]
+        if rows:
+            logits, probability = _with_noise(logits, probability, rows, labels.index("N"))
         return cross_entropy(logits, probability)
-    share = torch.tensor([LABEL_WEIGHTS.get(label, LABEL_WEIGHTS["P"]) for label in model.labels])
+    share = torch.tensor([0.0 if label in unknown else weights.get(label, weights["P"]) for label in labels])
     entropy = nn.functional.binary_cross_entropy_with_logits(logits, probability, reduction="none")
     near = torch.ones_like(probability)
-    phases = [row for row, label in enumerate(model.labels) if label != "Detection"]
-    near[:, phases] += POSITIVE_WEIGHT * probability[:, phases]
+    phases = [row for row, label in enumerate(labels) if label != "Detection"]
+    near[:, phases] += arrival_weight * probability[:, phases]
     return ((entropy * near).mean(dim=(0, 2)) * share.to(logits.device)).sum()
+
+
+def _with_noise(logits: Tensor, probability: Tensor, rows: list[int], noise: int) -> tuple[Tensor, Tensor]:
+    """Exclusive labels of which some are put together with noise: it is not known which of them it is."""
+    together = [noise, *rows]
+    others = [row for row in range(logits.shape[1]) if row not in together]
+    merged = torch.logsumexp(logits[:, together], dim=1, keepdim=True)
+    return (
+        torch.cat([merged, logits[:, others]], dim=1),
+        torch.cat([probability[:, together].sum(dim=1, keepdim=True), probability[:, others]], dim=1),
+    )
 
 
 def cross_entropy(logits: Tensor, probability: Tensor) -> Tensor:

@@ -17,20 +17,20 @@ def cache_key(*parts: str) -> str:
 
 
 def read_answer(folder: Path, key: str) -> bytes | None:
-    """Answer stored under a key; None if there is none or if it is not what was stored."""
+    """Answer stored under a key; None if there is none or it is damaged."""
     path = _path(folder, key)
     try:
-        content, checksum = path.read_bytes(), path.with_suffix(".sha256").read_text()
+        content, checksum = path.read_bytes(), path.with_suffix(".sha256").read_bytes()
     except FileNotFoundError:
         return None
-    if sha256_of_bytes(content) != checksum:
+    if sha256_of_bytes(content).encode() != checksum:
         logger.warning("%s: damaged in the cache, asking again", path)
         return None
     return content
 
 
 def write_answer(folder: Path, key: str, content: bytes) -> None:
-    """Store an answer; it counts from the moment its checksum is there."""
+    """Store an answer; it is valid once its checksum is written."""
     path = _path(folder, key)
     write_bytes(path, content)
     write_text(path.with_suffix(".sha256"), sha256_of_bytes(content))

@@ -1,4 +1,4 @@
-"""Which sensor of a station is used: one location code and one instrument, never a mixture."""
+"""Choice of the sensor of a station: one location code and one instrument, never a mixture."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from typing import NamedTuple
 import obspy
 
 from pickflow.codes import COMPONENT_SETS, band_instrument, rank
-from pickflow.download.merging import Channel, coverage, merge_channel, same_rate, without_flat_runs
-from pickflow.download.quality import is_dead
+from pickflow.download.merging import Channel, coverage, merge_channel, without_flat_runs
+from pickflow.quality.flat import is_dead
+from pickflow.sampling.rates import same_rate
 
-POOR_SHARE = 0.5  # a sensor with less than this share of the best coverage comes after all others
+POOR_SHARE = 0.5  # chosen: a sensor with less than this share of the best coverage comes after all others
 
 
 class SensorSet(NamedTuple):
@@ -22,7 +23,7 @@ class SensorSet(NamedTuple):
     location: str
     band: str
     channels: dict[str, Channel]  # live components by letter, in the order of the component set
-    dead: str  # letters of the constant components
+    constant: str  # letters of the constant components
     left_out: str  # letters that do not belong to the component set
     coverage: float  # mean over the live components, 0..1
 
@@ -58,7 +59,7 @@ def sensor_sets(
     stream : iterable of Trace
         Of one station.
     channel_priority, location_priority : tuple of str
-        Patterns of band+instrument and of location codes, best first; what matches none is not used.
+        Patterns of band+instrument and of location codes, best first; sensors that match none are not used.
     window : tuple of datetime
         Half-open [start, end) in which the coverage counts.
 
@@ -66,20 +67,25 @@ def sensor_sets(
     -------
     sets : list of SensorSet
         Best first.
-    others : list of str
-        ``location.channel`` of what the priorities do not allow.
+    unused : list of str
+        ``location.channel`` of the channels that the priorities do not allow.
     """
     bands, locations = list(channel_priority), list(location_priority)
     grouped: dict[tuple[str, str], dict[str, list[obspy.Trace]]] = defaultdict(lambda: defaultdict(list))
-    others = set()
+    unused = set()
     for trace in stream:
         location, channel = trace.stats.location, trace.stats.channel
-        allowed = rank(band_instrument(channel), bands) < len(bands) and rank(location, locations) < len(locations)
-        if allowed and len(channel) == 3 and any(channel[2] in letters for letters in COMPONENT_SETS):
+        is_allowed = rank(band_instrument(channel), bands) < len(bands) and rank(location, locations) < len(locations)
+        if is_allowed and len(channel) == 3:
             grouped[location, band_instrument(channel)][channel[2]].append(trace)
         else:
-            others.add(f"{location or '--'}.{channel}")
-    sets = [_sensor(location, band, letters, window) for (location, band), letters in grouped.items()]
+            unused.add(f"{location or '--'}.{channel}")
+    sets = []
+    for (location, band), letters in grouped.items():
+        if set(letters) & set("".join(COMPONENT_SETS)):
+            sets.append(_sensor(location, band, letters, window))
+        else:
+            unused |= {f"{location or '--'}.{band}{letter}" for letter in letters}
     best = max((sensor.coverage for sensor in sets), default=0.0)
 
     def order(sensor: SensorSet) -> tuple:
@@ -93,28 +99,29 @@ def sensor_sets(
             sensor.band,
         )
 
-    return sorted(sets, key=order), sorted(others)
+    return sorted(sets, key=order), sorted(unused)
 
 
 def _sensor(
     location: str, band: str, traces: dict[str, list[obspy.Trace]], window: tuple[datetime, datetime]
 ) -> SensorSet:
-    merged = {letter: without_flat_runs(merge_channel(traces[letter])) for letter in sorted(traces)}
-    dead = {letter for letter, channel in merged.items() if is_dead([piece.data for piece in channel.pieces])}
-    live = set(merged) - dead
-    letters = best_component_set(live) if live else best_component_set(dead)
-    channels = {letter: merged[letter] for letter in letters if letter in live}
+    component_letters = sorted(set(traces) & set("".join(COMPONENT_SETS)))
+    by_letter = {letter: without_flat_runs(merge_channel(traces[letter])) for letter in component_letters}
+    constant = {letter for letter, channel in by_letter.items() if is_dead([piece.data for piece in channel.pieces])}
+    live = set(by_letter) - constant
+    letters = best_component_set(live) if live else best_component_set(constant)
+    channels = {letter: by_letter[letter] for letter in letters if letter in live}
     shares = [coverage(channel.pieces, *window) for channel in channels.values()]
     return SensorSet(
         location=location,
         band=band,
         channels=channels,
-        dead="".join(letter for letter in letters if letter in dead),
-        left_out="".join(sorted(set(merged) - set(letters))),
+        constant="".join(letter for letter in letters if letter in constant),
+        left_out="".join(sorted(set(traces) - set(letters))),
         coverage=sum(shares) / len(shares) if shares else 0.0,
     )
 
 
 def best_component_set(letters: set[str]) -> str:
-    """Of ZNE, Z12, Z23, 123, UVW the first with most of the letters."""
+    """Of ZNE, Z12, Z23, 123, 012, UVW the first with most of the letters."""
     return max(COMPONENT_SETS, key=lambda candidate: len(letters & set(candidate)))

@@ -1,4 +1,4 @@
-"""One day of all stations: waveform files, and a manifest row for every station whatever happens."""
+"""One day of all stations: waveform files, and a manifest row for every station."""
 
 from __future__ import annotations
 
@@ -13,33 +13,38 @@ import numpy as np
 import obspy
 import pandas as pd
 
-from pickflow.codes import StationCode
+from pickflow.codes import StationCode, station_file
 from pickflow.download.directory import directory_files, directory_index
 from pickflow.download.fdsn import fetch_waveforms, servers_of
+from pickflow.download.merging import cut
 from pickflow.download.metadata import ChannelEpoch, channel_epochs
-from pickflow.download.params import DownloadParams
-from pickflow.download.reading import read_waveforms
-from pickflow.download.record import Record, make_record, nothing
+from pickflow.download.reading import is_waveform, read_waveforms
+from pickflow.download.record import Record, empty_columns, make_record
 from pickflow.download.remarks import Remark, verdict
-from pickflow.download.sds import sds_files
+from pickflow.download.sds import sds_day, sds_files
 from pickflow.download.webservice import ServiceError
+from pickflow.io.atomic import StorageError
+from pickflow.io.places import places_between
 from pickflow.io.tables import conform
 from pickflow.io.waveforms import write_stream
 from pickflow.provenance import sha256_of_file
+from pickflow.run.settings.download import DownloadParams
 from pickflow.schemas import MANIFEST
+from pickflow.secrets import printable
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
 class StationDay:
-    """All that a worker needs for one station and day."""
+    """What a worker needs for one station and day."""
 
     code: StationCode
     day: str
     window: tuple[datetime, datetime]
     span: tuple[datetime, datetime]  # the window with padding
     located: bool
+    place_remark: str  # remark on the station's place; empty: none
     epochs: list[ChannelEpoch]
     files: list[Path]
     servers: tuple[str, ...]
@@ -65,28 +70,30 @@ def download_day(
     day : str
         ``YYYY-MM-DD``.
     window : tuple of datetime
-        The asked part of the day, half-open; files reach ``padding_s`` further on both sides where there are data.
+        The requested part of the day, half-open; files reach ``padding_s`` further on both sides where there are data.
     stations : DataFrame
-        Of `STATIONS`: the stations asked for.
+        Of `STATIONS`: the requested stations; their places of the day count.
     inventory : Inventory
-        What the data are held against.
+        Metadata that the data are compared with.
     params : DownloadParams
         The source and its settings.
     folder : str or Path
-        Where ``{network}.{station}.mseed`` go; files of an earlier attempt are replaced or removed.
+        Folder of ``{network}.{station}.mseed``; files of an earlier attempt are replaced or removed.
     parallel_map : callable
         Like `map`, for threads, processes or Dask; gets a picklable function and picklable items.
 
     Returns
     -------
     DataFrame
-        Of `MANIFEST`: exactly one row for every station asked for.
+        Of `MANIFEST`: exactly one row for every requested station.
     """
     padding = timedelta(seconds=params.padding_s)
     span = (window[0] - padding, window[1] + padding)
+    stations = places_between(stations, *window)
     codes = [StationCode(*codes) for codes in stations[["network", "station"]].itertuples(index=False)]
     located = dict(zip(codes, np.isfinite(stations["latitude_deg"].to_numpy(float)), strict=True))
-    epochs = channel_epochs(inventory)
+    place_remarks = dict(zip(codes, stations["remark"].fillna(""), strict=True))
+    epochs = channel_epochs(inventory, span)
     sources = _sources(codes, day, span, params)
     tasks = [
         StationDay(
@@ -95,12 +102,13 @@ def download_day(
             window=window,
             span=span,
             located=bool(located[code]),
+            place_remark=place_remarks[code],
             epochs=epochs.get(code, []),
             files=sources[code][0],
             servers=sources[code][1],
             remarks=sources[code][2],
             params=params,
-            output=Path(folder) / f"{code}.mseed",
+            output=station_file(folder, *code),
         )
         for code in codes
     ]
@@ -120,32 +128,34 @@ def _sources(
         return {code: ([], servers[code], []) for code in codes}
     if params.source == "directory":
         index = directory_index(root, Path(params.cache))
-        found = {code: directory_files(index, root, code, *span, day) for code in codes}
-        return {code: (files, (), remarks) for code, (files, remarks) in found.items()}
-    listed = {code: sds_files(root, code, *span, params.channel_priority) for code in codes}
+        listings = {code: directory_files(index, root, code, *span, day) for code in codes}
+        return {code: (files, (), remarks) for code, (files, remarks) in listings.items()}
+    day_files = {code: sds_files(root, code, *span, params.channel_priority) for code in codes}
     return {
-        code: (files, (), [Remark("no_channel", f"there is {', '.join(others)}")] if others and not files else [])
-        for code, (files, others) in listed.items()
+        code: (files, (), [Remark("no_channel", f"there is {', '.join(unused)}")] if unused and not files else [])
+        for code, (files, unused) in day_files.items()
     }
 
 
 def process_station(task: StationDay) -> dict[str, Any]:
     """
-    Fetch, judge and write one station-day; a row of the manifest.
+    Fetch, check and write one station-day; a row of the manifest.
 
     Only a failure to write is raised: a full disk concerns all stations. A file of an earlier attempt is replaced, not
-    removed first: that attempt may have left a worker behind, which would take away a file that is being read.
+    removed first: a worker of that attempt may still run, and would remove a file that is being read.
     """
     remarks = list(task.remarks)
     try:
-        stream, found = _fetch(task)
+        stream, source_remarks = _fetch(task)
         record = make_record(stream, task.window, task.epochs, task.params)
-        remarks += found
-    except Exception as error:  # one station's trouble is not the others'
+        remarks += source_remarks
+    except StorageError:  # concerns all stations
+        raise
+    except Exception as error:  # an error of one station does not affect the others
         logger.exception("%s %s: download failed", task.code, task.day)
         remarks.append(Remark("download_failed", f"{type(error).__name__} while reading or judging"))
-        record = Record(obspy.Stream(), [], nothing())
-    explained = any(remark.code != "truncated_file" for remark in remarks)
+        record = Record(obspy.Stream(), [], empty_columns())
+    explained = any(remark.code not in ("truncated_file", "damaged_file") for remark in remarks)
     remarks += [remark for remark in record.remarks if remark.code != "no_data" or not explained]
     if record.stream:
         write_stream(record.stream, task.output)
@@ -153,35 +163,45 @@ def process_station(task: StationDay) -> dict[str, Any]:
     else:
         task.output.unlink(missing_ok=True)  # of an earlier attempt
     if not task.located:
-        remarks.append(Remark("no_metadata", "the inventory has no coordinates"))
+        remarks.append(Remark("no_metadata", task.place_remark or "the inventory has no coordinates"))
+    elif task.place_remark:
+        remarks.append(Remark("metadata_mismatch", task.place_remark))
     summary = verdict(remarks, bool(record.stream))
     codes = {"network": task.code.network, "station": task.code.station, "date": task.day}
     return codes | record.columns | summary._asdict()
 
 
 def _fetch(task: StationDay) -> tuple[obspy.Stream, list[Remark]]:
-    """What the source has of a station in the padded window."""
+    """Data of the source of a station in the padded window."""
     if task.params.source == "fdsn":
         stream, remarks = fetch_waveforms(task.code, task.span, task.window, task.epochs, task.servers, task.params)
     else:
         stream, remarks = obspy.Stream(), []
         for path in task.files:
-            part, found = read_waveforms(path, *task.span)
+            part, file_remarks = read_waveforms(path, *task.span)
+            if not part and not file_remarks and task.params.source == "sds" and path.name.endswith(sds_day(task.day)):
+                file_remarks = [Remark("no_data", f"{printable(path.name)} has no samples of the day")]
             stream += part
-            remarks += found
-    kept = _of_station(stream, task)
-    if stream and not kept:
-        remarks.append(Remark("no_data", f"the files hold {', '.join(sorted({trace.id for trace in stream}))}"))
-    return kept, remarks
+            remarks += file_remarks
+    own_traces, other_names = _of_station(stream, task)
+    if other_names and (task.params.source != "directory" or not own_traces):
+        remarks.append(Remark("no_data", f"the files hold {', '.join(sorted(other_names))}"))
+    return own_traces, remarks
 
 
-def _of_station(stream: obspy.Stream, task: StationDay) -> obspy.Stream:
-    """Traces of the station, cut to the padded window; without a network code, the station's decides."""
-    kept = obspy.Stream()
+def _of_station(stream: obspy.Stream, task: StationDay) -> tuple[obspy.Stream, set[str]]:
+    """
+    Traces of the station, cut to the padded window, and the names of the others.
+
+    Without a network code, the station's decides. Channels of text stay whole: they have no times.
+    """
+    own_traces, other_names = obspy.Stream(), set()
     for trace in stream:
         trace.stats.network = trace.stats.network.strip() or task.code.network
-        if (trace.stats.network, trace.stats.station.strip()) == task.code:
-            start, end = map(obspy.UTCDateTime, task.span)
-            trace.trim(start, end - trace.stats.delta / 2, nearest_sample=False)
-            kept.append(trace)
-    return kept
+        if (trace.stats.network, trace.stats.station.strip()) != task.code:
+            other_names.add(printable(trace.id))
+        elif not is_waveform(trace):
+            own_traces.append(trace)
+        elif part := cut(trace, *task.span):
+            own_traces.append(part)
+    return own_traces, other_names

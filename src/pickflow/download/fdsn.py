@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -14,13 +13,20 @@ from pickflow.codes import COMPONENT_SETS, StationCode, rank
 from pickflow.download.cache import cache_key, read_answer, write_answer
 from pickflow.download.components import sensor_sets
 from pickflow.download.metadata import ChannelEpoch
-from pickflow.download.params import DownloadParams
 from pickflow.download.reading import read_answer as read_miniseed
 from pickflow.download.remarks import Remark
 from pickflow.download.routing import routes
-from pickflow.download.webservice import ServiceError, access, base_url, post
+from pickflow.download.webservice import SMALL_MB, ServiceError, access, base_url, post
+from pickflow.io.inventory import parse_inventory
+from pickflow.io.places import epoch_ns
+from pickflow.run.settings.download import DownloadParams
+from pickflow.secrets import printable
+from pickflow.windows import ONE_DAY
 
 logger = logging.getLogger(__name__)
+
+MOST_NAMED = 3  # chosen: traces in the message
+BESIDE_S = 3600.0  # chosen: records that reach into the requested time lie nearer, other days farther
 
 
 def request_time(time: datetime) -> str:
@@ -44,9 +50,9 @@ def servers_of(
     if params.fdsn.routing is None or not codes:
         return dict.fromkeys(codes, fixed)
     lines = [line for code in codes for line in request_lines(code, _patterns(params), starttime, endtime)]
-    found = routes("dataselect", lines, params.fdsn)
+    answer = routes("dataselect", lines, params.fdsn)
     return {
-        code: tuple(dict.fromkeys([*fixed, *(route.base for route in found if route.serves(code))])) for code in codes
+        code: tuple(dict.fromkeys([*fixed, *(route.base for route in answer if route.covers(code))])) for code in codes
     }
 
 
@@ -63,9 +69,9 @@ def fetch_waveforms(
     params: DownloadParams,
 ) -> tuple[obspy.Stream, list[Remark]]:
     """
-    Ask the data centres, one after another, for the best sensor of a station.
+    Request the best sensor of a station from the data centres, one after another.
 
-    With an inventory only one sensor is asked for, the next one if the first is incomplete, and in the end all bands of
+    With an inventory only one sensor is requested, the next one if the first is incomplete, and finally all bands of
     the priorities, as without an inventory.
 
     Parameters
@@ -84,7 +90,7 @@ def fetch_waveforms(
     Returns
     -------
     stream : Stream
-        What arrived; may hold several sensors.
+        The data received; may hold several sensors.
     remarks : list of Remark
         ``unauthorized``, ``server_error``, ``truncated_file`` …; none if there simply are no data.
     """
@@ -92,12 +98,12 @@ def fetch_waveforms(
     for base in servers:
         for lines in _selections(code, span, window, epochs, params):
             try:
-                part, found = _ask(base, lines, span, params)
+                part, server_remarks = _ask(base, lines, span, params)
             except ServiceError as error:
                 remarks.append(Remark(error.code, error.detail))
                 break
             stream += part
-            remarks += found
+            remarks += server_remarks
             if _is_complete(stream, min(3, len(lines)), window, params):
                 return stream, remarks
         if stream:
@@ -118,7 +124,7 @@ def _selections(
     for epoch in epochs:
         if epoch.overlaps(window) and any(epoch.channel[2:] in letters for letters in COMPONENT_SETS):
             sensors.setdefault((epoch.location, epoch.channel[:2]), set()).add(epoch.channel)
-    allowed = {
+    channels_of = {
         sensor: channels
         for sensor, channels in sensors.items()
         if rank(sensor[1], bands) < len(bands) and rank(sensor[0], locations) < len(locations)
@@ -126,11 +132,11 @@ def _selections(
 
     def order(sensor: tuple[str, str]) -> tuple:
         location, band = sensor
-        return -min(3, len(allowed[sensor])), rank(band, bands), rank(location, locations), sensor
+        return -min(3, len(channels_of[sensor])), rank(band, bands), rank(location, locations), sensor
 
-    ranked = sorted(allowed, key=order)
-    everything = request_lines(code, _patterns(params), *span)
-    return [*(request_lines(code, sorted(allowed[key]), *span, location=key[0]) for key in ranked), everything]
+    best_first = sorted(channels_of, key=order)
+    all_lines = request_lines(code, _patterns(params), *span)
+    return [*(request_lines(code, sorted(channels_of[key]), *span, location=key[0]) for key in best_first), all_lines]
 
 
 def _is_complete(
@@ -147,30 +153,66 @@ def _ask(
     base: str, lines: list[str], span: tuple[datetime, datetime], params: DownloadParams
 ) -> tuple[obspy.Stream, list[Remark]]:
     """One dataselect request, from the cache if it was answered before."""
-    granted = access(base, params.fdsn)
-    url = f"{base}/fdsnws/dataselect/1/{granted.method}"
-    folder, key = Path(params.cache, "fdsn"), cache_key(url, *lines, granted.identity)
+    permit = access(base, params.fdsn)
+    url = f"{base}/fdsnws/dataselect/1/{permit.method}"
+    folder, key = Path(params.cache, "fdsn"), cache_key(url, *lines, permit.identity)
     body = read_answer(folder, key)
     if body is None:
-        body = post(url, "\n".join([*lines, ""]).encode(), params.fdsn, granted.auth)
-        fresh = True
+        request = "\n".join([*lines, ""]).encode()
+        body = post(url, request, params.fdsn, permit.auth, max_mb=_largest_mb(span, params))
+        is_new = True
     else:
-        fresh = False
+        is_new = False
     if not body:
         return obspy.Stream(), []
     stream, remarks = read_miniseed(base.split("//")[-1], body, *span)
-    if fresh and not remarks:  # what is not whole is asked for again next time
+    if not stream and not remarks:
+        remarks = _of_other_times(base, body, span)
+    if is_new and not remarks and _is_about(lines, stream):  # incomplete answers are requested again next time
         write_answer(folder, key, body)
     if not stream and remarks:
         return stream, [Remark("server_error", remark.detail) for remark in remarks]
+    if stream and not _is_about(lines, stream):
+        names = ", ".join(sorted({printable(trace.id) for trace in stream})[:MOST_NAMED])
+        return obspy.Stream(), [Remark("server_error", f"{base} answers with {names}, which was not asked for")]
     return stream, remarks
 
 
-def fetch_stations(params: DownloadParams, starttime: datetime, endtime: datetime) -> obspy.Inventory:
-    """
-    Station metadata with responses of all data centres; without responses where a server cannot give them.
+def _largest_mb(span: tuple[datetime, datetime], params: DownloadParams) -> float:
+    """Largest answer in MB, by the requested time."""
+    return max(SMALL_MB, params.fdsn.max_answer_mb * ((span[1] - span[0]) / ONE_DAY))
 
-    A station that several centres have is taken from the first.
+
+def _is_about(lines: list[str], stream: obspy.Stream) -> bool:
+    """Whether one of the traces is of a requested station; without a network code, of any network."""
+    codes_requested = {tuple(line.split()[:2]) for line in lines}
+    stations = {station for _, station in codes_requested}
+    codes = {(trace.stats.network.strip(), trace.stats.station.strip()) for trace in stream}
+    return any(code in codes_requested or (not code[0] and code[1] in stations) for code in codes)
+
+
+def _of_other_times(base: str, body: bytes, span: tuple[datetime, datetime]) -> list[Remark]:
+    """Remarks if no data lie in the requested time: records beside it are usual, those of another day are an error."""
+    stream, remarks = read_miniseed(base.split("//")[-1], body)
+    start, end = (obspy.UTCDateTime(moment) for moment in span)
+    beside = [
+        trace for trace in stream if trace.stats.endtime > start - BESIDE_S and trace.stats.starttime < end + BESIDE_S
+    ]
+    if beside or remarks or not stream:
+        return remarks
+    return [Remark("server_error", f"{base} answers with data of {stream[0].stats.starttime}, which was not asked for")]
+
+
+def fetch_stations(
+    params: DownloadParams,
+    starttime: datetime,
+    endtime: datetime,
+    levels: Sequence[str] = ("response", "channel"),
+) -> obspy.Inventory:
+    """
+    Station metadata of all data centres, at the first of the levels that a server can give.
+
+    An epoch of a station that several centres have is taken from the first.
 
     Raises
     ------
@@ -179,11 +221,11 @@ def fetch_stations(params: DownloadParams, starttime: datetime, endtime: datetim
     """
     patterns = [StationCode(*pattern.split(".")) for pattern in params.stations]
     lines = [line for code in patterns for line in request_lines(code, _patterns(params), starttime, endtime)]
-    asked = [(base_url(server), lines) for server in params.fdsn.servers]
+    requests = [(base_url(server), lines) for server in params.fdsn.servers]
     try:
         if params.fdsn.routing is not None:
-            asked += [(route.base, route.lines) for route in routes("station", lines, params.fdsn)]
-        inventories = [_ask_stations(base, some, params) for base, some in asked]
+            requests += [(route.base, route.lines) for route in routes("station", lines, params.fdsn)]
+        inventories = [_ask_stations(base, query, params, levels) for base, query in requests]
     except ServiceError as error:
         raise ValueError(
             f"download.fdsn.servers: {error.detail}; check the address and the network; on a node without internet, "
@@ -192,29 +234,30 @@ def fetch_stations(params: DownloadParams, starttime: datetime, endtime: datetim
     return _without_duplicates(inventories)
 
 
-def _ask_stations(base: str, lines: list[str], params: DownloadParams) -> obspy.Inventory:
+def _ask_stations(base: str, lines: list[str], params: DownloadParams, levels: Sequence[str]) -> obspy.Inventory:
     url = f"{base}/fdsnws/station/1/query"
-    for level in ("response", "channel"):
+    for level in levels:
         header = [f"level={level}", "format=xml", *_domain_lines(params)]
         try:
             body = post(url, "\n".join([*header, *lines, ""]).encode(), params.fdsn)
         except ServiceError as error:
-            if level == "channel" or error.status is None:
+            if level == levels[-1] or error.status is None:
                 raise
             logger.warning("%s: no responses (%s), asking for channels only", base, error.detail)
             continue
         if not body:
             return obspy.Inventory()
         try:
-            return obspy.read_inventory(io.BytesIO(body), format="STATIONXML")
-        except Exception as error:  # ObsPy raises bare exceptions of many kinds
-            if level == "channel":
-                raise ServiceError("server_error", f"{base} sends unreadable StationXML ({error})") from error
+            return parse_inventory(body, base)
+        except ValueError as error:
+            if level == levels[-1]:
+                detail = f"{base} sends unreadable StationXML ({printable(str(error))})"
+                raise ServiceError("server_error", detail) from error
     raise AssertionError("the last level returns or raises")
 
 
 def _domain_lines(params: DownloadParams) -> list[str]:
-    """A rectangle is left to the server; circles are cut by us, few servers take them in POST."""
+    """Rectangles are sent to the server; circles are applied here, because few servers accept them in POST."""
     rectangle = params.domain.rectangle if params.domain else None
     if rectangle is None or rectangle.min_longitude_deg > rectangle.max_longitude_deg:
         return []
@@ -227,11 +270,18 @@ def _domain_lines(params: DownloadParams) -> list[str]:
 
 
 def _without_duplicates(inventories: list[obspy.Inventory]) -> obspy.Inventory:
-    merged, seen = obspy.Inventory(), set()
+    result = obspy.Inventory()
+    epochs: dict[tuple[str, str], list[tuple[int, int]]] = {}  # of earlier centres
     for inventory in inventories:
-        codes = {(network.code, station.code) for network in inventory for station in network}
+        new_epochs = []
         for network in inventory:
-            network.stations = [station for station in network if (network.code, station.code) not in seen]
-        merged.networks += [network for network in inventory if network.stations]
-        seen |= codes
-    return merged
+            stations, network.stations = network.stations, []
+            for station in stations:
+                code, (start, end) = (network.code, station.code), epoch_ns(station.start_date, station.end_date)
+                if not any(start < last and first < end for first, last in epochs.get(code, [])):
+                    network.stations.append(station)
+                    new_epochs.append((code, (start, end)))
+        result.networks += [network for network in inventory if network.stations]
+        for code, epoch in new_epochs:
+            epochs.setdefault(code, []).append(epoch)
+    return result

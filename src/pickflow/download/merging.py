@@ -1,4 +1,4 @@
-"""Pieces of one channel: in order, without overlaps, joined where the samples go on, never filled."""
+"""Pieces of one channel: in order, without overlaps, joined where the samples are contiguous, never filled."""
 
 from __future__ import annotations
 
@@ -10,24 +10,20 @@ from typing import NamedTuple
 import numpy as np
 import obspy
 
-from pickflow.download.quality import flat_runs
 from pickflow.download.remarks import Remark
+from pickflow.quality.flat import flat_runs
+from pickflow.sampling.rates import same_rate
 
 GRID_TOLERANCE_SAMPLES = 0.2  # MiniSEED times have 0.1 ms; disciplined clocks wander by less than 2 ms at 100 Hz
+DRIFT_TOLERANCE_SAMPLES = 0.1  # within a piece, so that no sample of it is off by more
 MAX_CLOCK_JUMP_S = 60.0  # beyond, the digitizer was restarted and its sampling may start at any time
-RATE_TOLERANCE = 5e-4  # nominal and measured sampling rates are the same within this
 
 
 class Channel(NamedTuple):
-    """Merged pieces of one channel, in order and without overlap, and what was found on the way."""
+    """Merged pieces of one channel, in order and without overlap, and remarks."""
 
     pieces: list[obspy.Trace]
     remarks: list[Remark]
-
-
-def same_rate(first_hz: float, second_hz: float) -> bool:
-    """Whether two sampling rates are the same but for the error of a clock."""
-    return abs(first_hz - second_hz) <= RATE_TOLERANCE * max(abs(first_hz), abs(second_hz))
 
 
 def merge_channel(traces: Iterable[obspy.Trace]) -> Channel:
@@ -35,7 +31,7 @@ def merge_channel(traces: Iterable[obspy.Trace]) -> Channel:
     Put the traces of one channel in order.
 
     Identical overlaps are merged; of contradicting ones the first stays and the second is cut. Gaps stay gaps, and
-    after a clock jump the time stamps are believed. Cost is linear in the number of traces.
+    after a clock jump the time stamps are used. Cost is linear in the number of traces.
 
     Parameters
     ----------
@@ -48,8 +44,8 @@ def merge_channel(traces: Iterable[obspy.Trace]) -> Channel:
         Of several sampling rates, only the pieces of the one that covers most.
     """
     finite = [piece for trace in traces for piece in _finite_pieces(trace)]
-    kept, remarks = _one_rate(finite)
-    ordered = sorted(kept, key=lambda trace: (trace.stats.starttime.ns, -trace.stats.npts))
+    traces_of_rate, remarks = _one_rate(finite)
+    ordered = sorted(traces_of_rate, key=lambda trace: (trace.stats.starttime.ns, -trace.stats.npts))
     joiner = _Joiner()
     for trace in ordered:
         joiner.add(trace)
@@ -61,10 +57,10 @@ def _finite_pieces(trace: obspy.Trace) -> list[obspy.Trace]:
         return []
     if trace.data.dtype.kind in "iu":
         return [trace]
-    good = np.isfinite(trace.data)
-    if good.all():
+    is_finite = np.isfinite(trace.data)
+    if is_finite.all():
         return [trace]
-    edges = np.flatnonzero(np.diff(np.r_[False, good, False]))
+    edges = np.flatnonzero(np.diff(np.r_[False, is_finite, False]))
     return [_part(trace, first, last) for first, last in zip(edges[::2], edges[1::2], strict=True)]
 
 
@@ -73,8 +69,8 @@ def _part(trace: obspy.Trace, first: int, last: int) -> obspy.Trace:
     return _trace(trace, trace.data[first:last], trace.stats.starttime + first * trace.stats.delta)
 
 
-def _trace(like: obspy.Trace, samples: np.ndarray, starttime: obspy.UTCDateTime) -> obspy.Trace:
-    header = {name: like.stats[name] for name in ("network", "station", "location", "channel", "sampling_rate")}
+def _trace(template: obspy.Trace, samples: np.ndarray, starttime: obspy.UTCDateTime) -> obspy.Trace:
+    header = {name: template.stats[name] for name in ("network", "station", "location", "channel", "sampling_rate")}
     return obspy.Trace(samples, header | {"starttime": starttime})
 
 
@@ -93,21 +89,30 @@ def cut(trace: obspy.Trace, starttime: datetime, endtime: datetime) -> obspy.Tra
 
 
 def _one_rate(traces: list[obspy.Trace]) -> tuple[list[obspy.Trace], list[Remark]]:
-    rates: list[float] = []
-    duration: dict[float, float] = {}
-    for trace in traces:
-        rate = next((known for known in rates if same_rate(known, trace.stats.sampling_rate)), None)
-        if rate is None:
-            rate = trace.stats.sampling_rate
-            rates.append(rate)
-        duration[rate] = duration.get(rate, 0.0) + trace.stats.npts / trace.stats.sampling_rate
-    if len(rates) < 2:
+    """Traces of the rate that covers most; those of a drifting clock have one."""
+    groups: list[list[obspy.Trace]] = []
+    for trace in sorted(traces, key=lambda trace: trace.stats.sampling_rate):
+        if groups and same_rate(groups[-1][-1].stats.sampling_rate, trace.stats.sampling_rate):
+            groups[-1].append(trace)
+        else:
+            groups.append([trace])
+    if len(groups) < 2:
         return traces, []
-    best = max(rates, key=lambda rate: (duration[rate], rate))
-    others = ", ".join(f"{duration[rate]:.0f} s at {rate:g} Hz" for rate in sorted(rates) if rate != best)
-    kept = [trace for trace in traces if same_rate(best, trace.stats.sampling_rate)]
-    detail = f"{traces[0].id}: {others} left out, the rest has {best:g} Hz"
-    return kept, [Remark("wrong_rate", detail)]
+    longest = max(groups, key=lambda group: (sum(map(_duration_s, group)), _rate_hz(group)))
+    remainder = [
+        f"{sum(map(_duration_s, group)):.0f} s at {_rate_hz(group):g} Hz" for group in groups if group is not longest
+    ]
+    detail = f"{traces[0].id}: {', '.join(remainder)} left out, the rest has {_rate_hz(longest):g} Hz"
+    return longest, [Remark("wrong_rate", detail)]
+
+
+def _duration_s(trace: obspy.Trace) -> float:
+    return trace.stats.npts / trace.stats.sampling_rate
+
+
+def _rate_hz(traces: list[obspy.Trace]) -> float:
+    """That of the longest trace."""
+    return max(traces, key=_duration_s).stats.sampling_rate
 
 
 class _Joiner:
@@ -144,9 +149,11 @@ class _Joiner:
         remainder = _part(trace, n_overlap, trace.stats.npts) if n_overlap > 0 else trace
         if remainder.stats.npts == 0:
             return
-        # A slow clock drifts away from the grid of the run without a jump: a new piece has the right times again.
+        # A slow clock, or a wrong nominal rate, departs from the grid of the run without a jump: a new piece has the
+        # right times from its beginning to its end.
         drift = (remainder.stats.starttime - self._run[0].stats.starttime) * rate - self._n_run
-        if jumps or whole > 0 or abs(drift) > GRID_TOLERANCE_SAMPLES:
+        drift_at_end = drift + remainder.stats.npts * (rate / remainder.stats.sampling_rate - 1)
+        if jumps or whole > 0 or max(abs(drift), abs(drift_at_end)) > DRIFT_TOLERANCE_SAMPLES:
             self.finish()
         self._extend(remainder)
 
@@ -155,16 +162,16 @@ class _Joiner:
         self._n_run += trace.stats.npts
 
     def _compare_overlap(self, trace: obspy.Trace, n_overlap: int, n_back: int) -> None:
-        ours = _last_samples(self._run, n_back)[:n_overlap]
-        if np.array_equal(ours, trace.data[:n_overlap]):
+        earlier = _last_samples(self._run, n_back)[:n_overlap]
+        if np.array_equal(earlier, trace.data[:n_overlap]):
             self._remark("overlap", trace, f"{n_overlap} samples occur twice")
         else:
             self._remark("clock_jump", trace, f"{n_overlap} overlapping samples contradict, the earlier ones were kept")
 
-    def _remark(self, code: str, trace: obspy.Trace, what: str) -> None:
-        if code not in self._seen:  # the first place is enough for people
+    def _remark(self, code: str, trace: obspy.Trace, text: str) -> None:
+        if code not in self._seen:  # the first place is enough
             self._seen.add(code)
-            self.remarks.append(Remark(code, f"{trace.id} {trace.stats.starttime}: {what}"))
+            self.remarks.append(Remark(code, f"{trace.id} {trace.stats.starttime}: {text}"))
 
 
 def _last_samples(run: list[obspy.Trace], n_samples: int) -> np.ndarray:
@@ -183,7 +190,7 @@ def _concatenate(run: list[obspy.Trace]) -> obspy.Trace:
 
 
 def without_flat_runs(channel: Channel) -> Channel:
-    """Cut out what is constant for minutes: it is a gap that somebody filled."""
+    """Remove stretches that are constant for minutes: they are filled gaps."""
     pieces, remarks, flat_s = [], list(channel.remarks), 0.0
     for trace in channel.pieces:
         runs = flat_runs(trace.data, trace.stats.sampling_rate)
@@ -201,21 +208,20 @@ def count_gaps(pieces: list[obspy.Trace], starttime: datetime, endtime: datetime
 
     A window that begins or ends less than a second from the samples is complete there.
     """
-    inside = [piece for trace in pieces if (piece := cut(trace, starttime, endtime))]
-    if not inside:
+    parts = [piece for trace in pieces if (piece := cut(trace, starttime, endtime))]
+    if not parts:
         return 1
-    at_edges = (inside[0].stats.starttime - obspy.UTCDateTime(starttime) > 1.0) + (
-        obspy.UTCDateTime(endtime) - inside[-1].stats.endtime > 1.0 + inside[-1].stats.delta
+    at_edges = (parts[0].stats.starttime - obspy.UTCDateTime(starttime) > 1.0) + (
+        obspy.UTCDateTime(endtime) - parts[-1].stats.endtime > 1.0 + parts[-1].stats.delta
     )
-    between = sum(
-        after.stats.starttime - before.stats.endtime > 1.5 * before.stats.delta
-        for before, after in itertools.pairwise(inside)
+    n_between = sum(
+        right.stats.starttime - left.stats.endtime > 1.5 * left.stats.delta for left, right in itertools.pairwise(parts)
     )
-    return int(at_edges + between)
+    return int(at_edges + n_between)
 
 
 def coverage(pieces: list[obspy.Trace], starttime: datetime, endtime: datetime) -> float:
     """Share of [starttime, endtime) that the samples of a channel cover, 0 to 1."""
-    inside = [piece for trace in pieces if (piece := cut(trace, starttime, endtime))]
-    covered_s = sum(piece.stats.npts / piece.stats.sampling_rate for piece in inside)
+    parts = [piece for trace in pieces if (piece := cut(trace, starttime, endtime))]
+    covered_s = sum(piece.stats.npts / piece.stats.sampling_rate for piece in parts)
     return min(1.0, covered_s / (endtime - starttime).total_seconds())

@@ -9,7 +9,7 @@ from pickflow.schemas import REASONS
 
 
 class Remark(NamedTuple):
-    """A reason code of `pickflow.schemas.REASONS` and a sentence for people."""
+    """A reason code of `pickflow.schemas.REASONS` and a sentence."""
 
     code: str
     detail: str
@@ -33,8 +33,8 @@ def verdict(remarks: Iterable[Remark], has_data: bool) -> Verdict:
     remarks : iterable of Remark
         In any order; duplicates are dropped.
     has_data : bool
-        Whether usable waveforms exist. If they do, what is unusable elsewhere (an empty file beside good ones, a second
-        server that refused) is told in the detail only.
+        Whether usable waveforms exist. If they do, errors of other files or servers (an empty file beside good ones, a
+        second server that refused) are in the detail only.
     """
     order = list(REASONS)
     unique = sorted(set(remarks), key=lambda remark: (order.index(remark.code), remark.detail))

@@ -1,4 +1,4 @@
-"""Which data centre holds what: EIDA's routing service and EarthScope's federator."""
+"""Data centres of each station: EIDA's routing service and EarthScope's federator."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 from pickflow.codes import StationCode
-from pickflow.download.params import FdsnParams
-from pickflow.download.webservice import post
+from pickflow.download.webservice import ServiceError, post
+from pickflow.run.settings.download import FdsnParams
+from pickflow.secrets import printable
 
 ROUTING_URLS = {
     "eida-routing": "https://www.orfeus-eu.org/eidaws/routing/1/query",
@@ -22,14 +23,14 @@ class Route(NamedTuple):
     base: str
     lines: list[str]
 
-    def serves(self, code: StationCode) -> bool:
+    def covers(self, code: StationCode) -> bool:
         """Whether a request line is about a station."""
         return any(all(map(fnmatchcase, code, line.split()[:2])) for line in self.lines)
 
 
 def routes(service: str, lines: list[str], params: FdsnParams) -> list[Route]:
     """
-    Ask the routing service who answers the lines of a request.
+    Ask the routing service for the data centres of the lines of a request.
 
     Parameters
     ----------
@@ -43,14 +44,16 @@ def routes(service: str, lines: list[str], params: FdsnParams) -> list[Route]:
     Returns
     -------
     list of Route
-        In the order of the answer; empty if nobody has any of it.
+        In the order of the answer; empty if there is none.
     """
     header = [f"service={service}", "format=post"] if params.routing == "eida-routing" else ["format=request"]
     url = ROUTING_URLS[str(params.routing)]
     answer = post(url, "\n".join([*header, *lines, ""]).encode(), params).decode(errors="replace")
     blocks = [block.strip().splitlines() for block in answer.replace("\r", "").split("\n\n") if block.strip()]
-    found = [_route(block, service) for block in blocks]
-    return [route for route in found if route.base and route.lines]
+    named = [route for route in (_route(block, service) for block in blocks) if route.base and route.lines]
+    if blocks and not named:
+        raise ServiceError("server_error", f"{params.routing} answers with what is no route: {printable(answer)!r}")
+    return named
 
 
 def _route(block: list[str], service: str) -> Route:

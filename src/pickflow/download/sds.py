@@ -13,6 +13,12 @@ from pickflow.windows import days_between
 RECORD_OVERHANG = timedelta(minutes=10)  # the last record of a day file reaches into the next day
 
 
+def sds_day(day: str) -> str:
+    """Ending of the names of files of a day (``YYYY-MM-DD``)."""
+    moment = date.fromisoformat(day)
+    return f".{moment.year:04d}.{moment.timetuple().tm_yday:03d}"
+
+
 def sds_files(
     root: Path, code: StationCode, starttime: datetime, endtime: datetime, channel_priority: Iterable[str]
 ) -> tuple[list[Path], list[str]]:
@@ -23,25 +29,25 @@ def sds_files(
     -------
     files : list of Path
         Of the bands that the priorities allow, in order.
-    others : list of str
+    unused : list of str
         Channel codes of the files of other bands.
     """
     priority = list(channel_priority)
-    files, others = [], set()
+    files, unused = [], set()
     for day in days_between(starttime - RECORD_OVERHANG, endtime):
-        moment = date.fromisoformat(day)
-        station = root / f"{moment.year:04d}" / code.network / code.station
-        pattern = f"{code.network}.{code.station}.*.*.D.{moment.year:04d}.{moment.timetuple().tm_yday:03d}"
-        for path in sorted(Path(found) for found in glob.glob(str(Path(glob.escape(str(station))) / "*.D" / pattern))):
+        station = root / day[:4] / code.network / code.station
+        pattern = f"{glob.escape(str(code))}.*.*.D{sds_day(day)}"
+        for path in sorted(Path(name) for name in glob.glob(str(Path(glob.escape(str(station))) / "*.D" / pattern))):
             channel = path.parent.name.removesuffix(".D")
-            if rank(band_instrument(channel), priority) < len(priority):
+            if rank(band_instrument(channel.upper()), priority) < len(priority):
                 files.append(path)
             else:
-                others.add(channel)
-    return files, sorted(others)
+                unused.add(channel)
+    return files, sorted(unused)
 
 
 def sds_stations(root: Path) -> list[StationCode]:
     """Stations with a folder in an SDS archive, in any year."""
-    found = {(path.parent.name, path.name) for path in root.glob("[0-9][0-9][0-9][0-9]/*/*") if path.is_dir()}
-    return [StationCode(*codes) for codes in sorted(found)]
+    years = "[0-9][0-9][0-9][0-9]"
+    codes = {(path.parent.name, path.name) for path in root.glob(f"{years}/[!.]*/[!.]*") if path.is_dir()}
+    return [StationCode(*names) for names in sorted(codes)]

@@ -1,33 +1,31 @@
-"""The source as a whole: is it there, and what stations does it describe."""
+"""The source as a whole: whether it exists, and the metadata of its stations."""
 
 from __future__ import annotations
 
 import os
-import re
 from datetime import datetime
 from pathlib import Path
 
 import obspy
 
 from pickflow.codes import matches
+from pickflow.download.directory import regular_files
 from pickflow.download.fdsn import fetch_stations
-from pickflow.download.params import DownloadParams, FdsnParams
 from pickflow.download.sds import sds_stations
-from pickflow.download.webservice import ServiceError, base_url, post
+from pickflow.download.webservice import SMALL_MB, ServiceError, base_url, post
 from pickflow.io.inventory import read_inventory
+from pickflow.run.settings.download import DownloadParams, FdsnParams
 from pickflow.windows import days_between
-
-ENVIRONMENT_NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
 
 
 def check_source(params: DownloadParams, starttime: datetime, endtime: datetime) -> None:
     """
-    Find what makes a download impossible, in a moment and without network.
+    Find errors that make a download impossible, quickly and without network.
 
     Raises
     ------
     ValueError
-        Missing files and folders, an archive without the years or stations asked for, unknown data centres, a token
+        Missing files and folders, an archive without the requested years or stations, unknown data centres, a token
         file or password that is not there.
     """
     for path in params.inventory:
@@ -43,7 +41,7 @@ def check_source(params: DownloadParams, starttime: datetime, endtime: datetime)
         raise ValueError(f"download.path: there is no folder {params.path}; source {params.source!r} reads from it")
     elif params.source == "sds":
         _check_sds(params, starttime, endtime)
-    elif not any(path.is_file() for path in Path(params.path).rglob("*")):
+    elif next(regular_files(Path(params.path)), None) is None:
         raise ValueError(f"download.path: the folder {params.path} holds no files")
 
 
@@ -61,12 +59,12 @@ def _check_sds(params: DownloadParams, starttime: datetime, endtime: datetime) -
             f"starttime/endtime: the archive {root} has the years {', '.join(sorted(years))}, "
             f"not {', '.join(sorted(asked_years))}"
         )
-    found = sds_stations(root)
-    wanted = [code for code in found if matches(code, list(params.stations))]
-    if not [code for code in wanted if not matches(code, list(params.exclude))]:
+    codes = sds_stations(root)
+    matched = [code for code in codes if matches(code, list(params.stations))]
+    if not [code for code in matched if not matches(code, list(params.exclude))]:
         raise ValueError(
             f"download.stations: the archive {root} has none of {', '.join(params.stations)}; it has "
-            f"{', '.join(map(str, found[:5]))}{' …' if len(found) > 5 else ''}"
+            f"{', '.join(map(str, codes[:5]))}{' …' if len(codes) > 5 else ''}"
         )
 
 
@@ -79,11 +77,6 @@ def _check_access(params: FdsnParams) -> None:
         raise ValueError(f"download.fdsn.token_file: there is no file {params.token_file}")
     if bool(params.user) != bool(params.password_env):
         raise ValueError("download.fdsn: user and password_env belong together; the other one is missing")
-    if params.password_env and not ENVIRONMENT_NAME.match(params.password_env):
-        raise ValueError(
-            "download.fdsn.password_env: this is not the name of an environment variable; put the password into one, "
-            "such as FDSN_PASSWORD, and write its name here, never the password"
-        )
     if params.password_env and params.password_env not in os.environ:
         raise ValueError("download.fdsn.password_env: the environment variable that it names is not set")
 
@@ -95,15 +88,16 @@ def fetch_inventory(params: DownloadParams, starttime: datetime, endtime: dateti
     Parameters
     ----------
     params : DownloadParams
-        With `inventory` files given, these; else for data centres what their station services have, at level response
-        where possible; else an empty inventory (stations are then found in the archive and have no coordinates).
+        With `inventory` files given, these; else for data centres the answers of their station services, at level
+        response where possible; else an empty inventory (stations are then found in the archive and have no
+        coordinates).
     starttime, endtime : datetime
         Of the run.
 
     Returns
     -------
     Inventory
-        Channels of other bands than asked included.
+        Also channels of bands that are not requested.
 
     Raises
     ------
@@ -120,10 +114,10 @@ def fetch_inventory(params: DownloadParams, starttime: datetime, endtime: dateti
 
 
 def _check_servers(params: DownloadParams) -> None:
-    """Ask each data centre for its version: better no answer now than after hours."""
+    """Request the version of each data centre: an error now is better than one after hours."""
     for server in params.fdsn.servers if params.source == "fdsn" else ():
         try:
-            post(f"{base_url(server)}/fdsnws/dataselect/1/version", b"", params.fdsn)
+            post(f"{base_url(server)}/fdsnws/dataselect/1/version", b"", params.fdsn, max_mb=SMALL_MB)
         except ServiceError as error:
             raise ValueError(
                 f"download.fdsn.servers: {error.detail}; check the address and the network; on a node without "

@@ -1,29 +1,35 @@
-"""Which stations are asked for."""
+"""Stations that a run requests."""
 
 from __future__ import annotations
 
 import difflib
+import logging
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 import obspy
 import pandas as pd
-from obspy.geodetics import gps2dist_azimuth
 
-from pickflow.codes import StationCode, matches, parse_station, rank
+from pickflow.codes import StationCode, code_problem, matches, parse_station, rank
 from pickflow.download.directory import directory_index, directory_stations
-from pickflow.download.params import DomainParams, DownloadParams, RectangleParams
 from pickflow.download.sds import sds_stations
-from pickflow.io.inventory import stations_table
+from pickflow.io.places import places_in_run, stations_table
 from pickflow.io.tables import conform
+from pickflow.run.settings.download import DomainParams, DownloadParams, RectangleParams
 from pickflow.schemas import STATIONS
+from pickflow.travel_times.geometry import distance_and_azimuth
 
-WILDCARDS = "*?["
+WILDCARDS = "*?"
+
+logger = logging.getLogger(__name__)
 
 
-def asked_stations(inventory: obspy.Inventory, params: DownloadParams) -> pd.DataFrame:
+def requested_stations(
+    inventory: obspy.Inventory, params: DownloadParams, span: tuple[datetime, datetime] | None = None
+) -> pd.DataFrame:
     """
-    Every station asked for: each of them gets a row for every day in the manifest.
+    Every requested station: each gets a row for every day in the manifest.
 
     Stations of the inventory that match ``stations``, not ``exclude``, and lie in the domain; stations named without
     wildcards, whether the inventory has them or not; and, where no StationXML was given, those found in the archive.
@@ -34,11 +40,13 @@ def asked_stations(inventory: obspy.Inventory, params: DownloadParams) -> pd.Dat
         See `fetch_inventory`.
     params : DownloadParams
         Patterns, domain, priorities of networks.
+    span : tuple of datetime, optional
+        Half-open window of the run: only places that stations have in it count. Without, all do.
 
     Returns
     -------
     DataFrame
-        Of `STATIONS`; NaN coordinates: not in the inventory.
+        Of `STATIONS`, a row for each place; NaN coordinates: not in the inventory, or not then.
 
     Raises
     ------
@@ -49,20 +57,32 @@ def asked_stations(inventory: obspy.Inventory, params: DownloadParams) -> pd.Dat
     for pattern in (*patterns, *excluded):
         parse_station(pattern)
     table = stations_table(inventory)
-    known = [StationCode(*codes) for codes in table[["network", "station"]].itertuples(index=False)]
-    bare = [pattern for pattern in patterns if not any(letter in pattern for letter in WILDCARDS)]
-    more = [parse_station(pattern) for pattern in bare] + ([] if params.inventory else archive_stations(params))
-    unknown = sorted(set(more) - set(known))
+    if span is not None:
+        table = places_in_run(table, *span)
+    known_codes = [StationCode(*codes) for codes in table[["network", "station"]].itertuples(index=False)]
+    plain = [pattern for pattern in patterns if not any(letter in pattern for letter in WILDCARDS)]
+    others = [parse_station(pattern) for pattern in plain] + ([] if params.inventory else archive_stations(params))
+    unknown = sorted(set(others) - set(known_codes))
     if unknown:
-        nowhere = pd.DataFrame([(*code, np.nan, np.nan, np.nan) for code in unknown], columns=STATIONS.schema.names)
-        table = conform(pd.concat([table, nowhere]) if len(table) else nowhere, STATIONS)
+        unlocated = pd.DataFrame(unknown, columns=["network", "station"])
+        unlocated = conform(unlocated.assign(latitude_deg=np.nan, longitude_deg=np.nan, elevation_m=np.nan), STATIONS)
+        table = conform(pd.concat([table, unlocated]) if len(table) else unlocated, STATIONS)
     codes = [StationCode(*codes) for codes in table[["network", "station"]].itertuples(index=False)]
-    selected = [matches(code, patterns) and not matches(code, excluded) for code in codes]
-    asked = table[pd.Series(selected, dtype=bool, index=table.index)]
-    asked = asked[_inside(asked, params.domain)]
-    if asked.empty:
-        raise ValueError(_nothing_asked(params, codes))
-    return conform(_apart(asked, params), STATIONS)
+    is_selected = [matches(code, patterns) and not matches(code, excluded) and _is_sound(code) for code in codes]
+    requested = table[pd.Series(is_selected, dtype=bool, index=table.index)]
+    in_domain = pd.Series(_inside(requested, params.domain), index=requested.index, dtype=bool)
+    # A station that was inside once is requested on all days, with all its places.
+    requested = requested[in_domain.groupby([requested.network, requested.station]).transform("any")]
+    if requested.empty:
+        raise ValueError(_no_station_message(params, [code for code in codes if not code_problem(*code)]))
+    return conform(_thin_out(requested, params), STATIONS)
+
+
+def _is_sound(code: StationCode) -> bool:
+    """Whether a station can have files; one that cannot is named in a warning and left out."""
+    if problem := code_problem(*code):
+        logger.warning("a station of the inventory or archive is left out: %s", problem)
+    return not problem
 
 
 def archive_stations(params: DownloadParams) -> list[StationCode]:
@@ -74,30 +94,32 @@ def archive_stations(params: DownloadParams) -> list[StationCode]:
     return []
 
 
-def _nothing_asked(params: DownloadParams, known: list[StationCode]) -> str:
+def _no_station_message(params: DownloadParams, codes: list[StationCode]) -> str:
     patterns = ", ".join(params.stations)
-    if not known:
-        return f"download.stations: {patterns} matches nothing, because no inventory or archive has any station"
-    names = list(map(str, known))
-    near = difflib.get_close_matches(params.stations[0] if params.stations else "", names, n=5, cutoff=0.3) or names[:5]
-    where = " in download.domain" if params.domain else ""
+    if not codes:
+        return (
+            f"download.stations: {patterns} matches nothing: no inventory or archive has any station with usable codes"
+        )
+    names = list(map(str, codes))
+    hits = difflib.get_close_matches(params.stations[0] if params.stations else "", names, n=5, cutoff=0.3) or names[:5]
+    domain_text = " in download.domain" if params.domain else ""
     return (
         f"download.stations: {patterns} (without {', '.join(params.exclude) or 'exceptions'}) matches none of the "
-        f"{len(names)} stations{where}; there are {', '.join(near)}{' …' if len(names) > len(near) else ''}"
+        f"{len(names)} stations{domain_text}; there are {', '.join(hits)}{' …' if len(names) > len(hits) else ''}"
     )
 
 
 def _inside(table: pd.DataFrame, domain: DomainParams | None) -> np.ndarray:
     """Whether stations lie in the domain, shape (n_stations,); those without coordinates count as inside."""
     latitude, longitude = table["latitude_deg"].to_numpy(float), table["longitude_deg"].to_numpy(float)
-    inside = np.ones(len(table), bool)
+    in_domain = np.ones(len(table), bool)
     if domain and domain.rectangle:
-        inside &= _inside_rectangle(latitude, longitude, domain.rectangle)
+        in_domain &= _inside_rectangle(latitude, longitude, domain.rectangle)
     if domain and domain.circle:
         circle = domain.circle
-        distance_km = _distance_km(circle.latitude_deg, circle.longitude_deg, latitude, longitude)
-        inside &= (distance_km >= circle.min_radius_km) & (distance_km <= circle.max_radius_km)
-    return inside | np.isnan(latitude)
+        distance_km, _ = distance_and_azimuth(circle.latitude_deg, circle.longitude_deg, latitude, longitude)
+        in_domain &= (distance_km >= circle.min_radius_km) & (distance_km <= circle.max_radius_km)
+    return in_domain | np.isnan(latitude)
 
 
 def _inside_rectangle(latitude: np.ndarray, longitude: np.ndarray, rectangle: RectangleParams) -> np.ndarray:
@@ -108,31 +130,21 @@ def _inside_rectangle(latitude: np.ndarray, longitude: np.ndarray, rectangle: Re
     return (latitude >= rectangle.min_latitude_deg) & (latitude <= rectangle.max_latitude_deg) & in_longitude
 
 
-def _distance_km(
-    latitude_deg: float, longitude_deg: float, latitudes: np.ndarray, longitudes: np.ndarray
-) -> np.ndarray:
-    pairs = zip(latitudes, longitudes, strict=True)
-    return np.array(
-        [
-            np.nan
-            if np.isnan(latitude)
-            else gps2dist_azimuth(latitude_deg, longitude_deg, latitude, longitude)[0] / 1e3
-            for latitude, longitude in pairs
-        ]
-    )
-
-
-def _apart(table: pd.DataFrame, params: DownloadParams) -> pd.DataFrame:
-    """Of stations closer than the least distance, the one of the better network."""
+def _thin_out(table: pd.DataFrame, params: DownloadParams) -> pd.DataFrame:
+    """Of stations closer than the least distance at any time, the one of the better network, with all its places."""
     if params.min_station_distance_km <= 0:
         return table
     priority = list(params.network_priority)
     order = sorted(range(len(table)), key=lambda row: (rank(str(table["network"].iloc[row]), priority), row))
     latitude, longitude = table["latitude_deg"].to_numpy(float), table["longitude_deg"].to_numpy(float)
-    kept: list[int] = []
+    code = (table["network"] + "." + table["station"]).to_numpy(object)
+    kept_rows: list[int] = []
+    dropped: set[str] = set()
     for row in order:
-        known = ~np.isnan(latitude[row])
-        near_km = _distance_km(latitude[row], longitude[row], latitude[kept], longitude[kept]) if known else np.empty(0)
-        if not np.any(near_km < params.min_station_distance_km):
-            kept.append(row)
-    return table.iloc[kept]
+        other_rows = [other for other in kept_rows if code[other] != code[row]]
+        apart_km, _ = distance_and_azimuth(latitude[row], longitude[row], latitude[other_rows], longitude[other_rows])
+        if np.any(apart_km < params.min_station_distance_km):  # NaN where a place is not known
+            dropped.add(code[row])
+        else:
+            kept_rows.append(row)
+    return table.iloc[[row for row in kept_rows if code[row] not in dropped]]

@@ -4,8 +4,6 @@ State-driven implicit models: networks as x = φ(A x + B u), y = C x + D u, and 
 docs/implicit-model.md explains them.
 """
 
-from pickflow.implicit.builder import UnsupportedLayerError
-from pickflow.implicit.layers import LayerProblem, im2col, layer_samples, lstm_gates, weights_of
 from pickflow.implicit.model import (
     Block,
     ImplicitModel,
@@ -16,14 +14,24 @@ from pickflow.implicit.model import (
 )
 from pickflow.implicit.networks import from_network
 from pickflow.implicit.projection import project_l1
-from pickflow.implicit.states import RowProblem, States, fit_states, solve_rows, states_of
+from pickflow.implicit.states import (
+    RowDesign,
+    RowProblem,
+    States,
+    fit_states,
+    row_designs,
+    solve_rows,
+    states_of,
+    values_of,
+)
+from pickflow.models.layers import UnsupportedLayerError
 
 __all__ = [
     "Block",
     "ImplicitModel",
     "Inference",
-    "LayerProblem",
     "NotConvergedError",
+    "RowDesign",
     "RowProblem",
     "States",
     "UnsupportedLayerError",
@@ -31,11 +39,9 @@ __all__ = [
     "blocks_of",
     "fit_states",
     "from_network",
-    "im2col",
-    "layer_samples",
-    "lstm_gates",
     "project_l1",
+    "row_designs",
     "solve_rows",
     "states_of",
-    "weights_of",
+    "values_of",
 ]

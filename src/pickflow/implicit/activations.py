@@ -27,12 +27,19 @@ class Activation(ABC):
         States that it makes.
     lipschitz : float or None
         Bound of ‖φ(z) − φ(z')‖∞ / ‖z − z'‖∞.
+    n_channels : int
+        Channels of its states, which stand one after the other, with as many samples each.
+    homogeneous : bool
+        Whether φ(s z) = s φ(z) for s > 0.
     """
 
-    def __init__(self, n_rows: int, n_states: int, lipschitz: float | None):
+    homogeneous = False
+
+    def __init__(self, n_rows: int, n_states: int, lipschitz: float | None, n_channels: int):
         self.n_rows = n_rows
         self.n_states = n_states
         self.lipschitz = lipschitz
+        self.n_channels = n_channels
 
     def __call__(self, z: np.ndarray) -> np.ndarray:
         """States, shape (n_states, n_windows), of pre-activations, shape (n_rows, n_windows)."""
@@ -55,6 +62,7 @@ _FUNCTIONS: dict[str, tuple[Callable[[np.ndarray], np.ndarray], float]] = {
     "hard_sigmoid": (hard_sigmoid, 0.2),
 }
 FUNCTIONS = tuple(_FUNCTIONS)
+_HOMOGENEOUS = ("identity", "relu")
 
 
 class Elementwise(Activation):
@@ -66,11 +74,13 @@ class Elementwise(Activation):
     function : str
         One of `FUNCTIONS`.
     n_rows : int
+    n_channels : int
     """
 
-    def __init__(self, function: str, n_rows: int):
-        super().__init__(n_rows, n_rows, _FUNCTIONS[function][1])
+    def __init__(self, function: str, n_rows: int, n_channels: int = 1):
+        super().__init__(n_rows, n_rows, _FUNCTIONS[function][1], n_channels)
         self.function = function
+        self.homogeneous = function in _HOMOGENEOUS
 
     def _states(self, z: np.ndarray) -> np.ndarray:
         return _FUNCTIONS[self.function][0](z)
@@ -92,11 +102,11 @@ class MaxPool(Activation):
 
     def __init__(self, n_channels: int, n_samples: int, size: int, function: str = "identity"):
         self.n_groups = -(-n_samples // size)
-        super().__init__(n_channels * n_samples, n_channels * self.n_groups, _FUNCTIONS[function][1])
-        self.n_channels = n_channels
+        super().__init__(n_channels * n_samples, n_channels * self.n_groups, _FUNCTIONS[function][1], n_channels)
         self.n_samples = n_samples
         self.size = size
         self.function = function
+        self.homogeneous = function in _HOMOGENEOUS
 
     def _states(self, z: np.ndarray) -> np.ndarray:
         samples = z.reshape(self.n_channels, self.n_samples, -1)
@@ -121,7 +131,7 @@ class LstmStep(Activation):
     """
 
     def __init__(self, n_hidden: int, gate: str = "sigmoid"):
-        super().__init__(5 * n_hidden, 2 * n_hidden, None)
+        super().__init__(5 * n_hidden, 2 * n_hidden, None, 2 * n_hidden)
         self.n_hidden = n_hidden
         self.gate = gate
 
@@ -149,8 +159,7 @@ class AttentionMixture(Activation):
     """
 
     def __init__(self, n_channels: int, n_samples: int, epsilon: float, width: int | None = None):
-        super().__init__(n_samples**2 + n_channels * n_samples, n_channels * n_samples, None)
-        self.n_channels = n_channels
+        super().__init__(n_samples**2 + n_channels * n_samples, n_channels * n_samples, None, n_channels)
         self.n_samples = n_samples
         self.epsilon = epsilon
         self.width = width
@@ -181,7 +190,7 @@ class LayerNorm(Activation):
     """
 
     def __init__(self, gamma: np.ndarray, beta: np.ndarray, n_samples: int, epsilon: float):
-        super().__init__(len(gamma) * n_samples, len(gamma) * n_samples, None)
+        super().__init__(len(gamma) * n_samples, len(gamma) * n_samples, None, len(gamma))
         self.gamma = gamma
         self.beta = beta
         self.n_samples = n_samples
@@ -206,8 +215,7 @@ class Softmax(Activation):
 
     def __init__(self, n_channels: int, n_samples: int):
         # Row j of the Jacobian is pⱼ(δⱼₖ − pₖ): its absolute sum is 2 pⱼ(1 − pⱼ) ≤ 1/2.
-        super().__init__(n_channels * n_samples, n_channels * n_samples, 0.5)
-        self.n_channels = n_channels
+        super().__init__(n_channels * n_samples, n_channels * n_samples, 0.5, n_channels)
         self.n_samples = n_samples
 
     def _states(self, z: np.ndarray) -> np.ndarray:

@@ -16,12 +16,9 @@ import numpy as np
 from scipy import sparse
 
 from pickflow.implicit.activations import Activation, Elementwise, MaxPool, Softmax
-from pickflow.implicit.linear import conv_matrix, conv_padding, norm_terms, parameter, transposed_matrix
+from pickflow.implicit.linear import conv_matrix, transposed_matrix
 from pickflow.implicit.model import ImplicitModel, blocks_of
-
-
-class UnsupportedLayerError(ValueError):
-    """A layer has no form in the implicit model."""
+from pickflow.models.layers import UnsupportedLayerError, conv_padding, norm_terms, parameter
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,7 +128,8 @@ class Builder:
 
     def activate(self, signal: Signal, function: str) -> Signal:
         """Elementwise activation, as states."""
-        return self._activated(signal, Elementwise(function, signal.matrix.shape[0]), signal.n_samples)
+        activation = Elementwise(function, signal.matrix.shape[0], signal.n_channels)
+        return self._activated(signal, activation, signal.n_samples)
 
     def softmax(self, signal: Signal) -> Signal:
         """Softmax over the channels, as states."""
@@ -152,12 +150,12 @@ class Builder:
         """The same signal as states of its own, if it is not yet states or inputs."""
         return signal if signal.kind == "states" else self.activate(signal, "identity")
 
-    def conv(self, signal: Signal, layer: Any, padding: tuple[int, int] | None = None) -> Signal:
-        """Conv1d, on ``padding`` zeros left and right instead of the layer's own if given."""
+    def conv(self, signal: Signal, layer: Any) -> Signal:
+        """Conv1d."""
         signal = self._input_of(layer, signal, layer.in_channels)
         self.require(layer.padding_mode == "zeros", layer, f"padding mode {layer.padding_mode}")
         weight, stride, dilation = parameter(layer.weight), layer.stride[0], layer.dilation[0]
-        padding = padding or conv_padding(layer)
+        padding = conv_padding(layer)
         n_made = (signal.n_samples + sum(padding) - dilation * (weight.shape[2] - 1) - 1) // stride + 1
         self._long_enough(layer, signal, n_made)
         matrix = conv_matrix(

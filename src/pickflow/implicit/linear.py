@@ -2,32 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from scipy import sparse
-
-
-def parameter(tensor: Any) -> np.ndarray:
-    """A parameter of torch as float64."""
-    return np.asarray(tensor.detach().cpu().double().numpy())
-
-
-def norm_terms(layer: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Scale and shift per channel of a batch normalisation with its running statistics."""
-    deviation = np.sqrt(parameter(layer.running_var) + layer.eps)
-    scale = parameter(layer.weight) / deviation if layer.affine else 1 / deviation
-    shift = (parameter(layer.bias) if layer.affine else 0.0) - parameter(layer.running_mean) * scale
-    return scale, shift
-
-
-def conv_padding(layer: Any) -> tuple[int, int]:
-    """Zeros that a Conv1d of torch puts before and after its input."""
-    if layer.padding == "same":
-        reach = layer.dilation[0] * (layer.kernel_size[0] - 1)
-        # torch puts the odd zero at the end.
-        return reach // 2, reach - reach // 2
-    return (0, 0) if layer.padding == "valid" else (layer.padding[0],) * 2
 
 
 def conv_matrix(

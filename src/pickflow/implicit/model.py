@@ -172,6 +172,17 @@ class ImplicitModel:
         return np.repeat(np.arange(len(self.blocks)), [block.activation.n_states for block in self.blocks])
 
     @cached_property
+    def channel_of_column(self) -> np.ndarray:
+        """Number of the channel that each column of [A, B] belongs to, shape (n_states + n_inputs + 1,)."""
+        sizes = [(block.activation.n_channels, block.activation.n_states) for block in self.blocks]
+        n_inputs = int(np.prod(self.input_shape))
+        sizes += [(self.input_shape[0], n_inputs), (1, 1)]
+        first = np.cumsum([0, *(n_channels for n_channels, _ in sizes)])
+        return np.concatenate(
+            [first[k] + np.arange(size) * n_channels // size for k, (n_channels, size) in enumerate(sizes) if size]
+        )
+
+    @cached_property
     def dependencies(self) -> sparse.csr_array:
         """Which block (row) reads states of which (column): non-zero where it does, shape (n_blocks, n_blocks)."""
         entries = self.A.tocoo()
@@ -293,7 +304,7 @@ class ImplicitModel:
         kappa : float
             Below 1.
         """
-        _require_below_one(kappa)
+        require_below_one(kappa)
         if self.order is not None:
             return WellPosedness(True, "triangular", 0.0)
         norm = float((self._lipschitz() * np.abs(self.feedback).sum(axis=1))[self._looped_rows()].max())
@@ -316,7 +327,7 @@ class ImplicitModel:
         ValueError
             If a block in a loop has no Lipschitz constant.
         """
-        _require_below_one(kappa)
+        require_below_one(kappa)
         lipschitz, looped = self._lipschitz(), self._looped_rows()
         without = looped[~np.isfinite(lipschitz[looped])]
         if len(without):
@@ -368,6 +379,7 @@ class ImplicitModel:
         return np.array([np.inf if value is None else value for value in constants])[self.block_of_row()]
 
 
-def _require_below_one(kappa: float) -> None:
+def require_below_one(kappa: float) -> None:
+    """Raise a ValueError for a bound that is none of a contraction."""
     if not 0 < kappa < 1:
         raise ValueError(f"kappa = {kappa:g}; a contraction needs 0 < kappa < 1")

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import torch
 from torch import nn
 
-from pickflow.implicit.builder import Builder, Signal, UnsupportedLayerError
+from pickflow.implicit.builder import Builder, Signal
 from pickflow.implicit.model import ImplicitModel
-from pickflow.implicit.recurrent import attention, feed_forward, layer_norm, lstm, transformer
+from pickflow.implicit.recurrent import attention, feed_forward, layer_norm, lstm
+from pickflow.models.graph import Graph, Node, trace
+from pickflow.models.layers import UnsupportedLayerError
 
-# PhaseNet pads these levels by hand before their strided convolutions.
-_MANUAL_PADDING = {1: (2, 3), 2: (1, 3), 3: (2, 3)}
+_LOWEST = -1e9  # padding below it never is the largest of a group
 
 
 def from_network(model: nn.Module, n_samples: int) -> ImplicitModel:
@@ -25,8 +25,8 @@ def from_network(model: nn.Module, n_samples: int) -> ImplicitModel:
     Parameters
     ----------
     model : Module
-        In evaluation mode: SeisBench's PhaseNet, VariableLengthPhaseNet, PhaseNetLight or EQTransformer, LEQNet,
-        PickflowNet, or an ``nn.Sequential`` of the layers that `sequential` knows.
+        In evaluation mode: a picker whose recorded graph has steps that are known here, or an ``nn.Sequential`` of the
+        layers that `sequential` knows.
     n_samples : int
         Of a window. States grow in proportion; keep it to some hundred.
 
@@ -39,16 +39,16 @@ def from_network(model: nn.Module, n_samples: int) -> ImplicitModel:
     """
     if model.training:
         raise ValueError(f"{type(model).__name__} is in training mode; call eval() on it first")
-    walk = _WALKS.get(type(model).__name__)
-    if walk is None:
-        raise UnsupportedLayerError(
-            f"layer {type(model).__name__} cannot be expressed as an implicit model; known networks: "
-            f"{', '.join(_WALKS)}"
-        )
     names = {id(module): name for name, module in model.named_modules() if name}
     builder = Builder(_channels_of(model), n_samples, names)
-    outputs = walk(builder, builder.input, model)
-    if not isinstance(model, nn.Sequential) and outputs.n_samples != n_samples:
+    if isinstance(model, nn.Sequential):
+        return builder.model(sequential(builder, builder.input, model))
+    try:
+        graph = trace(model, n_samples)
+    except (AssertionError, RuntimeError) as error:
+        raise ValueError(f"{type(model).__name__} does not fit {n_samples} samples: {error}") from error
+    outputs = _Walk(builder, graph).outputs
+    if outputs.n_samples != n_samples:
         raise ValueError(
             f"{type(model).__name__} makes {outputs.n_samples} samples of {n_samples}; choose a length that fits it"
         )
@@ -125,170 +125,63 @@ _LAYERS: dict[str, Callable[[Builder, Signal, Any], Signal]] = {
 }
 
 
-def _block(builder: Builder, x: Signal, layer: Any, norm: Any = None, padding: tuple[int, int] | None = None) -> Signal:
-    """Convolution, normalisation if there is one, rectifier."""
-    made = builder.conv(x, layer, padding)
-    return builder.activate(made if norm is None else builder.norm(made, norm), "relu")
+class _Walk:
+    """Signals of all steps of a graph; a rectifier waits for what cuts or pools its output: no state is idle."""
+
+    def __init__(self, builder: Builder, graph: Graph):
+        self._builder = builder
+        self._signals: dict[Node, Signal] = {graph.nodes[0]: builder.input}
+        self._waiting: set[Node] = set()
+        for node in graph.nodes[1:]:
+            self._signals[node] = self._step(node)
+        signals = [self._read(node) for node in graph.outputs]
+        self.outputs = signals[0] if len(signals) == 1 else builder.concatenate(signals)
+
+    def _read(self, node: Node) -> Signal:
+        if node in self._waiting:
+            self._waiting.remove(node)
+            self._signals[node] = self._builder.activate(self._signals[node], "relu")
+        return self._signals[node]
+
+    def _step(self, node: Node) -> Signal:
+        if node.kind in ("crop", "pad", "max_pool1d"):
+            return self._resampled(node, node.inputs[0])
+        signals = [self._read(one) for one in node.inputs]
+        if node.kind == "relu":
+            self._waiting.add(node)
+            return signals[0]
+        if node.kind in _FUNCTIONS:
+            return _FUNCTIONS[node.kind](self._builder, signals, node)
+        if node.kind not in _LAYERS:
+            raise UnsupportedLayerError(f"{node} cannot be expressed as an implicit model")
+        return _LAYERS[node.kind](self._builder, signals[0], node.layer)
+
+    def _resampled(self, node: Node, source: Node) -> Signal:
+        waiting = source in self._waiting and len(source.readers) == 1
+        signal = self._signals[source] if waiting else self._read(source)
+        if node.kind == "max_pool1d":
+            return self._builder.pool(signal, node.settings["size"], "relu" if waiting else "identity")
+        if waiting:
+            self._waiting.add(node)
+        if node.kind == "crop":
+            left = node.settings["left"]
+            return self._builder.crop(signal, left, signal.n_samples - left - node.n_samples)
+        value = node.settings["value"]
+        pooled = [reader.kind for reader in node.readers] == ["max_pool1d"] and node.settings["left"] == 0
+        if pooled and (value <= _LOWEST or (value == 0.0 and waiting)):
+            return signal  # the last group is short
+        if value != 0.0:
+            raise UnsupportedLayerError(f"{node} cannot be expressed as an implicit model: padding with {value}")
+        return self._builder.pad(signal, node.settings["left"], node.settings["right"])
 
 
-def phasenet(builder: Builder, x: Signal, model: Any) -> Signal:
-    """Probabilities of PhaseNet."""
-    return builder.softmax(_unet(builder, x, model, _MANUAL_PADDING, crop=(1, 2)))
-
-
-def variable_length_phasenet(builder: Builder, x: Signal, model: Any) -> Signal:
-    """Probabilities of VariableLengthPhaseNet: the same without manual padding and cropping."""
-    logits = _unet(builder, x, model, {}, crop=(0, 0))
-    if isinstance(model.output_activation, nn.Sigmoid):
-        return builder.activate(logits, "sigmoid")
-    return builder.softmax(logits)
-
-
-def _unet(
-    builder: Builder, x: Signal, model: Any, paddings: dict[int, tuple[int, int]], crop: tuple[int, int]
-) -> Signal:
-    builder.require(model.activation is torch.relu, model, f"its activation is {model.activation}")
-    x = _block(builder, x, model.inc, model.in_bn)
-    skips = []
-    for level, (same, norm, down, down_norm) in enumerate(model.down_branch):
-        x = _block(builder, x, same, norm)
-        if down is not None:
-            skips.append(x)
-            x = _block(builder, x, down, down_norm, paddings.get(level))
-    for up, norm, same, same_norm in model.up_branch:
-        skip = skips.pop()
-        # Cropped before the activation, so that there are no states that nobody reads.
-        made = builder.crop(builder.norm(builder.transposed_conv(x, up), norm), *crop)
-        excess = made.n_samples - skip.n_samples
-        if excess < 0:
-            raise ValueError(
-                f"PhaseNet's skip connection has {skip.n_samples} samples and what meets it {made.n_samples}; this "
-                "length of window does not fit the network"
-            )
-        made = builder.crop(made, excess // 2, excess - excess // 2)
-        x = _block(builder, builder.concatenate([skip, builder.activate(made, "relu")]), same, same_norm)
-    return builder.conv(x, model.out)
-
-
-def phasenet_light(builder: Builder, x: Signal, model: Any) -> Signal:
-    """Probabilities of PhaseNetLight."""
-    skips = [_block(builder, x, model.inc, model.in_bn)]
-    downs = ((model.conv1, model.bnd1), (model.conv2, model.bnd2), (model.conv3, model.bnd3), (model.conv4, model.bnd4))
-    for same, norm in downs:
-        builder.require(not same.cut_last_element, same, "it cuts its last sample")
-        skips.append(_block(builder, skips[-1], same.conv, norm))
-    x = skips.pop()
-    for up, norm in (
-        (model.up1, model.bnu1),
-        (model.up2, model.bnu2),
-        (model.up3, model.bnu3),
-        (model.up4, model.bnu4),
-    ):
-        made = builder.activate(builder.norm(builder.transposed_conv(x, up), norm), "relu")
-        x = builder.concatenate([made, skips.pop()])
-    return builder.softmax(builder.transposed_conv(x, model.out))
-
-
-def eqtransformer(builder: Builder, x: Signal, model: Any) -> Signal:
-    """Probabilities of the detection and of each phase of EQTransformer, one channel each."""
-    for layer, pool, padding in zip(model.encoder.convs, model.encoder.pools, model.encoder.paddings, strict=True):
-        if padding != x.n_samples % 2:
-            raise ValueError(
-                f"EQTransformer pads as for {model.in_samples} samples, which does not fit {builder.input.n_samples}; "
-                "build it with in_samples of the length wanted"
-            )
-        # What is padded is far below any state: the last group is short.
-        x = builder.pool(builder.conv(x, layer), builder.pool_size(pool), "relu")
-    for block in model.res_cnn_stack.members:
-        x = _residual_block(builder, x, block)
-    return _branches(builder, x, model, _decoded)
-
-
-def _branches(builder: Builder, x: Signal, model: Any, decoded: Callable[[Builder, Signal, Any], Signal]) -> Signal:
-    """Recurrent blocks and transformers, then a decoder with a last convolution for each output."""
-    for block in model.bi_lstm_stack.members:
-        x = builder.settle(builder.norm(builder.conv(lstm(builder, x, block.lstm), block.conv), block.norm))
-    x = transformer(builder, transformer(builder, x, model.transformer_d0), model.transformer_d)
-    decoders = [decoded(builder, x, model.decoder_d)]
-    for recurrence, attending, decoder in zip(
-        model.pick_lstms, model.pick_attentions, model.pick_decoders, strict=True
-    ):
-        decoders.append(decoded(builder, attention(builder, lstm(builder, x, recurrence), attending), decoder))
-    convolutions = zip(decoders, (model.conv_d, *model.pick_convs), strict=True)
-    return builder.concatenate([builder.activate(builder.conv(made, conv), "sigmoid") for made, conv in convolutions])
-
-
-def _residual_block(builder: Builder, x: Signal, block: Any) -> Signal:
-    padding = (0, 1) if block.manual_padding else None
-    normed = builder.activate(builder.norm(x, block.norm1), "relu")
-    hidden = _block(builder, normed, block.conv1, block.norm2, padding)
-    return builder.add(x, builder.conv(hidden, block.conv2, padding))
-
-
-def _decoded(builder: Builder, x: Signal, decoder: Any) -> Signal:
-    for level, layer in enumerate(decoder.convs):
-        x = _upsample(builder, x, decoder.upsample)
-        left, right = (int(level == 3),) * 2 if decoder.original_compatible else (0, int(level in decoder.crops))
-        x = _block(builder, builder.crop(x, left, right), layer)
-    return x
-
-
-def leqnet(builder: Builder, x: Signal, model: Any) -> Signal:
-    """Probabilities of the detection and of each phase of LEQNet, one channel each."""
-    for index in model.encoder.order:
-        x = builder.pool(_separable(builder, x, model.encoder.layers[index]), 2, "relu")
-    for block in model.res_cnn_stack:
-        y = x
-        for norm, convolution in zip(block.norms, block.convolutions, strict=True):
-            y = builder.conv(builder.activate(builder.norm(y, norm), "relu"), convolution)
-        x = builder.add(x, y)
-    return _branches(builder, x, model, _leqnet_decoded)
-
-
-def _separable(builder: Builder, x: Signal, layer: Any) -> Signal:
-    return builder.conv(builder.conv(x, layer.depthwise), layer.pointwise)
-
-
-def _leqnet_decoded(builder: Builder, x: Signal, decoder: Any) -> Signal:
-    for index, length in zip(decoder.order, decoder.lengths, strict=True):
-        copies = builder.upsample(x, 2)
-        made = _separable(builder, builder.crop(copies, 0, copies.n_samples - length), decoder.layers[index])
-        x = builder.activate(made, "relu")
-    return x
-
-
-def pickflownet(builder: Builder, x: Signal, model: Any) -> Signal:
-    """Probabilities of PickflowNet from prepared windows."""
-    x = _block(builder, x, model.stem.convolution, model.stem.norm)
-    skips = []
-    for down, residual in zip(model.down, model.down_residual, strict=True):
-        skips.append(x)
-        x = _residuals(builder, _block(builder, x, down.convolution, down.norm), residual)
-    for separable in model.context:
-        hidden = _block(builder, x, separable.depthwise, separable.norm)
-        x = builder.add(x, _block(builder, hidden, separable.pointwise.convolution, separable.pointwise.norm))
-    for up, residual, skip in zip(model.up, model.up_residual, reversed(skips), strict=True):
-        made = builder.activate(builder.norm(builder.transposed_conv(x, up.convolution), up.norm), "relu")
-        x = _residuals(builder, builder.add(skip, made), residual)
-    x = _block(builder, x, model.last.convolution, model.last.norm)
-    return builder.softmax(builder.conv(x, model.out))
-
-
-def _residuals(builder: Builder, x: Signal, layers: Any) -> Signal:
-    """One residual block, a sequence of them, or none."""
-    if hasattr(layers, "block"):
-        return builder.add(x, _block(builder, x, layers.block.convolution, layers.block.norm))
-    for layer in layers.children():
-        x = _residuals(builder, x, layer)
-    return x
-
-
-_WALKS: dict[str, Callable[[Builder, Signal, Any], Signal]] = {
-    "PhaseNet": phasenet,
-    "VariableLengthPhaseNet": variable_length_phasenet,
-    "PhaseNetLight": phasenet_light,
-    "EQTransformer": eqtransformer,
-    "LEQNet": leqnet,
-    "PickflowNet": pickflownet,
-    "Sequential": sequential,
+_FUNCTIONS: dict[str, Callable[[Builder, list[Signal], Node], Signal]] = {
+    "add": lambda builder, x, node: builder.add(*x),
+    "cat": lambda builder, x, node: builder.concatenate(x),
+    "sigmoid": lambda builder, x, node: builder.activate(x[0], "sigmoid"),
+    "softmax": lambda builder, x, node: builder.softmax(x[0]),
+    "interpolate": lambda builder, x, node: builder.upsample(builder.settle(x[0]), node.settings["scale"]),
+    "prepare": lambda builder, x, node: x[0],
+    "Linear": lambda builder, x, node: builder.linear(x[0], node.layer),
+    "LSTM": lambda builder, x, node: lstm(builder, x[0], node.layer),
 }

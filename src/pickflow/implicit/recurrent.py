@@ -8,65 +8,8 @@ import numpy as np
 from scipy import sparse
 
 from pickflow.implicit.activations import AttentionMixture, Elementwise, LayerNorm, LstmStep
-from pickflow.implicit.builder import Builder, Signal, UnsupportedLayerError
-from pickflow.implicit.linear import parameter
-
-
-class Cell:
-    """
-    One direction of an LSTM.
-
-    Attributes
-    ----------
-    of_input : ndarray, shape (4 * n_hidden, n_in)
-    of_state : ndarray, shape (4 * n_hidden, n_hidden)
-    bias : ndarray, shape (4 * n_hidden,)
-    gate : {"sigmoid", "hard_sigmoid"}
-    backward : bool
-        Whether it starts from the last sample.
-    """
-
-    def __init__(self, weights: list[Any], gate: str, backward: bool):
-        self.of_input, self.of_state, first, second = map(parameter, weights)
-        self.bias = first + second
-        self.gate = gate
-        self.backward = backward
-
-    @property
-    def n_hidden(self) -> int:
-        """Outputs of this direction."""
-        return self.of_state.shape[1]
-
-
-def lstm_cells(layer: Any, name: str = "") -> list[Cell]:
-    """
-    Directions of torch's LSTM, or of SeisBench's ``CustomLSTM`` of ``ActivationLSTMCell``.
-
-    Raises
-    ------
-    UnsupportedLayerError
-        If the layer has a form that neither SeisBench's models nor this module know.
-    """
-    names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-    if hasattr(layer, "cell_f"):
-        cells = [layer.cell_f, layer.cell_b] if layer.bidirectional else [layer.cell_f]
-        gates = [getattr(cell.gate_activation, "__name__", "unnamed") for cell in cells]
-        weights = [[getattr(cell, part) for part in names] for cell in cells]
-    else:
-        if (layer.num_layers, layer.bias, layer.proj_size) != (1, True, 0):
-            raise UnsupportedLayerError(
-                f"layer {name or type(layer).__name__} (LSTM) cannot be expressed as an implicit model: only LSTMs "
-                "of one layer, with bias, without projection are"
-            )
-        suffixes = ("_l0", "_l0_reverse") if layer.bidirectional else ("_l0",)
-        gates = ["sigmoid"] * len(suffixes)
-        weights = [[getattr(layer, part + suffix) for part in names] for suffix in suffixes]
-    unknown = set(gates) - {"sigmoid", "hard_sigmoid"}
-    if unknown:
-        raise UnsupportedLayerError(
-            f"layer {name or type(layer).__name__} cannot be expressed as an implicit model: gates of {unknown.pop()}"
-        )
-    return [Cell(weights[index], gates[index], backward=index == 1) for index in range(len(gates))]
+from pickflow.implicit.builder import Builder, Signal
+from pickflow.models.layers import Cell, lstm_cells, parameter
 
 
 def lstm(builder: Builder, signal: Signal, layer: Any) -> Signal:
@@ -115,7 +58,7 @@ def attention(builder: Builder, signal: Signal, layer: Any) -> Signal:
     unit, query, key = np.meshgrid(*map(np.arange, (queries.n_channels, n_samples, n_samples)), indexing="ij")
     of_query = builder.widened(queries.matrix)[(unit * n_samples + query).ravel()]
     of_key = builder.widened(keys.matrix)[(unit * n_samples + key).ravel()]
-    pairs = Elementwise("tanh", unit.size)
+    pairs = Elementwise("tanh", unit.size, queries.n_channels)
     columns = builder.append(sparse.csr_array(of_query + of_key), pairs, f"{name}.tanh", True)
     hidden = builder.select(columns.reshape(queries.n_channels, n_samples**2), name)
     energies = builder.matrix(hidden, parameter(layer.Wa).T, layer, layer.ba, f"{name}.Wa")
@@ -139,10 +82,3 @@ def feed_forward(builder: Builder, signal: Signal, layer: Any) -> Signal:
     """SeisBench's ``FeedForward``: two linear layers at each sample, the first one rectified."""
     hidden = builder.activate(builder.linear(signal, layer.lin1), "relu")
     return builder.linear(hidden, layer.lin2)
-
-
-def transformer(builder: Builder, signal: Signal, layer: Any) -> Signal:
-    """EQTransformer's ``Transformer``: attention and feed-forward, each with a residual and a normalisation."""
-    attended = builder.add(signal, attention(builder, signal, layer.attention))
-    normed = layer_norm(builder, attended, layer.norm1)
-    return layer_norm(builder, builder.add(normed, feed_forward(builder, normed, layer.ff)), layer.norm2)

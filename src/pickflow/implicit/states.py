@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from pickflow.implicit.model import ImplicitModel
-from pickflow.safe import GramAccumulator, intercept, solve_lasso, solve_lasso_limited
+from pickflow.implicit.model import Block, ImplicitModel, require_below_one
+from pickflow.safe import Gram, GramAccumulator, intercept, solve_lasso, solve_lasso_limited
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +43,7 @@ class States:
 
 
 @dataclass(frozen=True, eq=False)
-class RowProblem:
+class RowDesign:
     """
     Rows that have the same features.
 
@@ -53,19 +53,44 @@ class RowProblem:
         Of A and B.
     columns : ndarray of int, shape (p,)
         Of [A, B]; without the constant, whose weight is the intercept.
+    channels : ndarray of int, shape (p,)
+        Channel that each feature belongs to, numbered within the design: the groups of a group penalty.
+    looped : ndarray of bool, shape (p,)
+        Features that close a loop.
     features : ndarray, shape (n_windows, p)
     targets : ndarray, shape (n_windows, q)
-    penalty : ndarray, shape (q,)
-    limited : ndarray of bool, shape (p,)
-        Features that close a loop.
-    limit : float
-        Of their ℓ₁ norm.
     """
 
     rows: np.ndarray
     columns: np.ndarray
+    channels: np.ndarray
+    looped: np.ndarray
     features: np.ndarray
     targets: np.ndarray
+
+    def gram(self) -> Gram:
+        """What the windows say about these rows."""
+        accumulator = GramAccumulator()
+        accumulator.add(self.features, self.targets)
+        return accumulator.result()
+
+
+@dataclass(frozen=True, eq=False)
+class RowProblem:
+    """
+    Lasso of rows that have the same features.
+
+    Attributes
+    ----------
+    design : RowDesign
+    penalty : ndarray, shape (q,)
+    limited : ndarray of bool, shape (p,)
+        Features whose weights are bounded together.
+    limit : float
+        Of their ℓ₁ norm.
+    """
+
+    design: RowDesign
     penalty: np.ndarray
     limited: np.ndarray
     limit: float
@@ -105,6 +130,7 @@ def fit_states(
     penalty: float | np.ndarray,
     *,
     kappa: float | None = None,
+    bound: str = "loops",
     pattern: str = "support",
     sequential: bool = False,
     row_map: RowMap = map,
@@ -113,8 +139,8 @@ def fit_states(
     Fit every row that has weights to the teacher's pre-activations.
 
     Row i of [A, B] minimises ½‖zᵢ − X a − U b − β‖² + λᵢ (‖a‖₁ + ‖b‖₁) over its features, with a free intercept β.
-    Where entries of A close a loop, ‖a‖₁ ≤ κ / L holds for them as well, L being the Lipschitz constant of the row's
-    block. C and D stay.
+    Where a bound asks for it, ‖a‖₁ ≤ κ / L holds as well, L being the Lipschitz constant of the row's block. C and D
+    stay.
 
     Parameters
     ----------
@@ -126,6 +152,9 @@ def fit_states(
         λ, positive.
     kappa : float or None
         Below 1; needed where the model has feedback.
+    bound : {"loops", "everywhere"}
+        Which entries of A the bound κ is for: those that close a loop, the only ones that need it, or all of them, as
+        the papers have it.
     pattern : {"support", "earlier"}
         Features of a row: those that its weights multiply now, or all inputs and all states of earlier blocks.
     sequential : bool
@@ -139,20 +168,20 @@ def fit_states(
     ValueError
         If there are too few windows for a row, or an option does not fit the model.
     """
-    _check_options(model, kappa, pattern, sequential)
-    u = model.with_constant(states.inputs)
-    x = np.array(states.states.T)
+    _check_options(model, kappa, bound, pattern, sequential)
+    values = values_of(model, states)
     matrix = sparse.hstack([model.A, model.B], format="lil")
     penalties = np.broadcast_to(np.asarray(penalty, dtype=np.float64), (model.n_rows,))
     for index in model.order or range(len(model.blocks)):
         block = model.blocks[index]
-        problems = list(_problems(model, index, pattern, states, np.concatenate([x, u]).T, penalties, kappa))
+        designs = row_designs(model, index, values, states.pre_activations, pattern)
+        problems = [_problem(model, block, design, penalties, kappa, bound) for design in designs]
         for problem, (coefficients, constants) in zip(problems, row_map(solve_rows, problems), strict=True):
-            matrix[np.ix_(problem.rows, problem.columns)] = coefficients.T
-            matrix[problem.rows, matrix.shape[1] - 1] = constants
+            design = problem.design
+            matrix[np.ix_(design.rows, design.columns)] = coefficients.T
+            matrix[design.rows, matrix.shape[1] - 1] = constants
         if sequential:
-            rows = matrix[block.rows].tocsr()
-            x[block.states] = block.activation(rows @ np.concatenate([x, u]))
+            values[: model.n_states][block.states] = block.activation(matrix[block.rows].tocsr() @ values)
     fitted = matrix.tocsr()
     a, b = sparse.csr_array(fitted[:, : model.n_states]), sparse.csr_array(fitted[:, model.n_states :])
     return dataclasses.replace(model, A=a, B=b)
@@ -167,9 +196,7 @@ def solve_rows(problem: RowProblem) -> RowSolution:
     coefficients : ndarray, shape (p, q)
     constants : ndarray, shape (q,)
     """
-    accumulator = GramAccumulator()
-    accumulator.add(problem.features, problem.targets)
-    gram = accumulator.result()
+    gram = problem.design.gram()
     if problem.limited.any():
         solution, _ = solve_lasso_limited(gram, problem.penalty, problem.limited, problem.limit)
     else:
@@ -177,35 +204,61 @@ def solve_rows(problem: RowProblem) -> RowSolution:
     return solution.coefficients, intercept(gram, solution.coefficients)
 
 
-def _problems(
-    model: ImplicitModel,
-    index: int,
-    pattern: str,
-    states: States,
-    values: np.ndarray,
-    penalties: np.ndarray,
-    kappa: float | None,
-) -> Iterator[RowProblem]:
-    """Problems of a block; ``values`` are states and inputs of each window, shape (n_windows, n_columns)."""
-    block = model.blocks[index]
+def values_of(model: ImplicitModel, states: States) -> np.ndarray:
+    """What the columns of [A, B] multiply: states, inputs and the constant, shape (n_columns, n_windows)."""
+    return np.concatenate([states.states.T, model.with_constant(states.inputs)])
+
+
+def row_designs(
+    model: ImplicitModel, index: int, values: np.ndarray, targets: np.ndarray, pattern: str = "support"
+) -> Iterator[RowDesign]:
+    """
+    Regressions of the rows of a block that have weights.
+
+    Parameters
+    ----------
+    model : ImplicitModel
+    index : int
+        Of the block.
+    values : ndarray, shape (n_states + n_inputs + 1, n_windows)
+        See `values_of`.
+    targets : ndarray, shape (n_windows, n_rows)
+        Pre-activations of all rows.
+    pattern : {"support", "earlier"}
+        See `fit_states`.
+
+    Raises
+    ------
+    ValueError
+        If there are too few windows for a row.
+    """
+    block, channel_of_column = model.blocks[index], model.channel_of_column
     rows = np.arange(model.n_rows)[block.rows]
     rows = rows[~model.fixed_rows[rows]]
     for columns, sharing in _same_columns(model, index, pattern, rows):
-        if len(columns) >= len(values):
+        if len(columns) >= values.shape[1]:
             raise ValueError(
                 f"{block.name}, row {sharing[0]}: {len(columns)} weights and an intercept need more than "
-                f"{len(columns)} calibration windows, there are {len(values)}"
+                f"{len(columns)} calibration windows, there are {values.shape[1]}"
             )
-        looped = np.unique(model.feedback[sharing].indices)
-        yield RowProblem(
+        yield RowDesign(
             rows=sharing,
             columns=columns,
-            features=values[:, columns],
-            targets=states.pre_activations[:, sharing],
-            penalty=penalties[sharing],
-            limited=np.isin(columns, looped),
-            limit=np.inf if kappa is None else kappa / (block.activation.lipschitz or np.nan),
+            channels=np.unique(channel_of_column[columns], return_inverse=True)[1],
+            looped=np.isin(columns, np.unique(model.feedback[sharing].indices)),
+            features=values[columns].T,
+            targets=targets[:, sharing],
         )
+
+
+def _problem(
+    model: ImplicitModel, block: Block, design: RowDesign, penalties: np.ndarray, kappa: float | None, bound: str
+) -> RowProblem:
+    limited = design.looped if bound == "loops" else design.columns < model.n_states
+    limit = np.inf if kappa is None else kappa / (block.activation.lipschitz or np.nan)
+    if kappa is None:
+        limited = np.zeros_like(limited)
+    return RowProblem(design, penalties[design.rows], limited, limit)
 
 
 def _same_columns(
@@ -231,9 +284,15 @@ def _same_columns(
             yield columns, np.array(sharing[key])
 
 
-def _check_options(model: ImplicitModel, kappa: float | None, pattern: str, sequential: bool) -> None:
-    if pattern not in ("support", "earlier"):
-        raise ValueError(f"pattern {pattern!r} is unknown; support or earlier")
+def _check_options(model: ImplicitModel, kappa: float | None, bound: str, pattern: str, sequential: bool) -> None:
+    for name, value, known in (
+        ("pattern", pattern, ("support", "earlier")),
+        ("bound", bound, ("loops", "everywhere")),
+    ):
+        if value not in known:
+            raise ValueError(f"{name} {value!r} is unknown; {' or '.join(known)}")
+    if bound == "everywhere":
+        _require_lipschitz(model, kappa)
     if model.order is not None:
         return
     if kappa is None or not 0 < kappa < 1:
@@ -242,3 +301,13 @@ def _check_options(model: ImplicitModel, kappa: float | None, pattern: str, sequ
         raise ValueError("the model has feedback, so that no block is before another; pattern support, not sequential")
     if not np.isfinite(model.is_well_posed(kappa).norm):
         raise ValueError("a block in a loop has no Lipschitz constant: no kappa makes it well-posed; unroll it in time")
+
+
+def _require_lipschitz(model: ImplicitModel, kappa: float | None) -> None:
+    require_below_one(np.nan if kappa is None else kappa)
+    for block in model.blocks:
+        if block.activation.lipschitz is None and not model.fixed_rows[block.rows].all():
+            raise ValueError(
+                f"bound everywhere: {block.name} ({type(block.activation).__name__}) has no Lipschitz constant, so that"
+                " no bound of its rows makes a contraction; bound loops leaves it as it is"
+            )

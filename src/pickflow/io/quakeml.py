@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,11 +15,14 @@ from obspy.core import event as quakeml
 from obspy.core.event.header import EventType
 
 from pickflow.io.atomic import atomic_path
+from pickflow.io.formats.arrivals import arrivals_of
 from pickflow.io.tables import conform
 from pickflow.schemas import AMPLITUDES, EVENTS
+from pickflow.travel_times.sphere import KM_PER_DEGREE
+
+logger = logging.getLogger(__name__)
 
 _CONFIDENCE_PERCENT = 68.0  # of one standard deviation
-_KM_PER_DEG = 111.195  # 6371 km sphere
 _QUALITY_FIELDS = {
     "used_phase_count": "n_picks",
     "associated_phase_count": "n_picks",
@@ -28,7 +32,7 @@ _QUALITY_FIELDS = {
 }
 _POLARITY = {"U": "positive", "D": "negative"}
 _ONSET = {"i": "impulsive", "e": "emergent"}
-# What QuakeML's identifiers may not hold; = and / part them where they are read.
+# Characters that QuakeML's identifiers may not have; = and / separate their parts.
 _FORBIDDEN = re.compile(r"[^\w\-.*()+?~',;#&]", re.ASCII)
 
 
@@ -51,7 +55,7 @@ def write_quakeml(
     path : str or Path
         Where to.
     agency : str
-        Who made the catalog.
+        Author of the catalog.
     associator : str
         Becomes the method of the origins; empty: none.
 
@@ -63,28 +67,6 @@ def write_quakeml(
     catalog = obspy_catalog(events, assignments, picks, agency, associator, amplitudes)
     with atomic_path(path) as temporary:
         catalog.write(str(temporary), format="QUAKEML", validate=True)
-
-
-def arrivals_of(assignments: pd.DataFrame, picks: pd.DataFrame) -> pd.DataFrame:
-    """
-    Assignments with their picks, in order of time.
-
-    Columns of the table `PICKS` that a pick need not have (location, channel, probability, time_uncertainty_s), and
-    weight, polarity and onset of `BULLETIN_PICKS`, are filled with nothing where they are absent.
-
-    Raises
-    ------
-    ValueError
-        If an assignment's pick is not among the picks.
-    """
-    texts, numbers = ("location", "channel", "polarity", "onset"), ("probability", "time_uncertainty_s", "weight")
-    absent = {name: "" for name in texts if name not in picks} | {name: np.nan for name in numbers if name not in picks}
-    columns = ["pick_id", "network", "station", *texts, "phase", "time", *numbers]
-    arrivals = assignments.merge(picks.assign(**absent)[columns], on="pick_id", how="left")
-    lost = arrivals.time.isna()
-    if lost.any():
-        raise ValueError(f"pick {arrivals.pick_id[lost].iloc[0]} of an assignment is not among the picks given")
-    return arrivals.sort_values(["time", "pick_id"], kind="stable", ignore_index=True)
 
 
 def obspy_catalog(
@@ -143,8 +125,8 @@ def obspy_catalog(
 def _check_names(identifiers: pd.Series) -> None:
     names = identifiers.map(_clean)
     if names.duplicated().any():
-        both = identifiers[names == names[names.duplicated()].iloc[0]]
-        raise ValueError(f"events {' and '.join(both)} get the same QuakeML identifier; rename one")
+        duplicates = identifiers[names == names[names.duplicated()].iloc[0]]
+        raise ValueError(f"events {' and '.join(duplicates)} get the same QuakeML identifier; rename one")
 
 
 def _clean(identifier: str) -> str:
@@ -166,7 +148,7 @@ def _event(
     row: Any, arrivals: pd.DataFrame, sizes: pd.DataFrame, info: quakeml.CreationInfo, associator: str, type_: str
 ) -> quakeml.Event:
     automatic = {"evaluation_mode": "automatic", "creation_info": info}
-    located = np.isfinite(row.latitude_deg) and np.isfinite(row.longitude_deg)
+    located = np.isfinite(row.latitude_deg) and np.isfinite(row.longitude_deg) and not pd.isna(row.time)
     origins = [_origin(row, arrivals, automatic, associator)] if located else []
     magnitudes = [_magnitude(row, located, automatic)] if np.isfinite(row.magnitude) else []
     event = quakeml.Event(
@@ -175,7 +157,7 @@ def _event(
         event_type_certainty="suspected",
         creation_info=info,
         origins=origins,
-        picks=[_pick(arrival, automatic) for arrival in arrivals.itertuples(index=False)],
+        picks=[_pick(arrival, automatic, located) for arrival in arrivals.itertuples(index=False)],
         magnitudes=magnitudes,
     )
     for size in sizes.itertuples(index=False):
@@ -189,8 +171,8 @@ def _event(
 
 def _event_type(text: str) -> str:
     """QuakeML's word for a type, without ``suspected``, which is its certainty."""
-    word = text.removeprefix("suspected ").strip()
-    return word if word in EventType else "other event"
+    type_ = text.removeprefix("suspected ").strip()
+    return type_ if type_ in EventType else "other event"
 
 
 def _origin(row: Any, arrivals: pd.DataFrame, automatic: Mapping[str, Any], associator: str) -> quakeml.Origin:
@@ -270,20 +252,23 @@ def _add_size(event: quakeml.Event, size: Any, row: Any, located: bool, info: qu
 
 
 def _quality(row: Any, arrivals: pd.DataFrame) -> quakeml.OriginQuality:
-    known = {field: getattr(row, column) for field, column in _QUALITY_FIELDS.items()}
-    quality = {field: value for field, value in known.items() if not pd.isna(value)}
+    fields = {field: getattr(row, column) for field, column in _QUALITY_FIELDS.items()}
+    quality = {field: value for field, value in fields.items() if not pd.isna(value)}
     if arrivals.distance_km.notna().any():
-        quality["minimum_distance"] = arrivals.distance_km.min() / _KM_PER_DEG
-        quality["maximum_distance"] = arrivals.distance_km.max() / _KM_PER_DEG
+        quality["minimum_distance"] = arrivals.distance_km.min() / KM_PER_DEGREE
+        quality["maximum_distance"] = arrivals.distance_km.max() / KM_PER_DEGREE
     return quakeml.OriginQuality(**quality)
 
 
-def _pick(arrival: Any, automatic: Mapping[str, Any]) -> quakeml.Pick:
+def _pick(arrival: Any, automatic: Mapping[str, Any], located: bool) -> quakeml.Pick:
+    """A pick; its weight is in its arrival, or in a comment where the event has no origin."""
     pick_id = arrival.pick_id
-    comments = []
-    if np.isfinite(arrival.probability):
-        text = f"probability={arrival.probability:.4f}"
-        comments = [quakeml.Comment(text=text, resource_id=_resource("comment", pick_id, "probability"))]
+    values = {"probability": arrival.probability, "weight": np.nan if located else arrival.weight}
+    comments = [
+        quakeml.Comment(text=f"{key}={value:.4f}", resource_id=_resource("comment", pick_id, key))
+        for key, value in values.items()
+        if np.isfinite(value)
+    ]
     return quakeml.Pick(
         resource_id=_resource("pick", pick_id),
         time=_utc(arrival.time),
@@ -309,7 +294,7 @@ def _arrival(arrival: Any) -> quakeml.Arrival:
         phase=arrival.phase,
         time_residual=_or_none(arrival.residual_s),
         time_weight=_or_none(arrival.weight),
-        distance=_or_none(arrival.distance_km / _KM_PER_DEG),
+        distance=_or_none(arrival.distance_km / KM_PER_DEGREE),
         azimuth=_or_none(arrival.azimuth_deg),
     )
 

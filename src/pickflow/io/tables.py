@@ -12,10 +12,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pickflow.io.atomic import StorageError, atomic_path
+from pickflow.run.layout import MANIFEST_FILE
 from pickflow.schemas import LEDGER, MANIFEST, PICK_LEDGER, STATIONS, Table
 
 PROVENANCE_KEY = b"pickflow"
-# There is a row for every station asked for, and a run asks for one at least.
+# There is a row for every requested station, and a run requests at least one.
 _NEVER_EMPTY = {table.name for table in (STATIONS, MANIFEST, PICK_LEDGER, LEDGER)}
 
 
@@ -74,22 +75,22 @@ def write_table(frame: pd.DataFrame, table: Table, path: str | Path, provenance:
     table : Table
         The contract.
     path : str or Path
-        Where to.
+        File to write.
     provenance : mapping
         See `pickflow.provenance.provenance`.
     """
-    ready = conform(frame, table)
-    _refuse_emptiness(ready, table, path)
-    arrow = pa.Table.from_pandas(ready, schema=table.schema, preserve_index=False)
+    table_frame = conform(frame, table)
+    _refuse_emptiness(table_frame, table, path)
+    arrow = pa.Table.from_pandas(table_frame, schema=table.schema, preserve_index=False)
     metadata = {PROVENANCE_KEY: json.dumps(dict(provenance), sort_keys=True).encode()}
     with atomic_path(path) as temporary:
         pq.write_table(arrow.replace_schema_metadata(metadata), temporary, compression="zstd", write_page_checksum=True)
 
 
 def _again(path: str | Path) -> str:
-    """What to do about a damaged table; a manifest belongs to the output of its whole folder."""
-    what = f"folder {Path(path).parent}" if Path(path).name == "manifest.parquet" else "file"
-    return f"if the run made it, delete the {what} and start the same command again: it is made anew"
+    """Remedy of a damaged table; a manifest belongs to the output of its whole folder."""
+    item = f"folder {Path(path).parent}" if Path(path).name == MANIFEST_FILE else "file"
+    return f"if the run made it, delete the {item} and start the same command again: it is made anew"
 
 
 def _refuse_emptiness(frame: pd.DataFrame, table: Table, path: str | Path) -> None:
@@ -114,9 +115,9 @@ def read_table(path: str | Path, table: Table) -> pd.DataFrame:
         frame = arrow.replace_schema_metadata(None).to_pandas()
     except Exception as error:  # a damaged footer makes Arrow and pandas raise anything
         raise StorageError(f"{path}: not a readable Parquet file ({error}); {_again(path)}") from error
-    strange = sorted(set(frame.columns) - set(table.schema.names))
-    if strange and PROVENANCE_KEY in metadata:
-        raise StorageError(f"{path}: a {table.name} of this version has no column {strange[0]!r}; {_again(path)}")
+    unknown = sorted(set(frame.columns) - set(table.schema.names))
+    if unknown and PROVENANCE_KEY in metadata:
+        raise StorageError(f"{path}: a {table.name} of this version has no column {unknown[0]!r}; {_again(path)}")
     try:
         frame = conform(frame, table)
     except ValueError as error:
@@ -135,9 +136,12 @@ def read_provenance(path: str | Path) -> dict[str, Any]:
     """Provenance that `write_table` put into a Parquet file."""
     try:
         metadata = pq.read_schema(path).metadata or {}
-        return json.loads(metadata.get(PROVENANCE_KEY, b"{}"))
-    except (pa.ArrowException, OSError, ValueError) as error:
+        origin = json.loads(metadata.get(PROVENANCE_KEY, b"{}"))
+    except (pa.ArrowException, OSError, ValueError, RecursionError) as error:
         raise StorageError(f"{path}: not a readable Parquet file ({error}); {_again(path)}") from error
+    if not isinstance(origin, dict):
+        raise StorageError(f"{path}: its provenance is no object of names and values; {_again(path)}")
+    return origin
 
 
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:

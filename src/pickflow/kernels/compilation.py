@@ -2,32 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-import torch
+from seisbench.models import EQTransformer, PhaseNet, VariableLengthPhaseNet, WaveformModel
 
 from pickflow.kernels import library
 from pickflow.kernels.calibration import activation_ranges
-from pickflow.kernels.eqtransformer import eqtransformer
 from pickflow.kernels.fast import with_integers
-from pickflow.kernels.leqnet import leqnet
+from pickflow.kernels.lowering import Lowering
 from pickflow.kernels.network import Network
-from pickflow.kernels.normalisation import normalisation_of
-from pickflow.kernels.phasenet import phasenet, phasenet_light, variable_length_phasenet
-from pickflow.kernels.pickflownet import pickflownet
-from pickflow.kernels.program import Program, UnsupportedNetwork, View
+from pickflow.kernels.normalisation import Normalisation
+from pickflow.kernels.program import Program, UnsupportedNetwork, require
+from pickflow.models.graph import trace
 
 MODES = ("exact", "fast")
-_BUILDERS: dict[str, Callable[[Program, View, Any], View]] = {
-    "PhaseNet": phasenet,
-    "VariableLengthPhaseNet": variable_length_phasenet,
-    "PhaseNetLight": phasenet_light,
-    "EQTransformer": eqtransformer,
-    "OBSTransformer": eqtransformer,
-    "PickflowNet": pickflownet,
-    "LEQNet": leqnet,
-}
+_EQT_TAPER_SAMPLES = 6
 
 
 def compile_network(model: Any, mode: str = "exact", lanes: int | None = None) -> Network:
@@ -37,7 +26,7 @@ def compile_network(model: Any, mode: str = "exact", lanes: int | None = None) -
     Parameters
     ----------
     model : WaveformModel
-        In evaluation mode; known by the name of its class.
+        In evaluation mode, of steps that `Lowering` knows.
     mode : {"exact", "fast"}
         Arithmetic: ``exact`` is float32 throughout, ``fast`` rounds weights and activations of the larger convolutions
         to 16-bit integers.
@@ -54,31 +43,53 @@ def compile_network(model: Any, mode: str = "exact", lanes: int | None = None) -
         raise UnsupportedNetwork("the kernels are not built; reinstall with a C compiler at hand")
     if mode not in MODES or (mode == "fast" and not library.has_integers()):
         raise UnsupportedNetwork(f"no kernels for mode {mode} on this processor")
-    if name not in _BUILDERS:
-        raise UnsupportedNetwork(f"no kernels for a model of class {name}; there are for {', '.join(_BUILDERS)}")
     if model.training:
         raise UnsupportedNetwork(f"{name} is in training mode; call eval() on it first")
     program = Program()
     try:
-        windows, outputs = _build(program, model, mode)
-    except (AttributeError, TypeError) as error:
-        raise UnsupportedNetwork(f"{name} is not built as its class usually is: {error!r}") from error
+        normalisation = normalisation_of(model)
+        lowered = Lowering(program, trace(model))
+    except Exception as error:  # models of others raise anything while they are recorded
+        raise UnsupportedNetwork(f"no kernels for a model of class {name}: {error}") from error
+    windows, outputs = lowered.windows, lowered.outputs
+    require(windows.n_channels <= library.MAX_COMPONENTS, f"1 to {library.MAX_COMPONENTS} components")
+    if mode == "fast":
+        # Integers know no NaN: windows that hold one get it back here.
+        program.add("spread_nan", windows, outputs)
+    program.add("unpack", outputs, None)
     lanes = lanes or library.lane_choices()[-1]
-    facts = (lanes, windows.buffer.shape, outputs.buffer.shape, normalisation_of(model))
+    facts = (lanes, windows.buffer.shape, outputs.buffer.shape, normalisation)
     if mode == "fast":
         program = with_integers(program, activation_ranges(Network(program, *facts), program))
     program.share_buffers()
     return Network(program, *facts)
 
 
-def _build(program: Program, model: Any, mode: str) -> tuple[View, View]:
-    windows = program.buffer(getattr(model, "in_channels", 3), model.in_samples)
-    program.add("pack", None, windows)
-    outputs = _BUILDERS[type(model).__name__](program, windows, model)
-    independent = hasattr(model, "decoder_d") or isinstance(getattr(model, "output_activation", None), torch.nn.Sigmoid)
-    program.add("sigmoid" if independent else "softmax", None, outputs)
-    if mode == "fast":
-        # Integers know no NaN: windows that hold one get it back here.
-        program.add("spread_nan", windows, outputs)
-    program.add("unpack", outputs, None)
-    return windows, outputs
+def normalisation_of(model: Any) -> Normalisation:
+    """
+    What `annotate_batch_pre` of a model does.
+
+    Parameters
+    ----------
+    model : WaveformModel
+
+    Raises
+    ------
+    UnsupportedNetwork
+        If its class has a method that neither SeisBench's base, PhaseNets nor EQTransformer have.
+    """
+    method = type(model).annotate_batch_pre
+    if method is WaveformModel.annotate_batch_pre:  # the network takes windows as they are
+        return Normalisation()
+    classes = [kind for kind in (PhaseNet, VariableLengthPhaseNet, EQTransformer) if method is kind.annotate_batch_pre]
+    require(bool(classes), "a preparation of windows that SeisBench's PhaseNets or EQTransformer have, or none")
+    transformer = classes[0] is EQTransformer
+    axes = tuple(getattr(model, "norm_axis", (-1,)))
+    common = transformer or len(axes) > 1
+    scale = {"std": "common_deviation" if common else "deviation", "peak": "peak"}.get(model.norm, "unscaled")
+    if scale == "peak" and len(axes) > 1:
+        scale = "common_peak"
+    if model.norm_amp_per_comp:
+        scale = "peak"
+    taper_samples = _EQT_TAPER_SAMPLES if transformer else 0
+    return Normalisation(scale=scale, detrend=bool(model.norm_detrend), taper_samples=taper_samples)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ctypes
+import logging
 from functools import lru_cache
-from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+logger = logging.getLogger(__name__)
 
 _INT64, _POINTER = ctypes.c_int64, ctypes.c_void_p
 
@@ -20,11 +22,12 @@ _INTEGERS = """
 OPERATION = np.dtype([*((name, np.int64) for name in _INTEGERS.split()), ("epsilon", np.float64)])
 _KINDS = """
     pack unpack conv depthwise pool affine lstm attention layernorm softmax sigmoid unit_peak compress
-    conv_16 quantise spread_nan
+    conv_16 quantise spread_nan gru
 """
 KINDS = tuple(_KINDS.split())
 RECTIFY, TO_INTEGERS = 1, 2  # flags of convolutions
 QUANTUM_LIMIT = 32767  # largest 16-bit activation
+MAX_COMPONENTS = 16  # of windows
 SCALES = ("unscaled", "deviation", "common_deviation", "peak", "common_peak")
 SAMPLE_TYPES = (np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.int32))
 
@@ -45,22 +48,42 @@ class Job(ctypes.Structure):
     )
 
 
+def facts() -> dict[str, int]:
+    """What the library must know as it is known here: layouts in bytes, and numbers, by the names of ``dispatch.c``."""
+    known = {"Op": OPERATION.itemsize, "Job": ctypes.sizeof(Job)}
+    known |= {f"Op.{name}": OPERATION.fields[name][1] for name in OPERATION.names or ()}  # type: ignore[index]
+    known |= {f"Job.{name}": getattr(Job, name).offset for name, _ in Job._fields_}
+    known |= {name: number for names in (KINDS, SCALES) for number, name in enumerate(names)}
+    flags = {"rectify": RECTIFY, "to_integers": TO_INTEGERS}
+    return known | flags | {"quantum_limit": QUANTUM_LIMIT, "max_components": MAX_COMPONENTS}
+
+
+def disagreements(library: Any) -> list[str]:
+    """Names of `facts` that a loaded library knows otherwise: it was built from other sources."""
+    library.pickflow_fact.restype = _INT64
+    library.pickflow_fact.argtypes = [ctypes.c_char_p]
+    return [name for name, number in facts().items() if library.pickflow_fact(name.encode()) != number]
+
+
 @lru_cache(maxsize=1)
 def load() -> ctypes.CDLL | None:
     """The library, or None if it was not built or does not load here."""
-    for suffix in EXTENSION_SUFFIXES:
-        path = Path(__file__).with_name(f"_network{suffix}")
-        if path.exists():
-            try:
-                library = ctypes.CDLL(str(path))
-                library.pickflow_widest.restype = _INT64
-                library.pickflow_has_integers.restype = _INT64
-                library.pickflow_run.restype = _INT64
-                library.pickflow_run.argtypes = [_INT64, _POINTER, _INT64, _POINTER, _POINTER, ctypes.POINTER(Job)]
-            except (OSError, AttributeError):
-                return None
-            return library
-    return None
+    path = Path(__file__).with_name("_network.so")
+    if not path.exists():
+        return None
+    try:
+        library = ctypes.CDLL(str(path))
+        library.pickflow_widest.restype = _INT64
+        library.pickflow_has_integers.restype = _INT64
+        library.pickflow_run.restype = _INT64
+        library.pickflow_run.argtypes = [_INT64, _POINTER, _INT64, _POINTER, _POINTER, ctypes.POINTER(Job)]
+        differing = disagreements(library)
+    except (OSError, AttributeError):
+        return None
+    if differing:
+        logger.warning("%s was built from other sources (%s); install pickflow again", path, differing[0])
+        return None
+    return library
 
 
 def is_available() -> bool:

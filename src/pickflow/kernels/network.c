@@ -158,13 +158,14 @@ static void affine(const Op *op, vec *arena, const float *numbers) {
     }
 }
 
-/* gates += W h for all 4 n_out gates, eight at a time; weights are [block of 8][hidden][8]. */
-INLINE void lstm_gates(const Op *op, const vec *x, const float *w, const vec *hidden, vec *gates) {
-    for (int64_t g = 0; g < 4 * op->n_out; g += 8) {
+/* start + W h for a number of gates that eight divides, eight at a time; weights are [block of 8][hidden][8]. */
+INLINE void state_gates(int64_t n_gates, const vec *start, int64_t pitch, const float *w, const vec *hidden,
+                        int64_t n_hidden, vec *gates) {
+    for (int64_t g = 0; g < n_gates; g += 8) {
         vec sum[8];
 #pragma GCC unroll 8
-        for (int o = 0; o < 8; o++) sum[o] = x[(g + o) * op->input_pitch];
-        for (int64_t j = 0; j < op->n_out; j++, w += 8)
+        for (int o = 0; o < 8; o++) sum[o] = start[(g + o) * pitch];
+        for (int64_t j = 0; j < n_hidden; j++, w += 8)
 #pragma GCC unroll 8
             for (int o = 0; o < 8; o++) sum[o] += hidden[j] * w[o];
 #pragma GCC unroll 8
@@ -179,7 +180,7 @@ static void lstm(const Op *op, vec *arena, const float *numbers) {
     for (int64_t j = 0; j < n; j++) hidden[j] = cell[j] = (vec){0};
     for (int64_t step = 0; step < op->n_samples; step++) {
         int64_t t = op->flag & 1 ? op->n_samples - 1 - step : step;
-        lstm_gates(op, arena + op->input + t, numbers + op->weights, hidden, gates);
+        state_gates(4 * n, arena + op->input + t, op->input_pitch, numbers + op->weights, hidden, n, gates);
         vec *y = arena + op->output + t;
         if (op->flag & 2)
             for (int64_t j = 0; j < 2 * n; j++) gates[j] = hard_sigmoid(gates[j]);
@@ -189,6 +190,29 @@ static void lstm(const Op *op, vec *arena, const float *numbers) {
             vec out = op->flag & 2 ? hard_sigmoid(gates[3 * n + j]) : sigmoid(gates[3 * n + j]);
             cell[j] = gates[n + j] * cell[j] + gates[j] * hyperbolic_tangent(gates[2 * n + j]);
             hidden[j] = out * hyperbolic_tangent(cell[j]);
+            y[j * op->output_pitch] = hidden[j];
+        }
+    }
+}
+
+/* Gates in torch's order: reset, update, new. The state's share of the last has a bias of its own, as it is reset with
+ * it; rows of zeros fill the weights up to a multiple of eight gates. */
+static void gru(const Op *op, vec *arena, const float *numbers) {
+    vec hidden[MAX_HIDDEN], start[3 * MAX_HIDDEN + 8], gates[3 * MAX_HIDDEN + 8];
+    const int64_t n = op->n_out, n_gates = (3 * n + 7) / 8 * 8, pitch = op->input_pitch;
+    for (int64_t j = 0; j < n; j++) hidden[j] = (vec){0};
+    for (int64_t g = 0; g < n_gates; g++)
+        start[g] = splat(g >= 2 * n && g < 3 * n ? numbers[op->bias + g - 2 * n] : 0.0f);
+    for (int64_t step = 0; step < op->n_samples; step++) {
+        int64_t t = op->flag & 1 ? op->n_samples - 1 - step : step;
+        state_gates(n_gates, start, 1, numbers + op->weights, hidden, n, gates);
+        const vec *x = arena + op->input + t;
+        vec *y = arena + op->output + t;
+        for (int64_t j = 0; j < n; j++) {
+            vec reset = sigmoid(x[j * pitch] + gates[j]);
+            vec update = sigmoid(x[(n + j) * pitch] + gates[n + j]);
+            vec new = hyperbolic_tangent(x[(2 * n + j) * pitch] + reset * gates[2 * n + j]);
+            hidden[j] = new + update * (hidden[j] - new);
             y[j * op->output_pitch] = hidden[j];
         }
     }
@@ -365,6 +389,7 @@ void VARIANT(const Op *ops, int64_t n_ops, const float *numbers, float *memory, 
             case OP_POOL: pool(op, arena); break;
             case OP_AFFINE: affine(op, arena, numbers); break;
             case OP_LSTM: lstm(op, arena, numbers); break;
+            case OP_GRU: gru(op, arena, numbers); break;
             case OP_ATTENTION: attention(op, arena, numbers); break;
             case OP_LAYERNORM: layernorm(op, arena, numbers); break;
             case OP_SOFTMAX: softmax(op, arena); break;

@@ -21,6 +21,7 @@ enum {
     OP_CONV_16,   /* convolution of 16-bit integers into integers or float32 */
     OP_QUANTISE,  /* float32 to 16-bit integers */
     OP_SPREAD_NAN, /* NaN into the outputs of windows that hold one */
+    OP_GRU,        /* as LSTM */
 };
 
 /* What pieces of records are divided by, after their mean was taken away. */
@@ -28,6 +29,9 @@ enum { UNSCALED, DEVIATION, COMMON_DEVIATION, PEAK, COMMON_PEAK };
 
 /* Flags of convolutions. */
 enum { RECTIFY = 1, TO_INTEGERS = 2 };
+
+/* Of windows. */
+#define MAX_COMPONENTS 16
 
 /* Largest 16-bit activation. */
 #define QUANTUM_LIMIT 32767.0f
@@ -45,7 +49,7 @@ typedef struct {
     int64_t out_start, out_stride; /* where outputs go */
     int64_t weights, bias;
     int64_t scratch; /* ATTENTION: a buffer for queries, keys and a row */
-    int64_t flag; /* CONV, AFFINE: RECTIFY, TO_INTEGERS; LSTM: 1 backward, 2 hard sigmoid; ATTENTION: width, 0 all */
+    int64_t flag; /* CONV, AFFINE: RECTIFY, TO_INTEGERS; LSTM, GRU: 1 backward, LSTM: 2 hard sigmoid; ATTENTION: width, 0 all */
     double epsilon;
 } Op;
 

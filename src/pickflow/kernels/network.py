@@ -1,4 +1,4 @@
-"""From a model of torch to a network of compiled kernels."""
+"""A network of compiled kernels, ready to compute."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ class Network:
 
     Attributes
     ----------
+    program : Program
     flops_per_window : int
         Two per multiply-add of the convolutions and recurrences.
     model_flops_per_window : int
@@ -50,6 +51,7 @@ class Network:
         self.model_flops_per_window = self.flops_per_window + 2 * program.saved_multiply_adds
         self.window_shape, self.output_shape = window_shape, output_shape
         self.normalisation = normalisation
+        self.program = program
         self._operations, self._numbers, arena_size = program.assemble(lanes)
         self._numbers = _aligned(self._numbers)
         self._arena = _aligned(np.zeros(arena_size, dtype=np.float32))

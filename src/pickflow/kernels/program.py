@@ -153,6 +153,11 @@ class Program:
         self._n_numbers += padded.size
         return offset
 
+    @property
+    def numbers(self) -> np.ndarray:
+        """All numbers, float32, as the offsets of the operations count them."""
+        return np.concatenate([np.zeros(0, np.float32), *self._numbers])
+
     def share_buffers(self) -> None:
         """Put what is not needed at the same time into one buffer, so that more of it stays in the caches."""
         touched = [{view.buffer for view in row["views"].values() if view} for row in self.operations]
@@ -205,7 +210,7 @@ class Program:
                 entry[name] = view.buffer.offset + view.first * view.buffer.pitch if view else -1
                 if name != "scratch":
                     entry[f"{name}_pitch"] = view.buffer.pitch if view else 0
-        return table, np.concatenate(self._numbers), end * lanes
+        return table, self.numbers, end * lanes
 
 
 def grow_margins(row: dict[str, Any]) -> None:

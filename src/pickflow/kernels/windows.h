@@ -5,8 +5,6 @@
 #include "network.h"
 #include "vector.h"
 
-#define MAX_COMPONENTS 16
-
 /* Windows side by side; lanes that have no window get zeros. Small tiles keep all lanes' cache lines at hand. */
 static void pack_windows(const Op *op, vec *arena, const Job *job, int64_t first) {
     for (int64_t c = 0; c < op->n_out; c++) {

@@ -1,6 +1,5 @@
-"""Where and when: local frames, observed and predicted arrivals, and the origins that fit them."""
+"""Location: local frames, observed and predicted arrivals, and the origins that fit them."""
 
-from pickflow.locate.catalog import Located, locate_catalog
-from pickflow.locate.params import LocateParams
+from pickflow.locate.catalog import LocatedCatalog, locate_catalog
 
-__all__ = ["LocateParams", "Located", "locate_catalog"]
+__all__ = ["LocatedCatalog", "locate_catalog"]

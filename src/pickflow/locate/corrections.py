@@ -1,4 +1,4 @@
-"""Station corrections: what the residuals of many events have in common at a station."""
+"""Station corrections: the common part of the residuals of many events at a station."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pickflow.io.tables import conform
-from pickflow.locate.params import CorrectionParams
+from pickflow.run.settings.locate import CorrectionParams
 from pickflow.schemas import STATION_CORRECTIONS
 
 Array = NDArray[np.float64]
@@ -29,7 +29,7 @@ def estimate_corrections(
     residual_s : ndarray, shape (n,)
         Observed minus predicted without any correction.
     weight : ndarray, shape (n,)
-        How much each counts.
+        Weight of each residual.
     params : CorrectionParams
         The settings.
 
@@ -47,22 +47,22 @@ def estimate_corrections(
         median = _weighted_median(residual, weights)
         deviation = np.abs(residual - median)
         order = np.argsort(deviation, kind="stable")
-        damped = median * len(group) / (len(group) + params.damping_picks)
-        rows.append((*key, damped, _weighted_median(deviation[order], weights[order]), len(group)))
+        correction = median * len(group) / (len(group) + params.damping_picks)
+        rows.append((*key, correction, _weighted_median(deviation[order], weights[order]), len(group)))
     if not rows:
         return conform(pd.DataFrame(), STATION_CORRECTIONS)
-    found = pd.DataFrame(rows, columns=[*_KEY, "correction_s", "mad_s", "n_picks"])
-    of_p = found[found.phase == "P"]
+    table = pd.DataFrame(rows, columns=[*_KEY, "correction_s", "mad_s", "n_picks"])
+    of_p = table[table.phase == "P"]
     if len(of_p):
-        found["correction_s"] -= np.average(of_p.correction_s, weights=of_p.n_picks)
-    found[["correction_s", "mad_s"]] = found[["correction_s", "mad_s"]].round(4)
-    return conform(found, STATION_CORRECTIONS)
+        table["correction_s"] -= np.average(of_p.correction_s, weights=of_p.n_picks)
+    table[["correction_s", "mad_s"]] = table[["correction_s", "mad_s"]].round(4)
+    return conform(table, STATION_CORRECTIONS)
 
 
 def correction_s(picks: pd.DataFrame, corrections: pd.DataFrame) -> Array:
     """Correction of each pick, shape (n,); 0 where its station has none."""
-    found = picks[_KEY].merge(corrections, on=_KEY, how="left").correction_s
-    return found.fillna(0.0).to_numpy(float)
+    values = picks[_KEY].merge(corrections, on=_KEY, how="left").correction_s
+    return values.fillna(0.0).to_numpy(float)
 
 
 def _weighted_median(ordered: Array, weight: Array) -> float:

@@ -1,4 +1,4 @@
-"""How well an origin is known: the depth by the profile of the misfit, the rest by its curvature. Compiled."""
+"""Uncertainty of origins: the depth from the profile of the misfit, the rest from its curvature. Compiled."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from pickflow.locate.search import (
     residuals,
     weight,
 )
-from pickflow.locate.tables import Grid
+from pickflow.travel_times.tables import Grid
 
 # Confidence of all uncertainties: that of one standard deviation of a normal distribution.
 CONFIDENCE = 0.6827
-# The standard deviations that were assumed count like this many arrivals when the residuals correct them.
+# Chosen: weight of the assumed standard deviations, in arrivals, when the residuals correct them.
 PRIOR_ARRIVALS = 4.0
 N_PARAMETERS = 4
-# Weights that fall with the residual leave this much more variance than their normal matrix says (Lange et al. 1989).
+# Robust weights leave this factor more variance than their normal matrix has (Lange et al. 1989).
 _LOSS = (DEGREES + 3) / (DEGREES + 1)
 
 
@@ -131,23 +131,23 @@ def _summarise(  # pragma: no cover
 ) -> None:
     """Move each event to the median of its depth's posterior, and describe it there."""
     free = np.array([True, True, False, True])
-    normal, right = np.empty((4, 4)), np.empty(4)
+    normal, rhs = np.empty((4, 4)), np.empty(4)
     for event in range(len(origins)):
-        own, result = arrivals[first[event] : first[event + 1]], fit[first[event] : first[event + 1]]
-        n = len(own)
+        own_arrivals, result = arrivals[first[event] : first[event + 1]], fit[first[event] : first[event + 1]]
+        n = len(own_arrivals)
         residual, slope = np.empty(n), np.empty((n, 3))
-        residuals(grid, own, origins[event], residual, slope)
+        residuals(grid, own_arrivals, origins[event], residual, slope)
         degrees = PRIOR_ARRIVALS + max(n - N_PARAMETERS, 0)
-        excess = (PRIOR_ARRIVALS + _weighted_square(own, residual)) / degrees
+        excess = (PRIOR_ARRIVALS + _weighted_square(own_arrivals, residual)) / degrees
         order = np.argsort(depths[event, : counts[event]])
         depth, variance = _posterior(depths[event][order], misfits[event][order] / excess, spread[event])
         origins[event, 2] = depth
-        improve(grid, own, origins[event], free, limits, 20)
-        residuals(grid, own, origins[event], residual, slope)
-        normal_equations(own, residual, slope, normal, right)
+        improve(grid, own_arrivals, origins[event], free, limits, 20)
+        residuals(grid, own_arrivals, origins[event], residual, slope)
+        normal_equations(own_arrivals, residual, slope, normal, rhs)
         _covariance(normal, _LOSS * excess, variance, covariance[event])
         scale[event, 0] = degrees
-        _describe(own, residual, scale[event], result)
+        _describe(own_arrivals, residual, scale[event], result)
 
 
 @njit(cache=True, nogil=True)
@@ -155,8 +155,8 @@ def _weighted_square(arrivals: Array, residual: Array) -> float:  # pragma: no c
     """Sum of squares with the weights of Student's t; its expectation is n if the assumed errors are right."""
     total = 0.0
     for i in range(len(arrivals)):
-        scaled = residual[i] / arrivals[i, SIGMA]
-        total += weight(scaled) * scaled * scaled
+        ratio = residual[i] / arrivals[i, SIGMA]
+        total += weight(ratio) * ratio * ratio
     return total
 
 
@@ -165,45 +165,45 @@ def _posterior(depth: Array, misfit: Array, spread: Array) -> tuple[float, float
     """Median and mean square deviation from it of exp(-misfit) over increasing depths; spread[1]: see `Origins`."""
     n = len(depth)
     height = np.exp(misfit.min() - misfit)
-    below = np.zeros(n)
+    cumulative = np.zeros(n)
     for k in range(1, n):
-        below[k] = below[k - 1] + (height[k] + height[k - 1]) / 2 * (depth[k] - depth[k - 1])
-    if n < 2 or below[-1] <= 0:
+        cumulative[k] = cumulative[k - 1] + (height[k] + height[k - 1]) / 2 * (depth[k] - depth[k - 1])
+    if n < 2 or cumulative[-1] <= 0:
         spread[:] = 0.0
         return depth[0], 0.0
-    below /= below[-1]
-    median = float(np.interp(0.5, below, depth))
-    short, long = 0.0, depth[-1] - depth[0]
+    cumulative /= cumulative[-1]
+    median = float(np.interp(0.5, cumulative, depth))
+    lower, upper = 0.0, depth[-1] - depth[0]
     for _ in range(40):
-        middle = (short + long) / 2
-        if np.interp(median + middle, depth, below) - np.interp(median - middle, depth, below) < CONFIDENCE:
-            short = middle
+        middle = (lower + upper) / 2
+        if np.interp(median + middle, depth, cumulative) - np.interp(median - middle, depth, cumulative) < CONFIDENCE:
+            lower = middle
         else:
-            long = middle
+            upper = middle
     variance = 0.0
     for k in range(1, n):
         centre = (depth[k] + depth[k - 1]) / 2 - median
-        variance += (below[k] - below[k - 1]) * (centre**2 + (depth[k] - depth[k - 1]) ** 2 / 12)
-    spread[0], spread[1] = variance, long
+        variance += (cumulative[k] - cumulative[k - 1]) * (centre**2 + (depth[k] - depth[k - 1]) ** 2 / 12)
+    spread[0], spread[1] = variance, upper
     return median, variance
 
 
 @njit(cache=True, nogil=True)
 def _covariance(normal: Array, excess: float, depth_variance: float, covariance: Array) -> None:  # pragma: no cover
-    """Covariance of x, y, time: at a fixed depth, and by the depth's variance along with which they move."""
-    others = np.array([0, 1, 3])
-    fixed, along = np.empty((3, 3)), np.empty(3)
+    """Covariance of x, y, time: at a fixed depth, and by the depth's variance, with which they are correlated."""
+    rest_index = np.array([0, 1, 3])
+    fixed, depth_terms = np.empty((3, 3)), np.empty(3)
     for a in range(3):
-        along[a] = normal[others[a], 2]
+        depth_terms[a] = normal[rest_index[a], 2]
         for b in range(3):
-            fixed[a, b] = normal[others[a], others[b]]
+            fixed[a, b] = normal[rest_index[a], rest_index[b]]
         fixed[a, a] += 1e-9
     inverse = np.linalg.inv(fixed)
     for a in range(3):
-        along_a = inverse[a, 0] * along[0] + inverse[a, 1] * along[1] + inverse[a, 2] * along[2]
+        depth_a = inverse[a, 0] * depth_terms[0] + inverse[a, 1] * depth_terms[1] + inverse[a, 2] * depth_terms[2]
         for b in range(3):
-            along_b = inverse[b, 0] * along[0] + inverse[b, 1] * along[1] + inverse[b, 2] * along[2]
-            covariance[a, b] = excess * inverse[a, b] + depth_variance * along_a * along_b
+            depth_b = inverse[b, 0] * depth_terms[0] + inverse[b, 1] * depth_terms[1] + inverse[b, 2] * depth_terms[2]
+            covariance[a, b] = excess * inverse[a, b] + depth_variance * depth_a * depth_b
 
 
 @njit(cache=True, nogil=True)

@@ -13,20 +13,20 @@ _FIT = (
     ("depth_uncertainty_km", (2.0, 5.0, np.inf)),
 )
 _GAP_DEG = (90.0, 135.0, 180.0)
-_MIN_ARRIVALS = 6
+_MIN_ARRIVALS = 6  # chosen
 # Distance of the nearest station in units of the depth, or in km, whichever allows more.
 _NEAREST_DEPTHS, _NEAREST_KM = (1.0, 2.0, 0.0), (5.0, 10.0, 50.0)
 
 
 def quality_class(events: pd.DataFrame) -> pd.Series:
     """
-    Class A to D of each event, the mean of what its fit and its geometry deserve, as in HYPO71.
+    Class A to D of each event, the mean of the classes of its fit and of its geometry, as in HYPO71.
 
     Parameters
     ----------
     events : DataFrame
         With ``rms_s``, ``horizontal_uncertainty_km``, ``depth_uncertainty_km``, ``n_arrivals``, ``azimuthal_gap_deg``,
-        ``nearest_km`` and ``depth_km``; NaN deserves D.
+        ``nearest_km`` and ``depth_km``; NaN gives D.
 
     Returns
     -------
@@ -41,12 +41,12 @@ def quality_class(events: pd.DataFrame) -> pd.Series:
     fit = np.zeros(len(events), dtype=int)
     for column, limits in _FIT:
         fit = np.maximum(fit, _grade([events[column].to_numpy(float) <= limit for limit in limits]))
-    enough = events.n_arrivals.to_numpy() >= _MIN_ARRIVALS
+    has_enough = events.n_arrivals.to_numpy() >= _MIN_ARRIVALS
     gap = events.azimuthal_gap_deg.to_numpy(float)
     nearest, depth = events.nearest_km.to_numpy(float), events.depth_km.to_numpy(float)
     geometry = _grade(
         [
-            enough & (gap <= gap_limit) & (nearest <= np.maximum(depths * depth, km))
+            has_enough & (gap <= gap_limit) & (nearest <= np.maximum(depths * depth, km))
             for gap_limit, depths, km in zip(_GAP_DEG, _NEAREST_DEPTHS, _NEAREST_KM, strict=True)
         ]
     )
@@ -54,6 +54,6 @@ def quality_class(events: pd.DataFrame) -> pd.Series:
     return pd.Series([CLASSES[index] for index in grade], index=events.index, dtype=object)
 
 
-def _grade(holds: list[np.ndarray]) -> np.ndarray:
+def _grade(conditions: list[np.ndarray]) -> np.ndarray:
     """0 where the limits of A hold, to 3 where none does."""
-    return np.select(holds, list(range(len(holds))), default=len(holds))
+    return np.select(conditions, list(range(len(conditions))), default=len(conditions))

@@ -2,7 +2,7 @@
 The origin of one event from its arrivals: a global search, then damped Gauss-Newton steps. Compiled.
 
 An event's arrivals are an array with a row each; its columns are x, y and depth of the station in km, the arrival time
-in s (station correction taken off), its standard deviation in s, 0 for P or 1 for S, and the share of the standard
+in s (station correction subtracted), its standard deviation in s, 0 for P or 1 for S, and the share of the standard
 deviation that the pick has. Rows are ordered by time. An origin is x, y, depth, time.
 """
 
@@ -12,24 +12,24 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from pickflow.locate.tables import Grid, time_and_slopes
+from pickflow.travel_times.tables import Grid, time_and_slopes
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 STATION_X, STATION_Y, STATION_DEPTH, ARRIVAL, SIGMA, PHASE, PICK_SIGMA = range(7)
-N_COLUMNS = 7
-# Degrees of freedom of Student's t: residuals beyond twice sigma lose weight, those far beyond nearly all.
+N_COLUMNS = 7  # as many as the columns above
+# Chosen: degrees of freedom of Student's t; residuals beyond twice sigma lose weight, those far beyond nearly all.
 DEGREES = 3.0
-# First look: rings around the station of the first arrival, each this much wider than the last.
+# Chosen. First search: rings around the station of the first arrival, each this factor wider than the last.
 FIRST_RING_KM, RING_RATIO, N_AZIMUTHS = 3.0, 1.6, 12
-_LONGEST_STEP_KM = 20.0
-_STEPS, _PROFILE_STEPS = 30, 8
-# The profile of the misfit over depth: offsets from the best depth, this much farther each time, until they reach the
+_LONGEST_STEP_KM = 20.0  # chosen: a step stays where the slopes are valid
+_STEPS, _PROFILE_STEPS = 30, 8  # chosen: an end for descents that do not converge
+# Chosen. Profile of the misfit over depth: offsets from the best depth grow by this factor, until they reach the
 # longest step or that share of the range of depths.
 FIRST_OFFSET_KM, OFFSET_RATIO, LONGEST_OFFSET_KM, LONGEST_SHARE = 0.1, 1.35, 2.5, 0.025
-MAX_PROFILE = 80
-_SMALL = 1e-7
+MAX_PROFILE = 80  # chosen: room for all offsets
+_SMALL = 1e-7  # chosen: a smaller gain is rounding
 
 
 @njit(cache=True, nogil=True)
@@ -61,30 +61,30 @@ def misfit(arrivals: Array, residual: Array) -> float:  # pragma: no cover
     """Minus the logarithm of the likelihood of Student's t."""
     total = 0.0
     for i in range(len(arrivals)):
-        scaled = residual[i] / arrivals[i, SIGMA]
-        total += np.log1p(scaled * scaled / DEGREES)
+        ratio = residual[i] / arrivals[i, SIGMA]
+        total += np.log1p(ratio * ratio / DEGREES)
     return 0.5 * (DEGREES + 1) * total
 
 
 @njit(cache=True, nogil=True)
-def weight(scaled: float) -> float:  # pragma: no cover
+def weight(ratio: float) -> float:  # pragma: no cover
     """Weight of a residual over its sigma; at most 1 + 1/DEGREES."""
-    return (DEGREES + 1) / (DEGREES + scaled * scaled)
+    return (DEGREES + 1) / (DEGREES + ratio * ratio)
 
 
 @njit(cache=True, nogil=True)
 def normal_equations(  # pragma: no cover
-    arrivals: Array, residual: Array, slope: Array, normal: Array, right: Array
+    arrivals: Array, residual: Array, slope: Array, normal: Array, rhs: Array
 ) -> None:
     """Weighted normal matrix, shape (4, 4), and right side of a Gauss-Newton step."""
     normal[:] = 0.0
-    right[:] = 0.0
+    rhs[:] = 0.0
     row = np.ones(4)
     for i in range(len(arrivals)):
         _copy(slope[i], row)
         w = weight(residual[i] / arrivals[i, SIGMA]) / arrivals[i, SIGMA] ** 2
         for a in range(4):
-            right[a] += w * row[a] * residual[i]
+            rhs[a] += w * row[a] * residual[i]
             for b in range(4):
                 normal[a, b] += w * row[a] * row[b]
 
@@ -102,21 +102,21 @@ def improve(  # pragma: no cover
     n = len(arrivals)
     residual, slope = np.empty(n), np.empty((n, 3))
     tried_residual, tried_slope = np.empty(n), np.empty((n, 3))
-    normal, right, damping = np.empty((4, 4)), np.empty(4), 1e-2
+    normal, rhs, damping = np.empty((4, 4)), np.empty(4), 1e-2
     residuals(grid, arrivals, origin, residual, slope)
     best = misfit(arrivals, residual)
     for _ in range(n_steps):
-        normal_equations(arrivals, residual, slope, normal, right)
-        tried = origin + _step(normal, right, damping, free, origin[2], limits)
-        tried[2] = min(max(tried[2], limits[0]), limits[1])
-        residuals(grid, arrivals, tried, tried_residual, tried_slope)
-        found = misfit(arrivals, tried_residual)
-        if np.hypot(tried[0] - arrivals[0, STATION_X], tried[1] - arrivals[0, STATION_Y]) > limits[2]:
-            found = np.inf
-        if found < best:
-            gain = best - found
-            _copy(tried, origin)
-            best = found
+        normal_equations(arrivals, residual, slope, normal, rhs)
+        trial = origin + _step(normal, rhs, damping, free, origin[2], limits)
+        trial[2] = min(max(trial[2], limits[0]), limits[1])
+        residuals(grid, arrivals, trial, tried_residual, tried_slope)
+        value = misfit(arrivals, tried_residual)
+        if np.hypot(trial[0] - arrivals[0, STATION_X], trial[1] - arrivals[0, STATION_Y]) > limits[2]:
+            value = np.inf
+        if value < best:
+            gain = best - value
+            _copy(trial, origin)
+            best = value
             residual, tried_residual = tried_residual, residual
             slope, tried_slope = tried_slope, slope
             damping = max(damping / 4, 1e-6)
@@ -131,16 +131,16 @@ def improve(  # pragma: no cover
 
 @njit(cache=True, nogil=True)
 def _step(  # pragma: no cover
-    normal: Array, right: Array, damping: float, free: Mask, depth: float, limits: Array
+    normal: Array, rhs: Array, damping: float, free: Mask, depth: float, limits: Array
 ) -> Array:
-    """Solve the damped normal equations; a depth at its limit that wants to go beyond is held."""
-    system, target = normal.copy(), right.copy()
-    held = ~free
-    if (depth <= limits[0] and right[2] < 0) or (depth >= limits[1] and right[2] > 0):
-        held[2] = True
+    """Solve the damped normal equations; a depth at its limit that would exceed it is fixed."""
+    system, target = normal.copy(), rhs.copy()
+    is_fixed = ~free
+    if (depth <= limits[0] and rhs[2] < 0) or (depth >= limits[1] and rhs[2] > 0):
+        is_fixed[2] = True
     for a in range(4):
         system[a, a] += damping * normal[a, a] + 1e-12
-        if held[a]:
+        if is_fixed[a]:
             system[a, :] = 0.0
             system[:, a] = 0.0
             system[a, a] = 1.0
@@ -169,9 +169,9 @@ def look_around(grid: Grid, arrivals: Array, depths: Array, reach_km: float) -> 
                 residuals(grid, arrivals, node, residual, slope)
                 node[3] = np.median(residual)
                 residual -= node[3]
-                found = misfit(arrivals, residual)
-                if found < best:
-                    best = found
+                value = misfit(arrivals, residual)
+                if value < best:
+                    best = value
                     _copy(node, starts[k])
             radius = max(FIRST_RING_KM, radius * RING_RATIO)
     return starts
@@ -182,7 +182,7 @@ def profile(  # pragma: no cover
     grid: Grid, arrivals: Array, origin: Array, limits: Array, depths: Array, misfits: Array, origins: Array
 ) -> int:
     """
-    Least misfit at depths around the best one, which comes first; returns how many there are.
+    Least misfit at depths around the best one, which comes first; returns their number.
 
     Each starts from its neighbour's origin. ``depths`` and ``misfits`` have room for all, ``origins`` likewise.
     """
@@ -220,11 +220,11 @@ def locate_one(  # pragma: no cover
     origins = np.empty((len(depths), 4))
     best = np.inf
     for k in range(len(starts)):
-        tried = starts[k].copy()
-        found = improve(grid, arrivals, tried, free, limits, _STEPS)
-        if found < best - _SMALL:
-            best = found
-            _copy(tried, origin)
+        trial = starts[k].copy()
+        value = improve(grid, arrivals, trial, free, limits, _STEPS)
+        if value < best - _SMALL:
+            best = value
+            _copy(trial, origin)
     count = 0
     for _ in range(4):
         count = profile(grid, arrivals, origin, limits, depths, misfits, origins)
@@ -271,7 +271,7 @@ def locate_all(  # pragma: no cover
     limits : ndarray, shape (3,)
         See `improve`.
     search_depths : ndarray, shape (n_depths,)
-        Depths of the first look; without any, ``origins`` are the starts.
+        Depths of the first search; without any, ``origins`` are the starts.
     origins : ndarray, shape (n_events, 4)
         Result, and start.
     depths, misfits : ndarray, shape (n_events, n)
@@ -284,13 +284,13 @@ def locate_all(  # pragma: no cover
     """
     counts = np.zeros(len(origins), dtype=np.int64)
     for event in range(len(origins)):
-        own = arrivals[first[event] : first[event + 1]]
+        rows = arrivals[first[event] : first[event + 1]]
         starts = origins[event : event + 1].copy()
         if len(search_depths) > 0:
-            set_sigmas(own, own[0, ARRIVAL], model_error)
-            starts = look_around(grid, own, search_depths, limits[2])
-            locate_one(grid, own, starts, limits, origins[event], depths[event], misfits[event])
+            set_sigmas(rows, rows[0, ARRIVAL], model_error)
+            starts = look_around(grid, rows, search_depths, limits[2])
+            locate_one(grid, rows, starts, limits, origins[event], depths[event], misfits[event])
             _copy(origins[event], starts[0])
-        set_sigmas(own, starts[0, 3], model_error)
-        _, counts[event] = locate_one(grid, own, starts[:1], limits, origins[event], depths[event], misfits[event])
+        set_sigmas(rows, starts[0, 3], model_error)
+        _, counts[event] = locate_one(grid, rows, starts[:1], limits, origins[event], depths[event], misfits[event])
     return counts

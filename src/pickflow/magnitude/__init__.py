@@ -2,6 +2,5 @@
 
 from pickflow.magnitude.day import WORTH_WORKERS, Catalog, amplitudes_of_day
 from pickflow.magnitude.network import corrected, network_magnitudes
-from pickflow.magnitude.params import MagnitudeParams
 
-__all__ = ["WORTH_WORKERS", "Catalog", "MagnitudeParams", "amplitudes_of_day", "corrected", "network_magnitudes"]
+__all__ = ["WORTH_WORKERS", "Catalog", "amplitudes_of_day", "corrected", "network_magnitudes"]

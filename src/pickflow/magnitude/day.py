@@ -12,26 +12,27 @@ import numpy as np
 import obspy
 import pandas as pd
 
+from pickflow.codes import station_file
 from pickflow.io.tables import conform, records
 from pickflow.io.waveforms import read_station_day
 from pickflow.magnitude.laws import law_of
 from pickflow.magnitude.measuring import StationRecord
-from pickflow.magnitude.params import MagnitudeParams
 from pickflow.magnitude.responses import ChannelResponse, ResponseBook
 from pickflow.magnitude.windows import arrival_windows
+from pickflow.run.settings.magnitude import MagnitudeParams
 from pickflow.schemas import AMPLITUDES, MANIFEST
-from pickflow.travel_times import VelocityModel
+from pickflow.travel_times.layers import VelocityModel
 
 logger = logging.getLogger(__name__)
 
-# With fewer arrivals the start of worker processes takes longer than the work.
+# Chosen: with fewer arrivals the start of worker processes takes longer than the work.
 WORTH_WORKERS = 10_000
 
 
 @dataclass(frozen=True, kw_only=True)
 class Catalog:
     """
-    What is to be sized, and where the stations are.
+    Events without magnitudes, and the stations.
 
     Parameters
     ----------
@@ -85,7 +86,7 @@ def amplitudes_of_day(
     day : str
         YYYY-MM-DD of the origins.
     params : MagnitudeParams
-        See the schema of the section `magnitude`.
+        See `pickflow.run.settings.magnitude`.
     station_map : callable
         ``station_map(function, items)``, in order.
 
@@ -110,7 +111,7 @@ def amplitudes_of_day(
     for key, group in windows.groupby(["network", "station"]):
         network, station = map(str, key)
         row = rows.get((network, station), {"usable": False})
-        path = waveforms / f"{network}.{station}.mseed"
+        path = station_file(waveforms, network, station)
         tasks.append(StationTask(row, path, book.of_station(network, station), group, params))
     frames = list(station_map(measure_station, tasks))
     return conform(pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(), AMPLITUDES)
@@ -136,12 +137,12 @@ def measure_station(task: StationTask) -> pd.DataFrame:
     spans_ns = table.loc[open_rows, ["p_ns", "end_ns"]].to_numpy(np.int64)
     measured = [record.measure(int(p_ns), int(end_ns)) for p_ns, end_ns in spans_ns]
     amplitude = pd.Series([one.amplitude_mm for one in measured], index=table.index[open_rows])
-    found = table[open_rows].assign(
+    measured_rows = table[open_rows].assign(
         amplitude_mm=amplitude,
         snr_db=[one.snr_db for one in measured],
         magnitude=law.magnitude(amplitude, table.hypocentral_distance_km[open_rows]).round(4),
     )
-    reason = pd.Series([one.reason for one in measured], index=found.index)
-    reason = reason.mask(found.amplitude_mm.notna() & (found.reason == "cut"), "cut")
-    reason = reason.mask(found.amplitude_mm.notna() & found.magnitude.isna(), "distance")
-    return pd.concat([found.assign(reason=reason), table[~open_rows]])
+    reason = pd.Series([one.reason for one in measured], index=measured_rows.index)
+    reason = reason.mask(measured_rows.amplitude_mm.notna() & (measured_rows.reason == "cut"), "cut")
+    reason = reason.mask(measured_rows.amplitude_mm.notna() & measured_rows.magnitude.isna(), "distance")
+    return pd.concat([measured_rows.assign(reason=reason), table[~open_rows]])

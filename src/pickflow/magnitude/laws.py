@@ -2,7 +2,7 @@
 Attenuation laws of local magnitude.
 
 ML = log10(A) + correction(R), with the zero-to-peak amplitude A of a Wood-Anderson seismometer in mm and the
-hypocentral distance R in km (Richter 1935). Each law belongs to the seismometer that it was made with: the nominal
+hypocentral distance R in km (Richter 1935). Each law belongs to the seismometer that it was derived with: the nominal
 magnification of 2800 is 2080 in truth (Uhrhammer and Collins 1990), which is 0.13 in magnitude.
 """
 
@@ -15,16 +15,16 @@ from functools import partial
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pickflow.magnitude.params import MagnitudeParams
+from pickflow.run.settings.magnitude import MagnitudeParams
 
 Array = NDArray[np.float64]
-REFERENCE_KM = 100.0
+REFERENCE_KM = 100.0  # Richter's (1935): magnitude 3 writes 1 mm at 100 km
 
 
 @dataclass(frozen=True, kw_only=True)
 class AttenuationLaw:
     """
-    A law with the seismometer that it was made with.
+    A law with the seismometer that it was derived with.
 
     Parameters
     ----------
@@ -52,10 +52,10 @@ class AttenuationLaw:
             Zero-to-peak amplitude and hypocentral distance; broadcast against each other.
         """
         distance = np.asarray(distance_km, dtype=float)
-        inside = (distance >= self.min_distance_km) & (distance <= self.max_distance_km)
-        reached = np.where(inside, distance, REFERENCE_KM)
-        magnitude = np.log10(np.asarray(amplitude_mm, dtype=float)) + self.correction(reached)
-        return np.where(inside, magnitude, np.nan)
+        is_valid = (distance >= self.min_distance_km) & (distance <= self.max_distance_km)
+        valid_km = np.where(is_valid, distance, REFERENCE_KM)
+        magnitude = np.log10(np.asarray(amplitude_mm, dtype=float)) + self.correction(valid_km)
+        return np.where(is_valid, magnitude, np.nan)
 
 
 def linear_correction(distance_km: Array, a: float, b: float, c: float) -> Array:
@@ -85,7 +85,7 @@ LAWS: dict[str, AttenuationLaw] = {
         min_distance_km=0.0,
         max_distance_km=600.0,
     ),
-    # ASSUME the numbers of the network's published software; docs/magnitudes.md says what is not known about them.
+    # ASSUME the numbers of the network's published software; docs/magnitudes.md names the open questions.
     "ne-italy": AttenuationLaw(
         correction=ne_italy_correction,
         gain=2080.0,
@@ -97,20 +97,9 @@ LAWS: dict[str, AttenuationLaw] = {
 
 
 def law_of(params: MagnitudeParams) -> AttenuationLaw:
-    """
-    The law that the parameters ask for.
-
-    Raises
-    ------
-    ValueError
-        If the law is unknown, or custom without its numbers.
-    """
-    if params.law != "custom":
-        if params.law not in LAWS:
-            raise ValueError(f"magnitude.law: {params.law!r} is unknown; known: {', '.join(LAWS)}, custom")
+    """The law of the parameters."""
+    if params.law != "custom" or params.custom is None:
         return LAWS[params.law]
-    if params.custom is None:
-        raise ValueError("magnitude.law is custom, and magnitude.custom is missing; give at least a and b there")
     custom = params.custom
     return AttenuationLaw(
         correction=partial(linear_correction, a=custom.a, b=custom.b, c=custom.c),

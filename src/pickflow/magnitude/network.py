@@ -6,17 +6,17 @@ import numpy as np
 import pandas as pd
 
 from pickflow.io.tables import conform
-from pickflow.magnitude.params import MagnitudeParams
+from pickflow.run.settings.magnitude import MagnitudeParams
 from pickflow.schemas import AMPLITUDES, EVENTS
+from pickflow.statistics import MAD_TO_SIGMA
 
-MAD_TO_SIGMA = 1.4826
 # ASSUME the scatter of stations around an event is known beforehand as well as from PRIOR_STATIONS of them: the median
 # absolute deviation of two or three is far too small, or zero, too often.
 PRIOR_SIGMA = 0.25
 PRIOR_STATIONS = 3
-# With fewer stations, the residual of a station is mostly its own.
+# Chosen: with fewer stations, a station's magnitude has much weight in the median.
 LEAST_STATIONS_FOR_RESIDUALS = 3
-ITERATIONS = 10
+ITERATIONS = 10  # chosen: medians change little after a few
 
 
 def corrected(amplitudes: pd.DataFrame, params: MagnitudeParams) -> pd.DataFrame:
@@ -34,22 +34,14 @@ def corrected(amplitudes: pd.DataFrame, params: MagnitudeParams) -> pd.DataFrame
     -------
     DataFrame
         Table `AMPLITUDES`.
-
-    Raises
-    ------
-    ValueError
-        If a correction is named that is not ``network.station``.
     """
     amplitudes = conform(amplitudes, AMPLITUDES)
-    for name in params.station_corrections:
-        if name.count(".") != 1:
-            raise ValueError(f"magnitude.station_corrections: {name!r} is not NETWORK.STATION, such as CI.CLC")
     code = amplitudes.network + "." + amplitudes.station
-    given = code.map(dict(params.station_corrections)).astype(float)
-    magnitude = amplitudes.magnitude + given.fillna(0.0)
+    configured = code.map(dict(params.station_corrections)).astype(float)
+    magnitude = amplitudes.magnitude + configured.fillna(0.0)
     if params.estimate_corrections and len(amplitudes):
         free = estimate_corrections(amplitudes.assign(magnitude=magnitude, code=code), params)
-        magnitude = magnitude + code.map(free).fillna(0.0).where(given.isna(), 0.0)
+        magnitude = magnitude + code.map(free).fillna(0.0).where(configured.isna(), 0.0)
     return conform(amplitudes.assign(magnitude=magnitude.round(4)), AMPLITUDES)
 
 
@@ -72,14 +64,14 @@ def estimate_corrections(amplitudes: pd.DataFrame, params: MagnitudeParams) -> d
     usable = amplitudes[amplitudes.magnitude.notna()]
     usable = usable[usable.groupby("event_id").code.transform("size") >= LEAST_STATIONS_FOR_RESIDUALS]
     counts = usable.groupby("code").size()
-    often = counts.index[counts >= params.min_correction_events]
-    corrections = pd.Series(0.0, index=often)
-    if often.empty:
+    frequent = counts.index[counts >= params.min_correction_events]
+    corrections = pd.Series(0.0, index=frequent)
+    if frequent.empty:
         return {}
     for _ in range(ITERATIONS):
         magnitude = usable.magnitude + usable.code.map(corrections).fillna(0.0)
         median = magnitude.groupby(usable.event_id).transform("median")
-        corrections = (median - usable.magnitude).groupby(usable.code).median()[often]
+        corrections = (median - usable.magnitude).groupby(usable.code).median()[frequent]
         corrections -= corrections.median()
     return {str(code): round(float(value), 4) for code, value in corrections.items()}
 
@@ -109,13 +101,13 @@ def network_magnitudes(events: pd.DataFrame, amplitudes: pd.DataFrame, params: M
     sized = [value.size >= params.min_stations for value in values]
     pairs = zip(values, sized, strict=True)
     medians, uncertainties = np.full(len(events), np.nan), np.full(len(events), np.nan)
-    for index, (value, enough) in enumerate(pairs):
-        if enough:
+    for index, (value, valid) in enumerate(pairs):
+        if valid:
             medians[index], uncertainties[index] = round(float(np.median(value)), 3), round(uncertainty(value), 3)
     return conform(
         events.assign(
             magnitude=medians,
-            magnitude_type=pd.Series(["ML" if enough else None for enough in sized], index=events.index, dtype=object),
+            magnitude_type=pd.Series(["ML" if valid else None for valid in sized], index=events.index, dtype=object),
             magnitude_uncertainty=uncertainties,
             n_magnitude_stations=[value.size for value in values],
         ),
@@ -127,8 +119,9 @@ def uncertainty(magnitudes: np.ndarray) -> float:
     """
     Standard error of the median of station magnitudes.
 
-    The scatter is 1.4826 times the median absolute deviation, drawn towards `PRIOR_SIGMA` as if `PRIOR_STATIONS` more
-    had said so; the median of more than two normal values is sqrt(pi / 2) times as uncertain as their mean.
+    The scatter is 1.4826 times the median absolute deviation, drawn towards `PRIOR_SIGMA` with the
+    weight of `PRIOR_STATIONS` more stations; the median of more than two normal values is sqrt(pi / 2) times as
+    uncertain as their mean.
 
     Parameters
     ----------

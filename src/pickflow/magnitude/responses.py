@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 
 import numpy as np
 import obspy
-from numpy.typing import NDArray
-from obspy.core.inventory import Channel, Response
+from obspy.core.inventory import Channel
 
-logger = logging.getLogger(__name__)
+from pickflow.calibration import Array, Calibration, Spectrum
+from pickflow.io.places import epoch_ns
 
-# Sensors of boreholes lean a little; those of UVW (35 degrees) are no horizontal ones.
+# Chosen: sensors of boreholes are slightly inclined; those of UVW (35 degrees) are not horizontal.
 HORIZONTAL_WITHIN_DEG = 15.0
-
-Array = NDArray[np.float64]
-Spectrum = NDArray[np.complex128]
-_METRES = {"M": 1.0, "MM": 1e-3, "UM": 1e-6, "NM": 1e-9}
-# Time derivatives of displacement.
-_DERIVATIVES = {"": 0, "S": 1, "SEC": 1, "S**2": 2, "S^2": 2, "(S**2)": 2, "SEC**2": 2, "S/S": 2, "S2": 2}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,19 +25,19 @@ class ChannelResponse:
     starttime_ns, endtime_ns : int
         Half-open epoch, ns since 1970.
     horizontal : bool or None
-        From the dip; None if the inventory does not say.
-    response : Response or None
-        None: the inventory has none.
+        From the dip; None if unknown.
+    calibration : Calibration
+        Response and sensitivity.
     """
 
     starttime_ns: int
     endtime_ns: int
     horizontal: bool | None
-    response: Response | None
+    calibration: Calibration
 
-    def spectrum(self, frequency_hz: Array) -> tuple[Spectrum, bool] | None:
+    def spectrum(self, frequency_hz: Array) -> tuple[Spectrum, str] | None:
         """
-        Counts per metre of displacement, and whether that is only the sensitivity, taken as flat.
+        Counts per metre of displacement, and a reason code.
 
         Parameters
         ----------
@@ -54,36 +47,21 @@ class ChannelResponse:
         Returns
         -------
         tuple or None
-            Spectrum, shape (n_frequencies,), and the flag; None if the inventory does not tell.
+            Spectrum, shape (n_frequencies,), and a reason of `AMPLITUDE_REASONS`: ok; ``flat_response``, where only the
+            sensitivity is known; ``metadata_mismatch``, where it contradicts the response, and is taken. None if the
+            inventory has neither.
         """
-        motion = None if self.response is None else _motion(self.response)
-        if self.response is None or motion is None:
+        calibration = self.calibration
+        if calibration.motion is None:
             return None
-        if self.response.response_stages:
-            try:
-                full = self.response.get_evalresp_response_for_frequencies(frequency_hz, output="DISP")
-            except Exception as error:  # ObsPy and evalresp raise exceptions of many kinds
-                logger.warning("a response of the inventory cannot be evaluated (%s); its sensitivity is used", error)
-            else:
-                if np.all(np.isfinite(full)) and np.all(full != 0):
-                    return full, False
-        sensitivity = self.response.instrument_sensitivity
-        if sensitivity is None or not sensitivity.value:
+        if not calibration.is_contradictory:
+            full = calibration.evaluate(frequency_hz, "DISP")
+            if full is not None:
+                return full, "ok"
+        if np.isnan(calibration.sensitivity):
             return None
-        metres, order = motion
-        return sensitivity.value / metres * (2j * np.pi * frequency_hz) ** order, True
-
-
-def _motion(response: Response) -> tuple[float, int] | None:
-    """
-    Metres of the length unit that goes in, and the order of its time derivative.
-
-    None for anything else: evalresp takes units that it does not know as displacement, without a word.
-    """
-    stages = [response.instrument_sensitivity, *response.response_stages[:1]]
-    units = next((stage.input_units for stage in stages if stage is not None and stage.input_units), "")
-    length, _, per = units.upper().replace(" ", "").partition("/")
-    return (_METRES[length], _DERIVATIVES[per]) if length in _METRES and per in _DERIVATIVES else None
+        flat = calibration.sensitivity * (2j * np.pi * frequency_hz) ** calibration.motion.order
+        return flat, "metadata_mismatch" if calibration.is_contradictory else "flat_response"
 
 
 class ResponseBook:
@@ -104,19 +82,17 @@ class ResponseBook:
 
 
 def _epoch(channel: Channel) -> ChannelResponse:
+    starttime_ns, endtime_ns = epoch_ns(channel.start_date, channel.end_date)
+    rate = float(channel.sample_rate) if channel.sample_rate else None
     return ChannelResponse(
-        starttime_ns=_ns(channel.start_date, np.iinfo(np.int64).min),
-        endtime_ns=_ns(channel.end_date, np.iinfo(np.int64).max),
+        starttime_ns=starttime_ns,
+        endtime_ns=endtime_ns,
         horizontal=None if channel.dip is None else abs(float(channel.dip)) <= HORIZONTAL_WITHIN_DEG,
-        response=channel.response,
+        calibration=Calibration(channel.response, rate),
     )
 
 
-def _ns(time: obspy.UTCDateTime | None, otherwise: int) -> int:
-    limits = np.iinfo(np.int64)
-    return otherwise if time is None else int(np.clip(time.ns, limits.min, limits.max))
-
-
 def epoch_at(epochs: list[ChannelResponse], time_ns: int) -> ChannelResponse | None:
-    """The epoch that holds a time; None if there is none."""
-    return next((epoch for epoch in epochs if epoch.starttime_ns <= time_ns < epoch.endtime_ns), None)
+    """The epoch that holds a time, of several at once the one that begins last; None if there is none."""
+    current = [epoch for epoch in epochs if epoch.starttime_ns <= time_ns < epoch.endtime_ns]
+    return max(current, key=lambda epoch: epoch.starttime_ns, default=None)

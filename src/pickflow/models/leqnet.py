@@ -10,6 +10,8 @@ from seisbench.models import EQTransformer
 from seisbench.models.eqtransformer import BiLSTMStack
 from torch import Tensor, nn
 
+from pickflow.models.eqtransformer import halved_lengths
+
 FILTERS = (8, 16, 16, 32)
 KERNEL_SIZES = (11, 9, 7, 7)
 # Which layer makes each of the seven halvings (doublings): the third, of equal channels, four times.
@@ -59,7 +61,7 @@ class LEQNet(EQTransformer):
             "Deep Neural Network for Earthquake Detection and Phase Picking. Front. Earth Sci. 10 (2022). "
             "https://doi.org/10.3389/feart.2022.848237"
         )
-        lengths = _lengths(in_samples)
+        lengths = halved_lengths(in_samples, len(PASSES))
         self.encoder = _Encoder(in_channels, lengths)
         self.res_cnn_stack = nn.Sequential(*(_Block(FILTERS[-1], N_BOTTLENECK, drop_rate) for _ in range(N_BLOCKS)))
         self.bi_lstm_stack = BiLSTMStack(lstm_blocks, FILTERS[-1], drop_rate)
@@ -147,11 +149,3 @@ class _Block(nn.Module):
 def _layers(channels: Iterable[int], kernel_sizes: Iterable[int]) -> nn.ModuleList:
     widths = list(channels)
     return nn.ModuleList(_Separable(*sizes) for sizes in zip(widths[:-1], widths[1:], kernel_sizes, strict=True))
-
-
-def _lengths(in_samples: int) -> list[int]:
-    """Samples before each halving, and after the last."""
-    lengths = [in_samples]
-    for _ in PASSES:
-        lengths.append((lengths[-1] + 1) // 2)
-    return lengths

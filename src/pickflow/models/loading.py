@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +11,10 @@ import seisbench.models
 import torch
 
 from pickflow.models.cards import read_card, read_state
-from pickflow.models.leqnet import LEQNet
 from pickflow.models.narrowing import resize_to
-from pickflow.models.network import PickflowNet
+from pickflow.models.registry import PICKERS, Entry, class_name, own
+from pickflow.models.seisbench_internals import annotate_defaults, weights_metadata
 from pickflow.provenance import sha256_of_file
-
-OWN_MODELS = {"PickflowNet": PickflowNet, "LEQNet": LEQNet}
 
 
 def model_class(name: str) -> type[seisbench.models.WaveformModel]:
@@ -26,10 +26,55 @@ def model_class(name: str) -> type[seisbench.models.WaveformModel]:
     ValueError
         If neither pickflow nor SeisBench has such a model.
     """
-    found = OWN_MODELS.get(name) or getattr(seisbench.models, name, None)
-    if not (isinstance(found, type) and issubclass(found, seisbench.models.WaveformModel)):
-        raise ValueError(f"model {name!r} is neither ours ({', '.join(OWN_MODELS)}) nor a SeisBench WaveformModel")
-    return found
+    candidate = getattr(import_module(PICKERS.get(name, Entry()).module), class_name(name), None)
+    if not (isinstance(candidate, type) and issubclass(candidate, seisbench.models.WaveformModel)):
+        raise ValueError(f"model {name!r} is neither ours ({', '.join(own())}) nor a SeisBench WaveformModel")
+    return candidate
+
+
+def build(name: str, /, **arguments: Any) -> seisbench.models.WaveformModel:
+    """
+    A picker by its name, with first weights.
+
+    Parameters
+    ----------
+    name : str
+        Of an entry of the registry, or of a class of SeisBench.
+    **arguments
+        For its class; they come before those of the entry.
+
+    Raises
+    ------
+    ValueError
+        If there is no such picker, or no such picker with these arguments: the message names it.
+    """
+    kind, entry = model_class(name), PICKERS.get(name, Entry())
+    try:
+        return kind(**{**entry.arguments, **arguments})
+    except Exception as error:  # classes of others meet arguments of any kind
+        raise ValueError(f"model {name}: {error}") from error
+
+
+def untrained(name: str, seed: int, /, **arguments: Any) -> seisbench.models.WaveformModel:
+    """
+    A picker to train; the same seed gives the same weights.
+
+    Parameters
+    ----------
+    name : str
+        As in `build`.
+    seed : int
+        Of torch's generator, which goes on from there.
+    **arguments
+        As in `build`.
+
+    Raises
+    ------
+    ValueError
+        As in `build`.
+    """
+    torch.manual_seed(seed)
+    return build(name, **arguments)
 
 
 def load_model(folder: str | Path, device: str = "cpu") -> seisbench.models.WaveformModel:
@@ -50,14 +95,14 @@ def load_model(folder: str | Path, device: str = "cpu") -> seisbench.models.Wave
     """
     # Stations run side by side in processes; threads of torch inside each of them only wait for one another.
     torch.set_num_threads(1)
-    card = read_card(folder)
-    model = model_class(card["model"])(**card["model_args"])
+    card, state = read_card(folder), read_state(folder)
+    model = _build(folder, card)
     try:
         if card.get("compression"):
-            resize_to(model, read_state(folder))
+            resize_to(model, state)
         else:
-            model.load_state_dict(read_state(folder))
-    except RuntimeError as error:
+            model.load_state_dict(state)
+    except Exception as error:  # tensors of any name, shape and type meet classes of others
         raise ValueError(
             f"{folder}: the tensors do not fit {card['model']} as its card describes it: {error}"
         ) from error
@@ -65,6 +110,14 @@ def load_model(folder: str | Path, device: str = "cpu") -> seisbench.models.Wave
     if card.get("quantised"):
         model.quantised_network = _checked(Path(folder) / card["quantised"]["file"], card["quantised"]["sha256"])
     return model.to(torch.device(device)).eval()
+
+
+def _build(folder: str | Path, card: Mapping[str, Any]) -> seisbench.models.WaveformModel:
+    model_class(card["model"])  # one that nobody knows has nothing to do with its arguments
+    try:
+        return build(card["model"], **card["model_args"])
+    except ValueError as error:
+        raise ValueError(f"{folder}: the model_args of its card make no network: {error}") from error
 
 
 def _checked(path: Path, digest: str) -> Path:
@@ -85,7 +138,7 @@ def describe(model: seisbench.models.WaveformModel, name: str, weights: str) -> 
         As in the paths of a run.
     """
     labels = model.labels if isinstance(model.labels, (str, list, tuple)) else None
-    metadata = getattr(model, "_weights_metadata", {})
+    metadata = weights_metadata(model)
     return {
         "architecture": name,
         "model": name,
@@ -96,7 +149,7 @@ def describe(model: seisbench.models.WaveformModel, name: str, weights: str) -> 
         "sampling_rate_hz": model.sampling_rate,
         "in_samples": model.in_samples,
         "normalization": getattr(model, "norm", None),
-        "overlap_samples": model.default_args.get("overlap", model._annotate_args["overlap"][1]),
+        "overlap_samples": annotate_defaults(model)["overlap"],
         "model_args": metadata.get("model_args", {}),
         "default_args": metadata.get("default_args", {}),
         "training_data": metadata.get("docstring", ""),

@@ -7,15 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-# Attributes of layers that repeat what the shape of a parameter says: parameter, its axis, attribute.
-_SIZES: dict[str, tuple[tuple[str, int, str], ...]] = {
-    "Conv1d": (("weight", 0, "out_channels"),),
-    "ConvTranspose1d": (("weight", 0, "in_channels"), ("weight", 1, "out_channels")),
-    "BatchNorm1d": (("running_mean", 0, "num_features"),),
-    "Linear": (("weight", 0, "out_features"), ("weight", 1, "in_features")),
-    "LSTM": (("weight_ih_l0", 1, "input_size"),),
-    "ActivationLSTMCell": (("weight_ih", 1, "input_size"),),
-}
+from pickflow.models.layers import AXES, Axes, n_inputs, n_outputs
 
 
 def resize_to(model: nn.Module, state: Mapping[str, Tensor]) -> None:
@@ -40,7 +32,7 @@ def resize_to(model: nn.Module, state: Mapping[str, Tensor]) -> None:
             new = state.get(prefix + key)
             if new is None or new.shape == tensor.shape:
                 continue
-            if type(module).__name__ not in _SIZES or new.ndim != tensor.ndim:
+            if type(module).__name__ not in AXES or new.ndim != tensor.ndim:
                 raise RuntimeError(f"{prefix}{key} has the shape {tuple(new.shape)}, not {tuple(tensor.shape)}")
             empty = torch.empty(new.shape, dtype=tensor.dtype)
             if isinstance(tensor, nn.Parameter):
@@ -52,9 +44,10 @@ def resize_to(model: nn.Module, state: Mapping[str, Tensor]) -> None:
 
 
 def _say_sizes(module: nn.Module) -> None:
-    for parameter, axis, attribute in _SIZES.get(type(module).__name__, ()):
-        setattr(module, attribute, getattr(module, parameter).shape[axis])
-    if isinstance(module, nn.Conv1d):
-        if module.groups > 1:  # depthwise
-            module.groups = module.out_channels
-        module.in_channels = module.weight.shape[1] * module.groups
+    axes = AXES.get(type(module).__name__, Axes())
+    if isinstance(module, nn.Conv1d) and module.groups > 1:  # depthwise
+        module.groups = n_outputs(module)
+    if axes.n_inputs:
+        setattr(module, axes.n_inputs, n_inputs(module))
+    if axes.n_outputs:
+        setattr(module, axes.n_outputs, n_outputs(module))

@@ -10,6 +10,7 @@ import torch
 from seisbench.models.base import WaveformModel
 from seisbench.util import ClassifyOutput, PickList
 from torch import Tensor, nn
+from torch.overrides import handle_torch_function, has_torch_function
 
 IN_SAMPLES = 3072
 SAMPLING_RATE_HZ = 100.0
@@ -98,6 +99,8 @@ class PickflowNet(WaveformModel):
         Tensor, shape (n_windows, 3, n_samples)
             Noise of the order of 1, events as the logarithm of their ratio to it; zero components stay zero.
         """
+        if has_torch_function((windows,)):  # somebody records the network: this is one step
+            return handle_torch_function(PickflowNet.prepare, (windows,), self, windows)  # type: ignore[no-any-return]
         # First to unit peak: squares and products of 1e-20 or 1e+8 leave the range of float32.
         centred = windows - windows.mean(dim=-1, keepdim=True)
         centred = centred / _or_one(centred.abs().amax(dim=-1, keepdim=True))
@@ -134,10 +137,6 @@ class PickflowNet(WaveformModel):
             x = residual(skip + up(x))
         x = self.out(self.last(x))
         return x if logits else torch.softmax(x, dim=1)
-
-    def annotate_batch_pre(self, batch: Tensor, argdict: dict[str, Any]) -> Tensor:
-        """Nothing: the network takes raw windows."""
-        return batch
 
     def annotate_batch_post(self, batch: Tensor, piggyback: Any, argdict: dict[str, Any]) -> Tensor:
         """Samples before labels, and NaN where a window's edge is blinded."""

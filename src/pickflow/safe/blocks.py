@@ -4,9 +4,9 @@ Group lasso on a working set: block coordinate descent, finished by Newton steps
 Each group is rotated to the principal axes of its features, which changes no norm. Then a block's minimum is
 W_g = ν R_g / (Λ ν + λ_g), where ν = ‖W_g‖ solves one scalar equation.
 
-Blocks crawl where groups are correlated. With λ_g‖W_g‖ = min over η_g > 0 of ½λ_g(‖W_g‖²/η_g + η_g), the problem is to
-minimise a convex function of η, whose value needs one ridge regression for all targets together. There are only as many
-η as active groups, and Newton's method on them converges in a few steps.
+Descent is slow where groups are correlated. With λ_g‖W_g‖ = min over η_g > 0 of ½λ_g(‖W_g‖²/η_g + η_g), the problem is
+to minimise a convex function of η, whose value needs one ridge regression for all targets together. There are as many η
+as active groups, and Newton's method on them converges in a few steps.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from scipy.linalg.lapack import dpotrf, dpotri, dpotrs
 
 Array = NDArray[np.float64]
 
-SWEEPS_BEFORE_NEWTON = 4
+SWEEPS_BEFORE_NEWTON = 4  # chosen for speed, as NEWTON_STEPS; results stay within the tolerance
 NEWTON_STEPS = 6
-# A group that would keep less than this of its norm is on its way to zero.
+# Chosen: a group that would keep less than this share of its norm is removed.
 SMALLEST_SHARE = 0.1
-STEP_SHARES = (1.0, 0.25, 0.06)
-SECULAR_STEPS = 50
+STEP_SHARES = (1.0, 0.25, 0.06)  # chosen: shorter and shorter trial steps
+SECULAR_STEPS = 50  # chosen: an end; Newton converges from one side
 # Of the objective, where the targets have length 1.
 ROUNDING_OF_VALUE = 1e-15
 
@@ -40,8 +40,8 @@ class Block:
     spectrum: Array  # (p,), diagonal of gram
     starts: NDArray[np.intp]  # (n_groups + 1,)
 
-    def only(self, groups: NDArray[np.intp]) -> tuple[Block, NDArray[np.intp]]:
-        """The chosen groups, and which features they are."""
+    def select(self, groups: NDArray[np.intp]) -> tuple[Block, NDArray[np.intp]]:
+        """The block of some groups, and the indices of its features."""
         sizes = np.diff(self.starts)[groups]
         parts = [np.arange(self.starts[g], self.starts[g + 1]) for g in groups]
         features = np.concatenate([np.empty(0, dtype=np.intp), *parts])
@@ -49,15 +49,15 @@ class Block:
         gram = self.gram[np.ix_(features, features)]
         return Block(gram=gram, cross=self.cross[features], spectrum=self.spectrum[features], starts=starts), features
 
-    def scaled(self, size: float, target: float) -> Block:
+    def scale(self, size: float, target: float) -> Block:
         """The block with features divided by `size` and targets by `target`."""
         gram, cross = self.gram / size**2, self.cross / (size * target)
         return Block(gram=gram, cross=cross, spectrum=self.spectrum / size**2, starts=self.starts)
 
     def gradient(self, weights: Array) -> Array:
         """C − GW, shape (p, q)."""
-        used = np.flatnonzero(weights.any(axis=1))
-        result: Array = self.cross - self.gram[:, used] @ weights[used]
+        features = np.flatnonzero(weights.any(axis=1))
+        result: Array = self.cross - self.gram[:, features] @ weights[features]
         return result
 
     def group_sums(self, values: Array) -> Array:
@@ -119,7 +119,7 @@ def _sweep(blocks: Sequence[Block], weights: list[Array], gradients: list[Array]
         ]
         energy = np.concatenate([np.einsum("pq,pq->p", total, total) for total in totals])
         size = block_norm(energy, axes, lam)
-        moved = 0.0
+        change = 0.0
         for d, span in enumerate(spans):
             delta = totals[d] * (size / (blocks[d].spectrum[span, None] * size + lam)) - weights[d][span]
             if delta.any():
@@ -127,8 +127,8 @@ def _sweep(blocks: Sequence[Block], weights: list[Array], gradients: list[Array]
                 if size == 0.0:
                     weights[d][span] = 0.0
                 gradients[d] -= blocks[d].gram[:, span] @ delta
-                moved += float(np.sum((blocks[d].spectrum[span, None] * delta) ** 2))
-        moves[group] = np.sqrt(moved)
+                change += float(np.sum((blocks[d].spectrum[span, None] * delta) ** 2))
+        moves[group] = np.sqrt(change)
     return moves
 
 
@@ -150,7 +150,7 @@ def block_norm(energy: Array, axes: Array, penalty: float) -> float:
             total += term
             slope += term * axes[i] / divisor
         if slope == 0.0:
-            return 0.0  # only rounding is left in axes without length
+            return 0.0  # axes without length hold only rounding errors
         step = (np.sqrt(total) - 1) * total / slope
         size += step
         if step <= 1e-16 * size:
@@ -172,21 +172,21 @@ class _Ridge:
     value: float  # the objective without its constant ½s
 
     @classmethod
-    def of(cls, blocks: Sequence[Block], groups: NDArray[np.intp], eta: Array, penalty: Array) -> _Ridge:
+    def solve(cls, blocks: Sequence[Block], groups: NDArray[np.intp], eta: Array, penalty: Array) -> _Ridge:
         """Solve for `groups`, with their η and the penalty of all groups."""
-        chosen = [block.only(groups) for block in blocks]
+        selections = [block.select(groups) for block in blocks]
         lam = penalty[groups]
         factors, weights = [], []
         value = 0.5 * float(lam @ eta)
-        for part, _ in chosen:
+        for part, _ in selections:
             factor, w = _ridge(part, lam / eta)
             factors.append(factor)
             weights.append(w)
             value -= 0.5 * float(np.sum(part.cross * w))
         return cls(
             groups=groups,
-            parts=[part for part, _ in chosen],
-            features=[features for _, features in chosen],
+            parts=[part for part, _ in selections],
+            features=[features for _, features in selections],
             eta=eta,
             penalty=lam,
             factors=factors,
@@ -231,7 +231,7 @@ def _newton(
     active = np.flatnonzero(norms)
     tolerance = float(np.min(limit / penalty))
     try:
-        ridge = _Ridge.of(blocks, active, norms[active], penalty)
+        ridge = _Ridge.solve(blocks, active, norms[active], penalty)
         for _ in range(NEWTON_STEPS):
             if len(ridge.groups) == 0:
                 break
@@ -250,20 +250,20 @@ def _newton(
 
 def _lower(blocks: Sequence[Block], ridge: _Ridge, step: Array, penalty: Array) -> _Ridge | None:
     """
-    A point on the way of the step with a value that is no higher, or None.
+    A point along the step with a value that is no higher, or None.
 
-    On the way groups may vanish: first all that the step sends to zero, then only the one that arrives first.
+    Groups may vanish along the step: first all that it sends to zero, then only the first one.
     """
     tries = []
     arrival = 1 / max(-float(step.min()), SMALLEST_SHARE)
     vanishes = step < SMALLEST_SHARE - 1
     if vanishes.any():
-        for share, stays in ((1.0, ~vanishes), (arrival, step > step.min())):
-            tries.append((ridge.groups[stays], ridge.eta[stays] * (1 + share * step[stays])))
+        for share, is_kept in ((1.0, ~vanishes), (arrival, step > step.min())):
+            tries.append((ridge.groups[is_kept], ridge.eta[is_kept] * (1 + share * step[is_kept])))
     longest = min(1.0, (1 - SMALLEST_SHARE) * arrival)
     tries += [(ridge.groups, ridge.eta * (1 + share * longest * step)) for share in STEP_SHARES]
     for groups, eta in tries:
-        new = _Ridge.of(blocks, groups, eta, penalty)
+        new = _Ridge.solve(blocks, groups, eta, penalty)
         if new.value <= ridge.value + ROUNDING_OF_VALUE:
             return new
     return None

@@ -15,7 +15,7 @@ from pickflow.safe.lasso import LassoSolution, solve_lasso
 @dataclass(frozen=True, kw_only=True)
 class Certificate:
     """
-    What a second solution without screening says about the first.
+    Comparison with a second solution without screening.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ def check_certificate(
     Parameters
     ----------
     problem : Gram, or sequence of GroupDesign
-        What `solution` solved.
+        The problem of `solution`.
     solution : LassoSolution or GroupSolution
     tolerance : float
         As for `solve_lasso`.
@@ -54,14 +54,14 @@ def check_certificate(
     """
     if isinstance(problem, Gram) and isinstance(solution, LassoSolution):
         unscreened = solve_lasso(problem, solution.penalty, tolerance=tolerance, screen=())
-        exact, found, alive = [unscreened.coefficients], [solution.coefficients], unscreened.coefficients != 0
+        exact, values, active = [unscreened.coefficients], [solution.coefficients], unscreened.coefficients != 0
     elif not isinstance(problem, Gram) and isinstance(solution, GroupSolution):
-        # Where the targets do not vary, the penalties of a path are zero, and so is everything else.
+        # Where the targets do not vary, the penalties of a path are zero, and so are the coefficients.
         weights = solution.penalty if solution.penalty.any() else None
-        again = solve_group_lasso(problem, float(weights is not None), weights=weights, tolerance=tolerance, screen=())
-        exact, found, alive = again.coefficients, solution.coefficients, again.active
+        full = solve_group_lasso(problem, float(weights is not None), weights=weights, tolerance=tolerance, screen=())
+        exact, values, active = full.coefficients, solution.coefficients, full.active
     else:
         raise ValueError("a LassoSolution is checked with its Gram, a GroupSolution with its sequence of designs")
-    screened = np.logical_or.reduce([np.zeros(alive.shape, dtype=bool), *solution.screened.values()])
-    difference = max(float(np.max(np.abs(a - b), initial=0.0)) for a, b in zip(exact, found, strict=True))
-    return Certificate(n_false_eliminations=int(np.sum(screened & alive)), largest_difference=difference)
+    is_screened = np.logical_or.reduce([np.zeros(active.shape, dtype=bool), *solution.screened.values()])
+    difference = max(float(np.max(np.abs(a - b), initial=0.0)) for a, b in zip(exact, values, strict=True))
+    return Certificate(n_false_eliminations=int(np.sum(is_screened & active)), largest_difference=difference)

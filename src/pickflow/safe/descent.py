@@ -1,9 +1,9 @@
 """
 Lasso on a working set, one row at a time: coordinate descent, finished by exact steps on the support.
 
-Coordinate descent finds the support but crawls where features are correlated. Steps by a Cholesky factor of the
+Coordinate descent finds the support but is slow where features are correlated. Steps by a Cholesky factor of the
 support's Gram matrix solve what is left exactly; each stops at the first coefficient that would change its sign, and
-they go on without it until none does (feature-sign search, Lee et al. 2006). No face is visited twice, so that this
+they continue without it until none does (feature-sign search, Lee et al. 2006). No face is visited twice, so the search
 ends. Features have unit length here, so that a coordinate's minimum is one soft threshold.
 """
 
@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
-# Sums may be taken in any order, which is what lets the compiler use vectors.
+# Sums may be reordered, so that the compiler can use vector instructions.
 REORDER = {"reassoc", "contract"}
-# Below this share of a feature's square, nothing of it is left after the other features: it depends on them.
+# Chosen, above float64 rounding: a feature with a smaller remainder after the others depends on them.
 DEPENDENT = 1e-14
-# A Cholesky step costs about k/6 sweeps over k features; so often it takes at most half of the time.
+# A Cholesky step costs about k/6 sweeps over k features; at this rate it takes at most half of the time.
 SWEEPS_BEFORE_STEP = 5
 SUPPORT_PER_SWEEP = 8
 
@@ -75,16 +75,16 @@ def fit_rows(
 @njit(cache=True, nogil=True, fastmath=REORDER)
 def _fit(inner: Array, w: Array, q: Array, penalty: Array, limit: Array, max_sweeps: int) -> int:
     factor = np.empty_like(inner)
-    since = 0
+    n_since_step = 0
     for sweep in range(max_sweeps):
         if _sweep(inner, w, q, penalty, limit):
             return sweep + 1
-        since += 1
+        n_since_step += 1
         support = np.flatnonzero(w)
-        if since >= SWEEPS_BEFORE_STEP + len(support) // SUPPORT_PER_SWEEP:
+        if n_since_step >= SWEEPS_BEFORE_STEP + len(support) // SUPPORT_PER_SWEEP:
             while len(support) and _step(inner, w, q, penalty, support, factor):
                 support = np.flatnonzero(w)
-            since = 0
+            n_since_step = 0
     return max_sweeps
 
 
@@ -155,7 +155,7 @@ def _step(inner: Array, w: Array, q: Array, penalty: Array, support: NDArray[np.
 
 @njit(cache=True, nogil=True, fastmath=REORDER)
 def _factorise(inner: Array, support: NDArray[np.int64], factor: Array) -> int:
-    """Lower Cholesky factor of the support's Gram matrix; how many features it got through before a dependent one."""
+    """Lower Cholesky factor of the support's Gram matrix; the number of features before a dependent one."""
     k = len(support)
     for a in range(k):
         upper = factor[a]
@@ -164,20 +164,20 @@ def _factorise(inner: Array, support: NDArray[np.int64], factor: Array) -> int:
             total = 0.0
             for i in range(b):
                 total += upper[i] * lower[i]
-            rest = inner[support[a], support[b]] - total
+            remainder = inner[support[a], support[b]] - total
             if b < a:
-                upper[b] = rest / lower[b]
-            elif rest <= DEPENDENT:
+                upper[b] = remainder / lower[b]
+            elif remainder <= DEPENDENT:
                 return a
             else:
-                upper[a] = np.sqrt(rest)
+                upper[a] = np.sqrt(remainder)
     return k
 
 
 @njit(cache=True, nogil=True, fastmath=REORDER)
-def _solve(factor: Array, right: Array, k: int) -> Array:
+def _solve(factor: Array, rhs: Array, k: int) -> Array:
     """Solve L Lᵀ x = right."""
-    x = right.copy()
+    x = rhs.copy()
     for a in range(k):
         total = x[a]
         row = factor[a]

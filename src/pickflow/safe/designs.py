@@ -15,11 +15,11 @@ from pickflow.safe.screening import dual_scale, duality_gap, gap_rule, safe_rule
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
-# The working set may at most double, and may always take so many groups.
+# Chosen: the working set may at most double, and may always hold this many groups.
 SMALL_WORKING_SET = 16
 # Rounding of C − GW, for groups and targets of length 1, per unit of the sum of norms.
 ROUNDING_OF_GRADIENT = 1e-13
-# The inner solution is better than what is asked of the whole, so that one more look is enough.
+# Chosen: the inner solution is more exact than the tolerance, so that one more check is enough.
 INNER_SHARE = 0.1
 
 
@@ -32,7 +32,7 @@ class RotatedDesign:
     axes: list[Array]
 
     @classmethod
-    def of(cls, gram: Gram, groups: NDArray[np.integer], n_groups: int) -> RotatedDesign:
+    def from_gram(cls, gram: Gram, groups: NDArray[np.integer], n_groups: int) -> RotatedDesign:
         """Sort the features by group and rotate each group."""
         order = np.argsort(groups, kind="stable")
         starts = np.searchsorted(groups[order], np.arange(n_groups + 1))
@@ -41,10 +41,10 @@ class RotatedDesign:
         for group in range(n_groups):
             span = slice(starts[group], starts[group + 1])
             values, vectors = np.linalg.eigh(inner[span, span])
-            # What is left of dependent features is rounding: such an axis carries nothing.
-            used = values > len(values) * np.finfo(float).eps * values.max(initial=0.0)
-            vectors = vectors * used
-            spectrum[span] = np.where(used, values, 0.0)
+            # The axes of dependent features hold only rounding errors.
+            is_independent = values > len(values) * np.finfo(float).eps * values.max(initial=0.0)
+            vectors = vectors * is_independent
+            spectrum[span] = np.where(is_independent, values, 0.0)
             inner[span] = vectors.T @ inner[span]
             inner[:, span] = inner[:, span] @ vectors
             inner[span, span] = np.diag(spectrum[span])
@@ -52,14 +52,14 @@ class RotatedDesign:
             axes.append(vectors)
         return cls(block=Block(gram=inner, cross=cross, spectrum=spectrum, starts=starts), order=order, axes=axes)
 
-    def turned(self, coefficients: Array) -> Array:
+    def rotate(self, coefficients: Array) -> Array:
         """The caller's coefficients in principal axes."""
         values = coefficients[self.order]
         for span, vectors in self._spans():
             values[span] = vectors.T @ values[span]
         return values
 
-    def turned_back(self, weights: Array) -> Array:
+    def rotate_back(self, weights: Array) -> Array:
         """Weights in the caller's axes and order."""
         values = np.empty_like(weights)
         for span, vectors in self._spans():
@@ -85,7 +85,7 @@ class ScaledDesigns:
     length : ndarray, shape (n_groups,)
         Spectral norm of each group: the largest over the designs.
     unit, penalty_unit : float
-        What scaled weights and scaled penalties are multiplied by to get the caller's.
+        Factors from scaled weights and scaled penalties to the caller's.
     target : float
         Length of all targets together.
     """
@@ -98,15 +98,15 @@ class ScaledDesigns:
     target: float
 
     @classmethod
-    def of(cls, grams: Sequence[Gram], groups: Sequence[NDArray[np.integer]], n_groups: int) -> ScaledDesigns:
+    def from_grams(cls, grams: Sequence[Gram], groups: Sequence[NDArray[np.integer]], n_groups: int) -> ScaledDesigns:
         """Rotate and scale."""
-        designs = [RotatedDesign.of(gram, of_gram, n_groups) for gram, of_gram in zip(grams, groups, strict=True)]
+        designs = [RotatedDesign.from_gram(gram, names, n_groups) for gram, names in zip(grams, groups, strict=True)]
         length = np.zeros(n_groups)
         for design in designs:
             np.maximum.at(length, design.block.group_of, np.sqrt(design.block.spectrum))
         size = float(length.max(initial=0.0)) or 1.0
         target = float(np.sqrt(sum(gram.square.sum() for gram in grams))) or 1.0
-        blocks = [design.block.scaled(size, target) for design in designs]
+        blocks = [design.block.scale(size, target) for design in designs]
         return cls(
             designs=designs,
             blocks=blocks,
@@ -125,11 +125,11 @@ class ScaledDesigns:
         """Scaled weights of the caller's coefficients; zero where there are none."""
         if coefficients is None:
             return [np.zeros_like(block.cross) for block in self.blocks]
-        return [design.turned(w / self.unit) for design, w in zip(self.designs, coefficients, strict=True)]
+        return [design.rotate(w / self.unit) for design, w in zip(self.designs, coefficients, strict=True)]
 
     def coefficients(self, weights: Sequence[Array]) -> list[Array]:
         """The caller's coefficients of scaled weights."""
-        return [design.turned_back(w) * self.unit for design, w in zip(self.designs, weights, strict=True)]
+        return [design.rotate_back(w) * self.unit for design, w in zip(self.designs, weights, strict=True)]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -143,7 +143,7 @@ class Groups:
 
 
 def solve_groups(
-    scaled: ScaledDesigns,
+    problem: ScaledDesigns,
     penalty: Array,
     weights: list[Array],
     tolerance: float,
@@ -155,7 +155,7 @@ def solve_groups(
 
     Parameters
     ----------
-    scaled : ScaledDesigns
+    problem : ScaledDesigns
     penalty : ndarray, shape (n_groups,)
     weights : list of ndarray, shape (p_d, q_d)
     tolerance : float
@@ -163,32 +163,32 @@ def solve_groups(
     screen : sequence of str
     max_sweeps : int
     """
-    blocks = scaled.blocks
+    blocks = problem.blocks
     screened = {rule: np.zeros(len(penalty), dtype=bool) for rule in screen}
     if "safe" in screened:
         correlation = group_norms(blocks, [block.cross for block in blocks])
-        screened["safe"] = safe_rule(correlation, scaled.length, penalty)
+        screened["safe"] = safe_rule(correlation, problem.length, penalty)
     n_sweeps = 0
     while True:
         for block, w in zip(blocks, weights, strict=True):
-            w[_dead(screened, len(penalty))[block.group_of]] = 0.0
-        state = _State.of(scaled, penalty, weights)
+            w[_screened_groups(screened, len(penalty))[block.group_of]] = 0.0
+        state = _State.from_weights(problem, penalty, weights)
         if "gap" in screened:
-            screened["gap"] |= gap_rule(state.strength, scaled.length, penalty, state.alpha, np.array([state.gap]))
-        dead = _dead(screened, len(penalty))
-        # A group that is screened now takes its part of the gradient with it: look again.
-        stale = bool(np.any(dead & (state.norms > 0)))
-        good = state.gap <= tolerance and not np.any(~dead & (state.violation(blocks) > state.limit(tolerance)))
-        if n_sweeps >= max_sweeps or (good and not stale):
+            screened["gap"] |= gap_rule(state.strength, problem.length, penalty, state.alpha, np.array([state.gap]))
+        zero = _screened_groups(screened, len(penalty))
+        # A group that is screened now changes the gradient: evaluate it again.
+        needs_update = bool(np.any(zero & (state.norms > 0)))
+        optimal = state.gap <= tolerance and not np.any(~zero & (state.violation(blocks) > state.limit(tolerance)))
+        if n_sweeps >= max_sweeps or (optimal and not needs_update):
             return Groups(weights=weights, gap=state.gap, screened=screened, n_sweeps=n_sweeps)
-        if not stale:
+        if not needs_update:
             limit = INNER_SHARE * state.limit(tolerance)
-            n_sweeps += _fit(blocks, state, state.working_set(dead), limit, max_sweeps - n_sweeps)
+            n_sweeps += _fit(blocks, state, state.working_set(zero), limit, max_sweeps - n_sweeps)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _State:
-    """Where the solution is."""
+    """Current point of the solution."""
 
     weights: list[Array]
     gradients: list[Array]
@@ -199,13 +199,13 @@ class _State:
     gap: float
 
     @classmethod
-    def of(cls, scaled: ScaledDesigns, penalty: Array, weights: list[Array]) -> _State:
-        blocks = scaled.blocks
+    def from_weights(cls, problem: ScaledDesigns, penalty: Array, weights: list[Array]) -> _State:
+        blocks = problem.blocks
         gradients = [block.gradient(w) for block, w in zip(blocks, weights, strict=True)]
         norms, strength = group_norms(blocks, weights), group_norms(blocks, gradients)
         alpha = dual_scale(strength, penalty)
         gap = duality_gap(
-            square=np.array(scaled.square),
+            square=np.array(problem.square),
             fitted=_inner(weights, [block.cross for block in blocks]),
             corrected=_inner(weights, gradients),
             norm=np.array(penalty @ norms),
@@ -230,38 +230,38 @@ class _State:
         """‖Q_g − λ_g W_g/‖W_g‖‖ of the active groups, ‖Q_g‖ − λ_g of the others, shape (n_groups,)."""
         active = self.norms > 0
         pull = np.divide(self.penalty, self.norms, out=np.zeros_like(self.norms), where=active)
-        left = [
+        residuals = [
             q - pull[block.group_of, None] * w for block, w, q in zip(blocks, self.weights, self.gradients, strict=True)
         ]
-        result: Array = np.where(active, group_norms(blocks, left), self.strength - self.penalty)
+        result: Array = np.where(active, group_norms(blocks, residuals), self.strength - self.penalty)
         return result
 
-    def working_set(self, dead: Mask) -> NDArray[np.intp]:
+    def working_set(self, zero: Mask) -> NDArray[np.intp]:
         """The active groups and those that violate most; it may double, so that it stays near the active ones."""
         active = self.norms > 0
         excess = np.where(active, np.inf, self.strength / self.penalty)
-        excess[dead] = 0.0
-        allowed = min(max(2 * int(active.sum()), SMALL_WORKING_SET), len(excess))
-        return np.flatnonzero((excess > 1) & (excess >= np.sort(excess)[len(excess) - allowed]))
+        excess[zero] = 0.0
+        n_allowed = min(max(2 * int(active.sum()), SMALL_WORKING_SET), len(excess))
+        return np.flatnonzero((excess > 1) & (excess >= np.sort(excess)[len(excess) - n_allowed]))
 
 
 def _fit(blocks: Sequence[Block], state: _State, working: NDArray[np.intp], limit: Array, budget: int) -> int:
     """Solve for the groups of the working set, in place; the number of sweeps."""
-    chosen = [block.only(working) for block in blocks]
-    weights = [w[features] for w, (_, features) in zip(state.weights, chosen, strict=True)]
-    gradients = [q[features] for q, (_, features) in zip(state.gradients, chosen, strict=True)]
-    parts = [part for part, _ in chosen]
+    selections = [block.select(working) for block in blocks]
+    weights = [w[features] for w, (_, features) in zip(state.weights, selections, strict=True)]
+    gradients = [q[features] for q, (_, features) in zip(state.gradients, selections, strict=True)]
+    parts = [part for part, _ in selections]
     n_sweeps = fit_blocks(parts, weights, gradients, state.penalty[working], limit[working], budget)
-    for w, values, (_, features) in zip(state.weights, weights, chosen, strict=True):
+    for w, values, (_, features) in zip(state.weights, weights, selections, strict=True):
         w[features] = values
     return n_sweeps
 
 
-def _dead(screened: dict[str, Mask], n_groups: int) -> Mask:
-    dead = np.zeros(n_groups, dtype=bool)
+def _screened_groups(screened: dict[str, Mask], n_groups: int) -> Mask:
+    zero = np.zeros(n_groups, dtype=bool)
     for mask in screened.values():
-        dead |= mask
-    return dead
+        zero |= mask
+    return zero
 
 
 def _inner(left: Sequence[Array], right: Sequence[Array]) -> Array:

@@ -1,4 +1,4 @@
-"""Sufficient statistics of a least-squares problem, gathered in one pass, and what can be read from them."""
+"""Sufficient statistics of a least-squares problem, gathered in one pass, and quantities derived from them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Gram:
     """
     Centred, weighted sums of m samples of p features ψ and q targets z.
 
-    The means are taken out, so that the intercept is free and not penalised.
+    The means are subtracted, so that the intercept is free and not penalised.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ class Gram:
             target_mean=self.target_mean[columns],
         )
 
-    def scaled(self, target_scale: ArrayLike) -> Gram:
+    def rescale(self, target_scale: ArrayLike) -> Gram:
         """Statistics of the targets times `target_scale`, shape (q,)."""
         scale = np.broadcast_to(np.asarray(target_scale, dtype=np.float64), (self.n_targets,))
         return Gram(
@@ -142,7 +142,7 @@ class GramAccumulator:
             self._merge(_sums_of_batch(psi, z, None if weights is None else omega, total), total)
 
     def merge(self, other: GramAccumulator) -> None:
-        """Add all that another accumulator has seen."""
+        """Add the samples of another accumulator."""
         if other._sums is not None:
             self._merge(other._sums, other._weight)
 
@@ -170,25 +170,25 @@ class GramAccumulator:
         )
 
     def _merge(self, new: Gram, weight: float) -> None:
-        old = self._sums
-        if old is None:
+        sums = self._sums
+        if sums is None:
             self._sums, self._weight = new, weight
             return
-        if (old.n_features, old.n_targets) != (new.n_features, new.n_targets):
+        if (sums.n_features, sums.n_targets) != (new.n_features, new.n_targets):
             raise ValueError(
-                f"a batch of {new.n_features} features and {new.n_targets} targets came to an accumulator of "
-                f"{old.n_features} and {old.n_targets}; use one accumulator for each layer"
+                f"a batch of {new.n_features} features and {new.n_targets} targets does not fit an accumulator of "
+                f"{sums.n_features} and {sums.n_targets}; use one accumulator for each layer"
             )
         total = self._weight + weight
         harmonic, share = self._weight * weight / total, weight / total
-        features, targets = new.feature_mean - old.feature_mean, new.target_mean - old.target_mean
+        features, targets = new.feature_mean - sums.feature_mean, new.target_mean - sums.target_mean
         self._sums = Gram(
-            gram=old.gram + new.gram + harmonic * np.outer(features, features),
-            cross=old.cross + new.cross + harmonic * np.outer(features, targets),
-            square=old.square + new.square + harmonic * targets**2,
-            n_samples=old.n_samples + new.n_samples,
-            feature_mean=old.feature_mean + share * features,
-            target_mean=old.target_mean + share * targets,
+            gram=sums.gram + new.gram + harmonic * np.outer(features, features),
+            cross=sums.cross + new.cross + harmonic * np.outer(features, targets),
+            square=sums.square + new.square + harmonic * targets**2,
+            n_samples=sums.n_samples + new.n_samples,
+            feature_mean=sums.feature_mean + share * features,
+            target_mean=sums.target_mean + share * targets,
         )
         self._weight = total
 
@@ -219,9 +219,9 @@ def debias(gram: Gram, support: ArrayLike, ridge: float = 1e-8) -> Array:
     if mask.ndim == 1:
         return _ridge_on(gram, mask, np.arange(gram.n_targets), ridge)
     coefficients = np.zeros(expected)
-    patterns, which = np.unique(mask.T, axis=0, return_inverse=True)
+    patterns, pattern_of_target = np.unique(mask.T, axis=0, return_inverse=True)
     for index, pattern in enumerate(patterns):
-        targets = np.flatnonzero(which.ravel() == index)
+        targets = np.flatnonzero(pattern_of_target.ravel() == index)
         coefficients[:, targets] = _ridge_on(gram, pattern, targets, ridge)
     return coefficients
 
@@ -243,11 +243,11 @@ def relative_residual(gram: Gram | Sequence[Gram], coefficients: Array | Sequenc
     """
     designs = [gram] if isinstance(gram, Gram) else list(gram)
     weights = [coefficients] if isinstance(coefficients, np.ndarray) else list(coefficients)
-    left = total = 0.0
+    residual = total = 0.0
     for design, w in zip(designs, weights, strict=True):
         total += float(design.square.sum())
-        left += float(design.square.sum() - np.sum(w * (2 * design.cross - design.gram @ w)))
-    return max(left, 0.0) / total if total > 0 else 0.0
+        residual += float(design.square.sum() - np.sum(w * (2 * design.cross - design.gram @ w)))
+    return max(residual, 0.0) / total if total > 0 else 0.0
 
 
 def check_finite(values: Array, name: str, axes: Sequence[str]) -> None:
@@ -255,11 +255,13 @@ def check_finite(values: Array, name: str, axes: Sequence[str]) -> None:
     # A sum is finite only if all are, or if it overflows: one pass without a mask for the normal case.
     if np.isfinite(values.sum()):
         return
-    bad = np.argwhere(~np.isfinite(values))
-    if len(bad):
-        place = ", ".join(f"{axis} {index}" for axis, index in zip(axes, bad[0], strict=True))
-        value = values[tuple(bad[0])]
-        raise ValueError(f"{name}: {place} is {value}, and {len(bad)} values in all are not finite; leave them out")
+    indices = np.argwhere(~np.isfinite(values))
+    if len(indices):
+        position = ", ".join(f"{axis} {index}" for axis, index in zip(axes, indices[0], strict=True))
+        value = values[tuple(indices[0])]
+        raise ValueError(
+            f"{name}: {position} is {value}, and {len(indices)} values in all are not finite; leave them out"
+        )
 
 
 def _sums_of_batch(psi: Array, z: Array, omega: Array | None, total: float) -> Gram:
@@ -286,20 +288,20 @@ def _varies(sum_of_squares: Array, mean: Array, weight: float) -> Mask:
 
 
 def _ridge_on(gram: Gram, support: Mask, targets: NDArray[np.intp], ridge: float) -> Array:
-    used = np.flatnonzero(support & (np.diag(gram.gram) > 0))
+    features = np.flatnonzero(support & (np.diag(gram.gram) > 0))
     coefficients = np.zeros((gram.n_features, len(targets)))
-    if len(used):
-        inner = gram.gram[np.ix_(used, used)]
+    if len(features):
+        inner = gram.gram[np.ix_(features, features)]
         delta = ridge * float(np.mean(np.diag(inner)))
-        coefficients[used] = _solve_positive(inner, delta, gram.cross[np.ix_(used, targets)])
+        coefficients[features] = _solve_positive(inner, delta, gram.cross[np.ix_(features, targets)])
     return coefficients
 
 
-def _solve_positive(matrix: Array, delta: float, right: Array) -> Array:
+def _solve_positive(matrix: Array, delta: float, rhs: Array) -> Array:
     shifted = matrix + delta * np.eye(len(matrix))
     try:
-        result: Array = cho_solve(cho_factor(shifted, lower=True), right)
+        result: Array = cho_solve(cho_factor(shifted, lower=True), rhs)
     except np.linalg.LinAlgError:
         # Collinear features and no ridge: the solution of least norm is as good as any.
-        result = np.linalg.lstsq(shifted, right, rcond=None)[0]
+        result = np.linalg.lstsq(shifted, rhs, rcond=None)[0]
     return result

@@ -17,7 +17,7 @@ from pickflow.safe.screening import RULES, check_rules
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
-MAX_SWEEPS = 10_000
+MAX_SWEEPS = 10_000  # chosen: an end for problems that do not converge
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -131,7 +131,7 @@ def solve_group_lasso(
     screen : sequence of {"safe", "gap"}
         Rules to use.
     max_sweeps : int
-        Sweeps after which the problem is given up; see `GroupSolution.converged`.
+        Sweeps after which the solver stops; see `GroupSolution.converged`.
 
     Returns
     -------
@@ -172,12 +172,12 @@ def group_path(
         One for each ratio.
     """
     check_ratios(ratios)
-    scaled, rules, largest = _scale(designs), check_rules(screen), group_penalty_max(designs, weights)
+    problem, rules, largest = _scale(designs), check_rules(screen), group_penalty_max(designs, weights)
     solutions: list[GroupSolution] = []
     for ratio in ratios:
         start = solutions[-1].coefficients if solutions else None
         lambdas = _penalties(designs, ratio * largest, weights)
-        solutions.append(_solve(scaled, lambdas, start, tolerance, rules, max_sweeps))
+        solutions.append(_solve(problem, lambdas, start, tolerance, rules, max_sweeps))
     return solutions
 
 
@@ -192,8 +192,8 @@ def _weights(weights: ArrayLike | None, n_groups: int) -> Array:
     if values.shape != (n_groups,):
         raise ValueError(f"weights of groups have shape {values.shape}, expected one for each of {n_groups} groups")
     if not (np.all(values > 0) and np.all(np.isfinite(values))):
-        bad = int(np.argmax(~((values > 0) & np.isfinite(values))))
-        raise ValueError(f"the weight of group {bad} is {values[bad]:g}, expected a positive number")
+        group = int(np.argmax(~((values > 0) & np.isfinite(values))))
+        raise ValueError(f"the weight of group {group} is {values[group]:g}, expected a positive number")
     return values
 
 
@@ -217,11 +217,11 @@ def _start(designs: Sequence[GroupDesign], start: Sequence[Array] | None) -> lis
 
 
 def _scale(designs: Sequence[GroupDesign]) -> ScaledDesigns:
-    return ScaledDesigns.of([d.gram for d in designs], [d.groups for d in designs], _n_groups(designs))
+    return ScaledDesigns.from_grams([d.gram for d in designs], [d.groups for d in designs], _n_groups(designs))
 
 
 def _solve(
-    scaled: ScaledDesigns,
+    problem: ScaledDesigns,
     lambdas: Array,
     start: Sequence[Array] | None,
     tolerance: float,
@@ -229,14 +229,14 @@ def _solve(
     max_sweeps: int,
 ) -> GroupSolution:
     # Where nothing is to be fitted, any penalty gives zero.
-    penalty = lambdas / scaled.penalty_unit if lambdas.any() else np.ones_like(lambdas)
-    found = solve_groups(scaled, penalty, scaled.weights(start), tolerance, screen, max_sweeps)
+    penalty = lambdas / problem.penalty_unit if lambdas.any() else np.ones_like(lambdas)
+    groups = solve_groups(problem, penalty, problem.weights(start), tolerance, screen, max_sweeps)
     return GroupSolution(
-        coefficients=scaled.coefficients(found.weights),
+        coefficients=problem.coefficients(groups.weights),
         penalty=lambdas,
-        duality_gap=max(found.gap, 0.0) * scaled.target**2,
-        screened=found.screened,
-        active=group_norms(scaled.blocks, found.weights) > 0,
-        n_sweeps=found.n_sweeps,
-        converged=found.gap <= tolerance,
+        duality_gap=max(groups.gap, 0.0) * problem.target**2,
+        screened=groups.screened,
+        active=group_norms(problem.blocks, groups.weights) > 0,
+        n_sweeps=groups.n_sweeps,
+        converged=groups.gap <= tolerance,
     )

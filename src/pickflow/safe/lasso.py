@@ -15,8 +15,8 @@ from pickflow.safe.screening import RULES, check_rules
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
-MAX_SWEEPS = 100_000
-N_BISECTIONS = 200
+MAX_SWEEPS = 100_000  # chosen: an end for problems that do not converge
+N_BISECTIONS = 200  # chosen: float64 is exhausted after about 60 halvings, every third step
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -77,9 +77,9 @@ def solve_lasso(
         Largest duality gap as a share of s, and largest violation of the optimality conditions as a share of λ_j (or
         rounding, where that is more).
     screen : sequence of {"safe", "gap"}
-        Rules to use. Without any the same solution is found.
+        Rules to use; the solution does not depend on them.
     max_sweeps : int
-        Sweeps after which a target is given up; see `LassoSolution.converged`.
+        Sweeps after which the solver leaves a target; see `LassoSolution.converged`.
 
     Returns
     -------
@@ -91,7 +91,7 @@ def solve_lasso(
         Where a penalty is not positive, for a target that has something to fit, or shapes disagree.
     """
     lambdas = check_penalty(gram, penalty)
-    return _solve(ScaledRows.of(gram), lambdas, _start(gram, start), tolerance, check_rules(screen), max_sweeps)
+    return _solve(ScaledRows.from_gram(gram), lambdas, _start(gram, start), tolerance, check_rules(screen), max_sweeps)
 
 
 def lasso_path(
@@ -119,11 +119,11 @@ def lasso_path(
         One for each ratio.
     """
     check_ratios(ratios)
-    scaled, rules, largest = ScaledRows.of(gram), check_rules(screen), lasso_penalty_max(gram)
+    problem, rules, largest = ScaledRows.from_gram(gram), check_rules(screen), lasso_penalty_max(gram)
     solutions: list[LassoSolution] = []
     for ratio in ratios:
         start = solutions[-1].coefficients if solutions else None
-        solutions.append(_solve(scaled, check_penalty(gram, ratio * largest), start, tolerance, rules, max_sweeps))
+        solutions.append(_solve(problem, check_penalty(gram, ratio * largest), start, tolerance, rules, max_sweeps))
     return solutions
 
 
@@ -137,7 +137,7 @@ def solve_lasso_limited(
     screen: Sequence[str] = RULES,
 ) -> tuple[LassoSolution, Array]:
     """
-    Lasso with ‖a‖₁ ≤ κ on some of the features, as a row with feedback needs it to have one fixed point.
+    Lasso with ‖a‖₁ ≤ κ on some of the features: a row with feedback then has one fixed point.
 
     The penalty of these features is raised by ν ≥ 0 until the limit holds (El Ghaoui et al. 2019, the multiplier of the
     constraint); ‖a‖₁ falls with ν.
@@ -161,35 +161,37 @@ def solve_lasso_limited(
     nu : ndarray, shape (q,)
         ν, 0 where the limit does not bind.
     """
-    inside = np.asarray(limited, dtype=bool)
-    if inside.shape != (gram.n_features,):
-        raise ValueError(f"limited has shape {inside.shape}, expected one flag for each of {gram.n_features} features")
+    is_limited = np.asarray(limited, dtype=bool)
+    if is_limited.shape != (gram.n_features,):
+        raise ValueError(
+            f"limited has shape {is_limited.shape}, expected one flag for each of {gram.n_features} features"
+        )
     if not 0 < limit < np.inf:
         raise ValueError(f"the limit of the sum of coefficients is {limit:g}, expected a positive number such as 0.95")
     lambdas = check_penalty(gram, penalty)
-    scaled, rules = ScaledRows.of(gram), check_rules(screen)
+    problem, rules = ScaledRows.from_gram(gram), check_rules(screen)
 
     def solve(nu: Array, start: Array | None) -> tuple[LassoSolution, Array]:
-        solution = _solve(scaled, lambdas + np.outer(inside, nu), start, tolerance, rules, MAX_SWEEPS)
-        return solution, np.abs(solution.coefficients[inside]).sum(axis=0)
+        solution = _solve(problem, lambdas + np.outer(is_limited, nu), start, tolerance, rules, MAX_SWEEPS)
+        return solution, np.abs(solution.coefficients[is_limited]).sum(axis=0)
 
     solution, low_sum = solve(np.zeros(gram.n_targets), None)
     bound = low_sum > limit
     # |ψ_jᵀr| ≤ ‖ψ_j‖‖z‖: from here on every limited coefficient is zero.
-    high = np.where(bound, np.sqrt(np.diag(gram.gram)[inside].max(initial=0.0) * gram.square), 0.0)
+    high = np.where(bound, np.sqrt(np.diag(gram.gram)[is_limited].max(initial=0.0) * gram.square), 0.0)
     low, high_sum = np.zeros(gram.n_targets), np.where(bound, 0.0, low_sum)
     for step in range(N_BISECTIONS):
-        wide = bound & (high_sum < limit * (1 - tolerance)) & (high - low > 4 * np.finfo(float).eps * high)
-        if not wide.any():
+        is_open = bound & (high_sum < limit * (1 - tolerance)) & (high - low > 4 * np.finfo(float).eps * high)
+        if not is_open.any():
             break
-        # The sum is piecewise linear in ν: the secant ends soon, and halving every third time ends for certain.
-        secant = (low_sum - limit) / np.where(wide, low_sum - high_sum, 1.0)
+        # The sum is piecewise linear in ν: the secant ends soon, and halving every third time bounds the steps.
+        secant = (low_sum - limit) / np.where(is_open, low_sum - high_sum, 1.0)
         share = 0.5 if step % 3 == 2 else np.clip(secant, 1e-3, 1.0)
-        middle = np.where(wide, low + share * (high - low), high)
+        middle = np.where(is_open, low + share * (high - low), high)
         solution, middle_sum = solve(middle, solution.coefficients)
-        below = middle_sum <= limit
-        high, high_sum = np.where(wide & below, middle, high), np.where(wide & below, middle_sum, high_sum)
-        low, low_sum = np.where(wide & ~below, middle, low), np.where(wide & ~below, middle_sum, low_sum)
+        is_below = middle_sum <= limit
+        high, high_sum = np.where(is_open & is_below, middle, high), np.where(is_open & is_below, middle_sum, high_sum)
+        low, low_sum = np.where(is_open & ~is_below, middle, low), np.where(is_open & ~is_below, middle_sum, low_sum)
     return solve(high, solution.coefficients)[0] if bound.any() else solution, high
 
 
@@ -208,9 +210,9 @@ def check_penalty(gram: Gram, penalty: ArrayLike) -> Array:
         raise ValueError(f"the penalty has shape {values.shape}, expected (), {shape[1:]} or {shape}")
     lambdas = np.broadcast_to(values, shape)
     largest = lasso_penalty_max(gram)
-    bad = ~((lambdas > 0) & np.isfinite(lambdas)) & ((largest > 0) | ~(lambdas == 0))
-    if bad.any():
-        feature, target = np.argwhere(bad)[0]
+    is_invalid = ~((lambdas > 0) & np.isfinite(lambdas)) & ((largest > 0) | ~(lambdas == 0))
+    if is_invalid.any():
+        feature, target = np.argwhere(is_invalid)[0]
         raise ValueError(
             f"the penalty of target {target}, feature {feature} is {lambdas[feature, target]:g}, expected a positive "
             f"number; all coefficients are zero from {largest[target]:g} on, and `debias` fits without a penalty"
@@ -228,14 +230,14 @@ def _start(gram: Gram, start: ArrayLike | None) -> Array | None:
 
 
 def _solve(
-    scaled: ScaledRows, lambdas: Array, start: Array | None, tolerance: float, screen: Sequence[str], max_sweeps: int
+    problem: ScaledRows, lambdas: Array, start: Array | None, tolerance: float, screen: Sequence[str], max_sweeps: int
 ) -> LassoSolution:
-    found = solve_rows(scaled, scaled.penalty(lambdas), scaled.weights(start), tolerance, screen, max_sweeps)
+    rows = solve_rows(problem, problem.penalty(lambdas), problem.weights(start), tolerance, screen, max_sweeps)
     return LassoSolution(
-        coefficients=(found.weights * scaled.unit).T,
+        coefficients=(rows.weights * problem.unit).T,
         penalty=lambdas,
-        duality_gap=np.maximum(found.gap, 0.0) * scaled.target**2,
-        screened={rule: mask.T for rule, mask in found.screened.items()},
-        n_sweeps=int(found.n_sweeps.sum()),
-        converged=bool(np.all(found.gap <= tolerance)),
+        duality_gap=np.maximum(rows.gap, 0.0) * problem.target**2,
+        screened={rule: mask.T for rule, mask in rows.screened.items()},
+        n_sweeps=int(rows.n_sweeps.sum()),
+        converged=bool(np.all(rows.gap <= tolerance)),
     )

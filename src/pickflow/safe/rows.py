@@ -15,11 +15,11 @@ from pickflow.safe.screening import dual_scale, duality_gap, gap_rule, safe_rule
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
-# The working set may at most double, and may always take so many features.
+# Chosen: the working set may at most double, and may always hold this many features.
 SMALL_WORKING_SET = 32
 # Rounding of c − Gw, for unit features and targets, per unit of ‖w‖₁.
 ROUNDING_OF_GRADIENT = 1e-13
-# The inner solution is better than what is asked of the whole, so that one more look is enough.
+# Chosen: the inner solution is more exact than the tolerance, so that one more check is enough.
 INNER_SHARE = 0.1
 
 
@@ -37,7 +37,7 @@ class ScaledRows:
     length : ndarray, shape (p,)
         1, or 0 for features that do not vary.
     unit, penalty_unit : ndarray, shape (q, p)
-        What scaled weights and scaled penalties are multiplied by to get the caller's.
+        Factors from scaled weights and scaled penalties to the caller's.
     target : ndarray, shape (q,)
         Length of the targets; 1 for those that do not vary.
     """
@@ -51,7 +51,7 @@ class ScaledRows:
     target: Array
 
     @classmethod
-    def of(cls, gram: Gram) -> ScaledRows:
+    def from_gram(cls, gram: Gram) -> ScaledRows:
         """Scale the statistics of p features and q targets."""
         length = np.sqrt(np.diag(gram.gram))
         live = length > 0
@@ -100,14 +100,14 @@ class Rows:
 
 
 def solve_rows(
-    scaled: ScaledRows, penalty: Array, weights: Array, tolerance: float, screen: Sequence[str], max_sweeps: int
+    problem: ScaledRows, penalty: Array, weights: Array, tolerance: float, screen: Sequence[str], max_sweeps: int
 ) -> Rows:
     """
     Solve every row from `weights`, which are changed.
 
     Parameters
     ----------
-    scaled : ScaledRows
+    problem : ScaledRows
     penalty, weights : ndarray, shape (q, p)
     tolerance : float
         Of the gap, and relative to the penalty of the optimality conditions.
@@ -117,27 +117,27 @@ def solve_rows(
     """
     screened = {rule: np.zeros(weights.shape, dtype=bool) for rule in screen}
     if "safe" in screened:
-        screened["safe"] = safe_rule(np.abs(scaled.cross), scaled.length, penalty)
+        screened["safe"] = safe_rule(np.abs(problem.cross), problem.length, penalty)
     gap, n_sweeps = np.zeros(len(weights)), np.zeros(len(weights), dtype=np.int64)
     rows = np.arange(len(weights))
     while len(rows):
-        weights[rows] *= _alive(screened, weights.shape)[rows]
-        state = _State.of(scaled, penalty[rows], weights[rows], rows)
+        weights[rows] *= _candidates(screened, weights.shape)[rows]
+        state = _State.from_weights(problem, penalty[rows], weights[rows], rows)
         gap[rows] = state.gap
         if "gap" in screened:
-            screened["gap"][rows] |= state.proved(scaled.length)
-        alive = _alive(screened, weights.shape)[rows]
-        # A weight that is screened now takes its part of the gradient with it: look again.
-        stale = np.any(~alive & (weights[rows] != 0), axis=1)
-        going = stale | (state.gap > tolerance) | state.violated(alive, tolerance)
-        going &= n_sweeps[rows] < max_sweeps
-        rows = rows[going]
-        if len(rows) and not stale.any():
-            state, alive = state.only(going), alive[going]
+            screened["gap"][rows] |= state.screened_by_gap(problem.length)
+        is_candidate = _candidates(screened, weights.shape)[rows]
+        # A weight that is screened now changes the gradient: evaluate it again.
+        needs_update = np.any(~is_candidate & (weights[rows] != 0), axis=1)
+        is_unfinished = needs_update | (state.gap > tolerance) | state.violates(is_candidate, tolerance)
+        is_unfinished &= n_sweeps[rows] < max_sweeps
+        rows = rows[is_unfinished]
+        if len(rows) and not needs_update.any():
+            state, is_candidate = state.select(is_unfinished), is_candidate[is_unfinished]
             limit, budget = INNER_SHARE * state.limit(tolerance), max_sweeps - n_sweeps[rows]
-            working = state.working_set(alive)
+            working = state.working_set(is_candidate)
             n_sweeps[rows] += fit_rows(
-                scaled.gram, state.weights, state.gradient, state.penalty, working, limit, budget
+                problem.gram, state.weights, state.gradient, state.penalty, working, limit, budget
             )
             weights[rows] = state.weights
     return Rows(weights=weights, gap=gap, screened=screened, n_sweeps=n_sweeps)
@@ -145,7 +145,7 @@ def solve_rows(
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _State:
-    """Where some of the rows are."""
+    """Current point of some of the rows."""
 
     weights: Array  # (n_rows, p), as are gradient and penalty
     gradient: Array
@@ -154,12 +154,12 @@ class _State:
     gap: Array  # (n_rows,)
 
     @classmethod
-    def of(cls, scaled: ScaledRows, penalty: Array, weights: Array, rows: NDArray[np.intp]) -> _State:
-        cross, used = scaled.cross[rows], np.flatnonzero(weights.any(axis=0))
-        gradient = cross - weights[:, used] @ scaled.gram[used]
+    def from_weights(cls, problem: ScaledRows, penalty: Array, weights: Array, rows: NDArray[np.intp]) -> _State:
+        cross, features = problem.cross[rows], np.flatnonzero(weights.any(axis=0))
+        gradient = cross - weights[:, features] @ problem.gram[features]
         alpha = dual_scale(np.abs(gradient), penalty)
         gap = duality_gap(
-            square=scaled.square[rows],
+            square=problem.square[rows],
             fitted=np.sum(weights * cross, axis=1),
             corrected=np.sum(weights * gradient, axis=1),
             norm=np.sum(penalty * np.abs(weights), axis=1),
@@ -167,16 +167,16 @@ class _State:
         )
         return cls(weights=weights, gradient=gradient, penalty=penalty, alpha=alpha, gap=gap)
 
-    def only(self, chosen: Mask) -> _State:
+    def select(self, rows: Mask) -> _State:
         return _State(
-            weights=self.weights[chosen],
-            gradient=self.gradient[chosen],
-            penalty=self.penalty[chosen],
-            alpha=self.alpha[chosen],
-            gap=self.gap[chosen],
+            weights=self.weights[rows],
+            gradient=self.gradient[rows],
+            penalty=self.penalty[rows],
+            alpha=self.alpha[rows],
+            gap=self.gap[rows],
         )
 
-    def proved(self, length: Array) -> Mask:
+    def screened_by_gap(self, length: Array) -> Mask:
         return gap_rule(np.abs(self.gradient), length, self.penalty, self.alpha, self.gap[:, None])
 
     def limit(self, tolerance: float) -> Array:
@@ -185,27 +185,27 @@ class _State:
         result: Array = np.maximum(tolerance * self.penalty, rounding)
         return result
 
-    def violated(self, alive: Mask, tolerance: float) -> Mask:
+    def violates(self, is_candidate: Mask, tolerance: float) -> Mask:
         """Rows where |q_j − λ_j sign w_j| of the support, or |q_j| − λ_j elsewhere, is above the limit."""
         on_support = np.abs(self.gradient - self.penalty * np.sign(self.weights))
         violation = np.where(self.weights != 0, on_support, np.abs(self.gradient) - self.penalty)
-        result: Mask = np.any(alive & (violation > self.limit(tolerance)), axis=1)
+        result: Mask = np.any(is_candidate & (violation > self.limit(tolerance)), axis=1)
         return result
 
-    def working_set(self, alive: Mask) -> Mask:
+    def working_set(self, is_candidate: Mask) -> Mask:
         """The support and the features that violate most; it may double, so that it stays near the support."""
         support = self.weights != 0
         excess = np.where(support, np.inf, np.abs(self.gradient) / self.penalty)
-        excess[~alive] = 0.0
+        excess[~is_candidate] = 0.0
         n_features = excess.shape[1]
-        allowed = np.minimum(np.maximum(2 * support.sum(axis=1), SMALL_WORKING_SET), n_features)
-        smallest = np.sort(excess, axis=1)[np.arange(len(excess)), n_features - allowed]
+        n_allowed = np.minimum(np.maximum(2 * support.sum(axis=1), SMALL_WORKING_SET), n_features)
+        smallest = np.sort(excess, axis=1)[np.arange(len(excess)), n_features - n_allowed]
         result: Mask = (excess > 1) & (excess >= smallest[:, None])
         return result
 
 
-def _alive(screened: dict[str, Mask], shape: tuple[int, ...]) -> Mask:
-    alive = np.ones(shape, dtype=bool)
+def _candidates(screened: dict[str, Mask], shape: tuple[int, ...]) -> Mask:
+    is_candidate = np.ones(shape, dtype=bool)
     for mask in screened.values():
-        alive &= ~mask
-    return alive
+        is_candidate &= ~mask
+    return is_candidate

@@ -14,7 +14,7 @@ their samples and targets lie below one another in z, and ψ_g is block-diagonal
 add up over designs, the spectral norm is the largest of them, and α, P and D belong to all designs together. So one set
 of formulas serves all.
 
-Rules here see problems scaled to ‖z‖ = 1; `strength` is |ψ_jᵀθ₀| or its group's norm.
+These rules take problems scaled to ‖z‖ = 1; `strength` is |ψ_jᵀθ₀| or its group's norm.
 """
 
 from __future__ import annotations

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -14,19 +13,20 @@ from obspy.core import event as quakeml
 from obspy.core.inventory import Channel, Inventory, Network, Station
 from obspy.core.inventory import Site as SiteName
 
-from pickflow.io.atomic import atomic_path
+from pickflow.io.atomic import atomic_path, write_text
 from pickflow.io.tables import conform, write_table
-from pickflow.io.velocity import write_velocity_model
 from pickflow.io.waveforms import write_stream
 from pickflow.provenance import provenance
+from pickflow.run.settings.synthesize import Site, SynthesizeParams
 from pickflow.schemas import EVENTS, TRUTH_PICKS
 from pickflow.synthesize.events import SyntheticEvent, make_events
 from pickflow.synthesize.faults import apply_fault
 from pickflow.synthesize.instruments import INSTRUMENTS
-from pickflow.synthesize.params import Site, SynthesizeParams
+from pickflow.synthesize.medium import velocity_model
 from pickflow.synthesize.records import COMPONENTS, record_station
+from pickflow.travel_times.files import nd_text
 
-_CREATED = UTCDateTime(2026, 1, 1)
+_CREATED = UTCDateTime(2026, 1, 1)  # arbitrary and fixed, so that the bytes are the same
 _ORIENTATION_DEG = {"Z": (0.0, -90.0), "N": (0.0, 0.0), "E": (90.0, 0.0)}
 
 
@@ -36,15 +36,15 @@ def _silent(done: int, total: int, station: str) -> None:
 
 def write_archive(params: SynthesizeParams, folder: Path, progress: Callable[[int, int, str], None] = _silent) -> None:
     """
-    Make a synthetic network and write everything about it; the same parameters give the same bytes.
+    Make a synthetic network and write all its files; the same parameters give the same bytes.
 
     Parameters
     ----------
     params : SynthesizeParams
         The network.
     folder : Path
-        Gets ``sds/``, ``stations.xml``, ``velocity.nd``, ``truth.quakeml`` (all events), ``reference.quakeml`` (the
-        detectable ones), ``truth_events.parquet`` and ``truth_picks.parquet``.
+        Folder for ``sds/``, ``stations.xml``, ``velocity.nd``, ``truth.quakeml`` (all events), ``reference.quakeml``
+        (the detectable ones), ``truth_events.parquet`` and ``truth_picks.parquet``.
     progress : callable
         Called as ``progress(stations done, stations in all, network.station)``.
 
@@ -65,13 +65,13 @@ def write_archive(params: SynthesizeParams, folder: Path, progress: Callable[[in
         progress(index + 1, len(params.stations), code)
     picks = conform(pd.concat(tables, ignore_index=True), TRUTH_PICKS)
     catalog = conform(_event_table(events, picks, params.min_snr_db), EVENTS)
-    detectable = set(detectable_events(catalog, picks, params.min_stations, params.min_snr_db).event_id)
-    source = provenance("synthesize", asdict(params), {})
+    detectable_ids = set(detectable_events(catalog, picks, params.min_stations, params.min_snr_db).event_id)
+    source = provenance("synthesize", params.model_dump(), {})
     write_table(catalog, EVENTS, folder / "truth_events.parquet", source)
     write_table(picks, TRUTH_PICKS, folder / "truth_picks.parquet", source)
     _write_quakeml(events, folder / "truth.quakeml")
-    _write_quakeml([event for event in events if event.event_id in detectable], folder / "reference.quakeml")
-    write_velocity_model(params.velocity_model, folder / "velocity.nd")
+    _write_quakeml([event for event in events if event.event_id in detectable_ids], folder / "reference.quakeml")
+    write_text(folder / "velocity.nd", nd_text(velocity_model(params.layers)))
     with atomic_path(folder / "stations.xml") as temporary:
         inventory(params).write(str(temporary), format="STATIONXML", validate=False)
 
@@ -98,14 +98,14 @@ def detectable_events(
     DataFrame
         Rows of ``truth_events``.
     """
-    seen = truth_picks[(truth_picks.phase == "P") & truth_picks.recorded & (truth_picks.snr_db >= min_snr_db)]
-    n_stations = seen.groupby("event_id").size()
-    enough = n_stations.index[n_stations >= min_stations]
-    return truth_events[truth_events.event_id.isin(enough)].reset_index(drop=True)
+    clear_picks = truth_picks[(truth_picks.phase == "P") & truth_picks.recorded & (truth_picks.snr_db >= min_snr_db)]
+    n_stations = clear_picks.groupby("event_id").size()
+    event_ids = n_stations.index[n_stations >= min_stations]
+    return truth_events[truth_events.event_id.isin(event_ids)].reset_index(drop=True)
 
 
 def inventory(params: SynthesizeParams) -> Inventory:
-    """StationXML of the network, with full responses; it knows nothing of the faults, except a second location."""
+    """StationXML of the network, with full responses; without the faults, except a second location."""
     networks: dict[str, list[Station]] = {}
     twins = {fault.station for fault in params.faults if fault.fault == "duplicate_location"}
     for site in params.stations:
@@ -158,7 +158,7 @@ def _channel(site: Site, location: str, band: str, component: str, sampling_rate
 def _with_faults(stream: Stream, station: str, params: SynthesizeParams) -> Stream:
     for fault in params.faults:
         if fault.station == station:
-            stream = apply_fault(stream, fault, params.starttime, params.endtime)
+            stream = apply_fault(stream, fault, *params.window)
     return stream
 
 
@@ -194,24 +194,24 @@ def _split_days(trace: obspy.Trace) -> list[tuple[obspy.Trace, UTCDateTime]]:
 
 
 def _mark_recorded(picks: pd.DataFrame, stream: Stream, site: Site) -> pd.DataFrame:
-    """Whether the archive holds living samples of the first band around each pick."""
-    alive = [
+    """Whether the archive holds samples of the first band around each pick that are not constant."""
+    spans = [
         (trace.stats.starttime.ns, trace.stats.endtime.ns)
         for trace in stream
         if trace.stats.channel.startswith(site.bands[0]) and np.ptp(trace.data) > 0
     ]
     times = [UTCDateTime(time).ns for time in picks.time]
-    recorded = [any(start <= time <= end for start, end in alive) for time in times]
-    return picks.assign(recorded=recorded)
+    is_recorded = [any(start <= time <= end for start, end in spans) for time in times]
+    return picks.assign(recorded=is_recorded)
 
 
 def _event_table(events: list[SyntheticEvent], picks: pd.DataFrame, min_snr_db: float) -> pd.DataFrame:
     """Events with the number of their picks above the noise."""
-    seen = picks[picks.recorded & (picks.snr_db >= min_snr_db)]
+    clear_picks = picks[picks.recorded & (picks.snr_db >= min_snr_db)]
     rows = []
     for event in events:
-        mine = seen[seen.event_id == event.event_id]
-        n_p, n_s = int((mine.phase == "P").sum()), int((mine.phase == "S").sum())
+        event_picks = clear_picks[clear_picks.event_id == event.event_id]
+        n_p, n_s = int((event_picks.phase == "P").sum()), int((event_picks.phase == "S").sum())
         rows.append(
             {
                 "event_id": event.event_id,
@@ -222,7 +222,7 @@ def _event_table(events: list[SyntheticEvent], picks: pd.DataFrame, min_snr_db: 
                 "n_picks": n_p + n_s,
                 "n_p": n_p,
                 "n_s": n_s,
-                "n_stations": int(mine.station.nunique()),
+                "n_stations": int(event_picks.station.nunique()),
                 "rms_residual_s": np.nan,
                 "azimuthal_gap_deg": np.nan,
                 "magnitude": event.earthquake.magnitude,

@@ -1,4 +1,4 @@
-"""What goes wrong at stations: faults of records, applied to counts."""
+"""Faults of the records of stations, applied to counts."""
 
 from __future__ import annotations
 
@@ -7,23 +7,25 @@ from datetime import datetime
 import numpy as np
 from obspy import Stream, Trace, UTCDateTime
 
-from pickflow.synthesize.params import Fault
+from pickflow.run.settings.synthesize import FAULTS, Fault, SynthesizeParams
+from pickflow.statistics import MAD_TO_SIGMA
+from pickflow.windows import parse_time
 
-# What a fault does when the config does not say how long or how much.
+# Default durations and sizes of faults; chosen.
 _DURATION_S = {"gap": 120.0, "overlap": 60.0, "dead_channel": None}
 _SIZE = {"clock_jump": 3.373, "spike": 200.0, "step": 100.0, "saturated": 0.2}
 
 
 def apply_fault(stream: Stream, fault: Fault, starttime: datetime, endtime: datetime) -> Stream:
     """
-    Spoil the records of one station.
+    Apply a fault to the records of one station.
 
     Parameters
     ----------
     stream : Stream
         Counts (int32) of all channels of the station.
     fault : Fault
-        What goes wrong. A missing start is a third of the window; what has no natural end lasts to the end.
+        The fault. A missing start is a third of the window; a fault without a duration lasts to the end.
     starttime, endtime : datetime
         Window of the earthquakes.
 
@@ -32,7 +34,7 @@ def apply_fault(stream: Stream, fault: Fault, starttime: datetime, endtime: date
     Stream
         New traces; several of one channel where there is a gap, an overlap or a jump.
     """
-    begin = fault.starttime or starttime + (endtime - starttime) / 3
+    begin = parse_time(fault.starttime) if fault.starttime else starttime + (endtime - starttime) / 3
     return Stream([piece for trace in stream for piece in _FAULTS[fault.fault](trace, fault, begin)])
 
 
@@ -114,8 +116,8 @@ def _saturated(trace: Trace, fault: Fault, begin: datetime) -> list[Trace]:
 
 def _wrong_rate(trace: Trace, fault: Fault, begin: datetime) -> list[Trace]:
     """Every second sample (after a short low-pass), under the same code as before."""
-    smooth = np.convolve(trace.data, [0.25, 0.5, 0.25], mode="same")
-    half = _with_data(trace, _to_counts(np.rint(smooth[::2])))
+    low_passed = np.convolve(trace.data, [0.25, 0.5, 0.25], mode="same")
+    half = _with_data(trace, _to_counts(np.rint(low_passed[::2])))
     half.stats.sampling_rate = trace.stats.sampling_rate / 2
     return [half]
 
@@ -131,7 +133,7 @@ def _duplicate_location(trace: Trace, fault: Fault, begin: datetime) -> list[Tra
 
 
 def _typical(data: np.ndarray) -> float:
-    return float(np.median(np.abs(data - np.median(data)))) * 1.4826
+    return float(np.median(np.abs(data - np.median(data)))) * MAD_TO_SIGMA
 
 
 def _to_counts(data: np.ndarray) -> np.ndarray:
@@ -156,3 +158,36 @@ _FAULTS = {
     "step": _step,
     "saturated": _saturated,
 }
+
+
+def with_every_fault(
+    params: SynthesizeParams, starttime: datetime, endtime: datetime, n_well: int, n_events: int, min_spacing_s: float
+) -> SynthesizeParams:
+    """
+    A network for tests: the stations S00, S01 and so on have one fault each, in the order of `FAULTS`.
+
+    Parameters
+    ----------
+    params : SynthesizeParams
+        The other parameters.
+    starttime, endtime : datetime
+        Of the archive.
+    n_well : int
+        Further stations, which have none.
+    n_events, min_spacing_s : int, float
+        Events in that time, and the least time between them.
+    """
+    sites = tuple(
+        params.stations[index % len(params.stations)].changed(station=f"S{index:02d}", bands=("HH",))
+        for index in range(len(FAULTS) + n_well)
+    )
+    return params.changed(
+        starttime=starttime.isoformat(),
+        endtime=endtime.isoformat(),
+        stations=sites,
+        faults=[
+            Fault(fault=fault, station=f"{site.network}.{site.station}")
+            for fault, site in zip(FAULTS, sites, strict=False)
+        ],
+        seismicity=params.seismicity.changed(n_events=n_events, pinned=(), min_spacing_s=min_spacing_s),
+    )

@@ -13,9 +13,9 @@ from obspy.core.inventory.response import (
     PolesZerosResponseStage,
 )
 
-DIGITIZER_COUNTS_PER_VOLT = 4.0e5
-FULL_SCALE_COUNTS = 2**23 - 1
-_REFERENCE_HZ = 5.0
+DIGITIZER_COUNTS_PER_VOLT = 4.0e5  # typical of 24 bits over 40 V peak to peak
+FULL_SCALE_COUNTS = 2**23 - 1  # 24 bits
+_REFERENCE_HZ = 5.0  # in the flat part of all responses below
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +26,7 @@ class Instrument:
     Parameters
     ----------
     description : str
-        What StationXML says about it.
+        Description in StationXML.
     input_units : str
         ``M/S`` or ``M/S**2``.
     volts_per_unit : float
@@ -118,7 +118,7 @@ def _seismometer(description: str, period_s: float, volts_per_unit: float, noise
     )
 
 
-_ACCELEROMETER_POLE = 2 * np.pi * 150 * np.sqrt(0.5)
+_ACCELEROMETER_POLE = 2 * np.pi * 150 * np.sqrt(0.5)  # chosen: 150 Hz, damping 0.71
 INSTRUMENTS = {
     "HH": _seismometer("broadband seismometer, 120 s", 120.0, 1500.0, (-175.0, 10.0)),
     "EH": _seismometer("geophone, 1 Hz", 1.0, 400.0, (-155.0, 30.0)),

@@ -14,7 +14,7 @@ Array = NDArray[np.float64]
 # Both come with falling periods, so that the logarithm of frequency rises.
 _LOW_PERIOD_S, _LOW_DB = get_nlnm()
 _HIGH_PERIOD_S, _HIGH_DB = get_nhnm()
-_BURST_BAND_HZ = (3.0, 18.0)
+_BURST_BAND_HZ = (3.0, 18.0)  # chosen: traffic and machines
 
 
 def noise_power_db(frequency_hz: Array, level: float) -> Array:
@@ -73,8 +73,8 @@ def coloured_noise(
     frequency = np.maximum(scipy.fft.rfftfreq(n_fft, 1 / sampling_rate_hz), sampling_rate_hz / n_fft)
     ground = noise_power_db(frequency, level) + slope_db * np.log10(frequency / 3.0)
     flat_db, rise_db = instrument.self_noise_db
-    own = flat_db + rise_db * np.maximum(-np.log10(frequency), 0)
-    acceleration = np.sqrt(10 ** (ground / 10) + 10 ** (own / 10))
+    self_noise = flat_db + rise_db * np.maximum(-np.log10(frequency), 0)
+    acceleration = np.sqrt(10 ** (ground / 10) + 10 ** (self_noise / 10))
     amplitude = acceleration * np.abs(instrument.velocity_response(frequency)) / (2 * np.pi * frequency)
     amplitude[0] = 0.0
     spectrum = rng.standard_normal(frequency.size) + 1j * rng.standard_normal(frequency.size)

@@ -14,24 +14,24 @@ from numpy.typing import NDArray
 from obspy import Stream, Trace, UTCDateTime
 from obspy.geodetics import gps2dist_azimuth
 
+from pickflow.run.settings.synthesize import Site, SynthesizeParams
 from pickflow.synthesize.events import SyntheticEvent, stream_of
 from pickflow.synthesize.instruments import FULL_SCALE_COUNTS, INSTRUMENTS, Instrument
 from pickflow.synthesize.noise import coloured_noise, cultural_bursts
-from pickflow.synthesize.params import Site, SynthesizeParams
 from pickflow.synthesize.waves import Motion, Path, ground_motion
 
 Array = NDArray[np.float64]
 
 COMPONENTS = "ZNE"
-SNR_BAND_HZ = (2.0, 20.0)
-_SNR_WINDOW_S = {"P": 4.0, "S": 8.0}
-_LEAD_S = 5.0
-_CODA_S = 60.0
+SNR_BAND_HZ = (2.0, 20.0)  # chosen: the band of local earthquakes
+_SNR_WINDOW_S = {"P": 4.0, "S": 8.0}  # chosen
+_LEAD_S = 5.0  # chosen: noise before the first arrival
+_CODA_S = 60.0  # chosen: most of the coda is over after it
 
 
 @dataclass(frozen=True, kw_only=True)
 class StationRecord:
-    """Records of a station and what they hold: columns of ``picks`` as in ``schemas.TRUTH_PICKS``."""
+    """Records of a station and their picks: columns of ``picks`` as in ``schemas.TRUTH_PICKS``."""
 
     stream: Stream
     picks: pd.DataFrame
@@ -55,8 +55,9 @@ def record_station(site: Site, events: list[SyntheticEvent], params: SynthesizeP
     StationRecord
         One gapless int32 trace per channel, and one pick per event and phase.
     """
-    starttime = params.starttime - timedelta(seconds=params.padding_s)
-    duration_s = (params.endtime - params.starttime).total_seconds() + 2 * params.padding_s
+    begin, end = params.window
+    starttime = begin - timedelta(seconds=params.padding_s)
+    duration_s = (end - begin).total_seconds() + 2 * params.padding_s
     n_samples = round(duration_s * params.sampling_rate_hz)
     counts = {(band, name): _noise(site, band, name, n_samples, params) for band in site.bands for name in COMPONENTS}
     quiet = _noise_level({name: counts[site.bands[0], name] for name in COMPONENTS}, params.sampling_rate_hz)
@@ -95,8 +96,8 @@ def _motion(site: Site, event: SyntheticEvent, params: SynthesizeParams) -> tupl
         amplification=site.amplification,
         delay_s={"P": site.delay_s + jitter_s, "S": 1.7 * (site.delay_s + jitter_s)},
     )
-    slowest = min(layer.vs_km_s for layer in params.layers)
-    duration_s = _LEAD_S + np.hypot(path.distance_km, event.earthquake.depth_km) / slowest + 2 * _CODA_S
+    slowest_km_s = min(layer.vs_km_s for layer in params.layers)
+    duration_s = _LEAD_S + np.hypot(path.distance_km, event.earthquake.depth_km) / slowest_km_s + 2 * _CODA_S
     motion = ground_motion(
         event.earthquake,
         path,
@@ -121,7 +122,7 @@ def _counts(motion: Motion, instrument: Instrument, fraction_s: float) -> Array:
 
 
 def _add(record: Array, waves: Array, first: int) -> None:
-    """Add a wave to a record from a sample on; what lies outside is lost."""
+    """Add a wave to a record from a sample on; samples outside are dropped."""
     begin, end = max(first, 0), min(first + waves.size, record.size)
     if end > begin:
         record[begin:end] += waves[begin - first : end - first]
@@ -132,7 +133,7 @@ def _noise(site: Site, band: str, component: str, n_samples: int, params: Synthe
     instrument = INSTRUMENTS[band]
     level = site.noise_level + (0.0 if component == "Z" else 0.02)
     noise = coloured_noise(n_samples, params.sampling_rate_hz, level, instrument, rng)
-    # All sensors and components of a station hear the same lorry.
+    # All sensors and components of a station record the same traffic.
     shared = stream_of(params.seed, "bursts", site.network, site.station)
     high = scipy.signal.sosfilt(_snr_filter(params.sampling_rate_hz), noise).std()
     return noise + cultural_bursts(n_samples, params.sampling_rate_hz, site.bursts_per_hour, 2.0 * high, shared)

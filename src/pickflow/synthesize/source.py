@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-# A point source has nodes; scattering near the source fills them to about this share of the mean radiation.
+# Chosen: scattering near the source fills the nodes of a point source to about this share of the mean radiation.
 RADIATION_FLOOR = 0.12
 
 

@@ -9,22 +9,23 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-from pickflow.synthesize.params import Layer, Scattering, velocity_model
+from pickflow.run.settings.synthesize import Layer, Scattering
+from pickflow.synthesize.medium import velocity_model
 from pickflow.synthesize.source import (
     corner_frequency_hz,
     moment_rate_spectrum_nm,
     radiation_pattern,
     seismic_moment_nm,
 )
-from pickflow.travel_times import Ray, VelocityModel, direct_ray, refracted_ray
+from pickflow.travel_times.layers import Ray, VelocityModel, direct_ray, refracted_ray
 
 Array = NDArray[np.float64]
 Spectrum = NDArray[np.complex128]
 
-# A refracted wave carries about this share of what the direct one does over the same path.
+# Chosen: amplitude of a refracted wave as a share of the direct one's over the same path.
 REFRACTED_AMPLITUDE = 0.35
-_OCTAVES_HZ = (1.5, 3.0, 6.0, 12.0, 24.0)
-# Share of coda on Z, R, T after P and after S.
+_OCTAVES_HZ = (1.5, 3.0, 6.0, 12.0, 24.0)  # centres of the bands of the coda
+# Chosen: share of coda on Z, R, T after P and after S.
 _CODA_PARTITION = {"P": (1.0, 0.7, 0.7), "S": (0.7, 1.0, 1.0)}
 
 
@@ -42,7 +43,7 @@ class Earthquake:
 
 @dataclass(frozen=True, kw_only=True)
 class Path:
-    """From the source to the receiver, with what the site does."""
+    """From the source to the receiver, with the effects of the site."""
 
     distance_km: float
     azimuth_deg: float
@@ -95,7 +96,7 @@ def ground_motion(
     Parameters
     ----------
     earthquake, path, layers, scattering
-        What happens, where it goes, and through what.
+        Source, path and medium.
     n_samples : int
         Length of the record (a fast FFT length); waves that end later wrap around, so leave room.
     sampling_rate_hz : float
@@ -115,8 +116,8 @@ def ground_motion(
     total: Spectrum = np.zeros((3, frequency.size), dtype=complex)
     onset_s = {}
     for phase in ("P", "S"):
-        place = (model, phase, path.distance_km, earthquake.depth_km, path.receiver_depth_km)
-        direct, refracted = direct_ray(*place), refracted_ray(*place)
+        geometry = (model, phase, path.distance_km, earthquake.depth_km, path.receiver_depth_km)
+        direct, refracted = direct_ray(*geometry), refracted_ray(*geometry)
         arrivals = [(direct, 1.0)]
         if refracted.time_s[0] < direct.time_s[0]:
             arrivals.append((refracted, REFRACTED_AMPLITUDE))
@@ -143,11 +144,11 @@ def _pulse(
     """Far-field velocity spectrum of a phase without its delay, and its share on Z, N, E."""
     source, receiver = layers[int(model.layer_of(earthquake.depth_km))], layers[0]
     speed = model.velocity_km_s(phase) * 1e3
-    near, far = speed[int(model.layer_of(earthquake.depth_km))], speed[0]
+    source_speed, surface_speed = speed[int(model.layer_of(earthquake.depth_km))], speed[0]
     moment = seismic_moment_nm(earthquake.magnitude)
     corner = corner_frequency_hz(phase, moment, earthquake.stress_drop_mpa, source.vs_km_s)
     # Aki and Richards 2002, equation 4.96: impedances of both ends.
-    impedance = np.sqrt(source.density_g_cm3 * 1e3 * near**5 * receiver.density_g_cm3 * 1e3 * far)
+    impedance = np.sqrt(source.density_g_cm3 * 1e3 * source_speed**5 * receiver.density_g_cm3 * 1e3 * surface_speed)
     scale = path.amplification / (4 * np.pi * impedance * ray.spreading_km[0] * 1e3)
     quality = np.array([layer.qp if phase == "P" else layer.qs for layer in layers])
     t_star = float((ray.layer_time_s[0] / quality).sum()) + path.kappa_s
@@ -250,7 +251,7 @@ def _coda(
     Spectra of the scattered echoes of a unit pulse on Z, N, E, shape (3, n_frequencies).
 
     Single scattering (Aki and Chouet 1975): the envelope falls as the inverse of lapse time and by Qc of its band.
-    Forward scattering adds a part right after the onset, the longer the farther the wave has come (Sato 1989).
+    Forward scattering adds a part right after the onset, which grows with the distance (Sato 1989).
     """
     n_samples = noise.shape[-1]
     after_s = np.arange(n_samples) / sampling_rate_hz

@@ -2,6 +2,5 @@
 
 from pickflow.train.bundle import train
 from pickflow.train.evaluate import evaluate
-from pickflow.train.params import TrainParams
 
-__all__ = ["TrainParams", "evaluate", "train"]
+__all__ = ["evaluate", "train"]

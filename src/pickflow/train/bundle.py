@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,42 +14,37 @@ import torch
 from seisbench.models.base import WaveformModel
 
 from pickflow.annotate import resolve_settings
+from pickflow.datasets.reading import open_dataset
+from pickflow.datasets.records import SAMPLING_RATE_HZ, Record
+from pickflow.datasets.signals import make_noise, make_signal
+from pickflow.datasets.splits import part_of
 from pickflow.distillation import probabilities_of
 from pickflow.io.atomic import write_text
 from pickflow.models.cards import write_model
 from pickflow.provenance import sha256_of_bytes
+from pickflow.run.settings.train import TrainParams
 from pickflow.train.calibrate import calibrate_picker
 from pickflow.train.describe import describe_training
 from pickflow.train.evaluate import evaluate
+from pickflow.train.labels import peaks
 from pickflow.train.lessons import Lessons, new_model, teach
-from pickflow.train.loop import optimise
-from pickflow.train.mixing import Pools, peaks
-from pickflow.train.params import TrainParams
+from pickflow.train.loop import optimise_lessons
+from pickflow.train.mixing import Pools
 from pickflow.train.pools import (
     NOISE_PER_WINDOW,
     Labelled,
     from_labelled,
     from_teacher,
-    make_noise,
-    make_signal,
     noise_before,
     quiet_windows,
 )
-from pickflow.train.reading import (
-    LABELLED_SETS,
-    SAMPLING_RATE_HZ,
-    LabelledRecord,
-    part_of,
-    read_continuous,
-    read_labelled,
-    read_teacher,
-)
+from pickflow.train.reading import LABELLED_SETS, read_continuous, read_teacher
 
 log = logging.getLogger(__name__)
 
-_VALIDATION_SHARE = 0.1
+_VALIDATION_SHARE = 0.1  # of the training set; chosen: enough to choose a threshold
 _THRESHOLDS = np.round(np.arange(0.1, 0.91, 0.05), 2)
-_TOLERANCE_SAMPLES = 30
+_TOLERANCE_SAMPLES = 30  # 0.3 s, as in the evaluation
 # Recall counts more than precision: an associator discards most false picks, and nobody finds a missed one again.
 _BETA = 1.5
 
@@ -91,8 +85,8 @@ def train(
     records = _read_records(params, shared)
     pools = {part: _pools(params, model.in_samples, shared, records, part) for part in ("train", "validation")}
     lessons = teach(model, params, pools, teacher)
-    fingerprint = sha256_of_bytes(json.dumps([asdict(params), _counts(pools["train"])], sort_keys=True).encode())
-    history = optimise(lessons["train"], lessons["validation"], folder / "checkpoint", fingerprint, progress)
+    fingerprint = sha256_of_bytes(json.dumps([params.model_dump(), _counts(pools["train"])], sort_keys=True).encode())
+    history = optimise_lessons(lessons["train"], lessons["validation"], folder / "checkpoint", fingerprint, progress)
     thresholds = choose_thresholds(lessons["validation"], _sure(teacher))
     card = describe_training(params, model, teacher, thresholds, _counts(pools["train"]))
     unseen = [record for record in records if record.part == "test" or not _uses_labelled(params)]
@@ -160,7 +154,7 @@ def _f_score(found: np.ndarray, truth: np.ndarray, threshold: float, sure: float
     return (1 + _BETA**2) * hits / max(n_found + _BETA**2 * n_true, 1)
 
 
-def _read_records(params: TrainParams, shared: Path) -> list[LabelledRecord]:
+def _read_records(params: TrainParams, shared: Path) -> list[Record]:
     if params.real_data == "synthetic_only":
         log.warning("train.real_data is synthetic_only: no real waveform is used, and none to evaluate on")
         return []
@@ -172,10 +166,10 @@ def _read_records(params: TrainParams, shared: Path) -> list[LabelledRecord]:
                 f"train: {path} is absent; set PICKFLOW_SHARED to the folder with the real data, "
                 "or train.real_data to synthetic_only"
             )
-    return [record for path in folders for record in read_labelled(path, path.name)]
+    return [record for path in folders for record in open_dataset(path).read()]
 
 
-def _pools(params: TrainParams, in_samples: int, shared: Path, records: list[LabelledRecord], part: str) -> Pools:
+def _pools(params: TrainParams, in_samples: int, shared: Path, records: list[Record], part: str) -> Pools:
     share = 1.0 if part == "train" else _VALIDATION_SHARE
     sigma = params.label_sigma_s * SAMPLING_RATE_HZ
     n_noise_samples = round(NOISE_PER_WINDOW * in_samples)

@@ -1,4 +1,4 @@
-"""Time uncertainty of a picker from labelled records; see `pickflow.uncertainty` for the table."""
+"""Time uncertainty of a picker from labelled records; see `pickflow.quality.uncertainty` for the table."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ from typing import Any
 
 import pandas as pd
 
+from pickflow.datasets.provenance import KEY, table_of, touched
+from pickflow.datasets.reading import open_dataset
+from pickflow.datasets.records import Record
 from pickflow.models.cards import read_card
 from pickflow.models.loading import load_model
+from pickflow.quality.uncertainty import TimeUncertainty, calibrate
 from pickflow.train.evaluate import manual_time_s, pick_records
-from pickflow.train.reading import LABELLED_SETS, LabelledRecord, read_labelled
-from pickflow.uncertainty import TimeUncertainty, calibrate
+from pickflow.train.reading import LABELLED_SETS
 
 # Low, so that the table also holds for users who ask for more picks than the weights' authors.
 THRESHOLD = 0.1
@@ -41,7 +44,7 @@ def calibrate_folder(folder: str | Path, sets: Sequence[str | Path] | None, rema
     """
     labelled = Path(os.environ.get("PICKFLOW_SHARED", "../shared")) / "data" / "labelled"
     places = [Path(place) for place in sets] if sets else [labelled / name for name in LABELLED_SETS]
-    records = [record for place in places for record in read_labelled(place, place.name)]
+    records = [record for place in places for record in open_dataset(place).read()]
     table = calibrate_picker(load_model(folder), read_card(folder), records, remark)
     if not table["phases"]:
         raise ValueError(f"calibration: no pick within {TOLERANCE_S:g} s of a manual one in {table['data']}")
@@ -49,7 +52,7 @@ def calibrate_folder(folder: str | Path, sets: Sequence[str | Path] | None, rema
 
 
 def calibrate_picker(
-    model: Any, card: Mapping[str, Any], records: Sequence[LabelledRecord], remark: str = ""
+    model: Any, card: Mapping[str, Any], records: Sequence[Record], remark: str = ""
 ) -> TimeUncertainty:
     """
     Calibrate a picker on labelled records that it was not trained on, as far as its card says so.
@@ -60,7 +63,7 @@ def calibrate_picker(
         The picker.
     card : mapping
         Its card.
-    records : sequence of LabelledRecord
+    records : sequence of Record
         Records with manual picks.
     remark : str
         What a reader of the table must know, such as that these data were part of the training.
@@ -79,15 +82,15 @@ def calibrate_picker(
     return {**table, "remark": remark} if remark else table
 
 
-def held_out(card: Mapping[str, Any], records: Sequence[LabelledRecord]) -> list[LabelledRecord]:
-    """Records without those that a picker of the rule ``train`` was trained on; all of them for pickers of others."""
-    training = card.get("training_data")
-    if not (isinstance(training, Mapping) and training.get("counts", {}).get("labelled")):
+def held_out(card: Mapping[str, Any], records: Sequence[Record]) -> list[Record]:
+    """Records without those that a picker of ours was trained on; all of them for pickers of others."""
+    if KEY not in card and not isinstance(card.get("training_data"), Mapping):
         return list(records)
-    return [record for record in records if record.dataset not in LABELLED_SETS or record.part != "train"]
+    remarks = touched(card, table_of(records))
+    return [record for record, remark in zip(records, remarks, strict=True) if not remark]
 
 
-def time_errors(model: Any, records: Sequence[LabelledRecord]) -> pd.DataFrame:
+def time_errors(model: Any, records: Sequence[Record]) -> pd.DataFrame:
     """
     Picks within the tolerance of the manual pick of their phase.
 

@@ -1,24 +1,18 @@
-"""Card of a picker of the rule ``train``."""
+"""Cards of pickers that were trained here."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
 import safetensors.torch
 from seisbench.models.base import WaveformModel
 
+from pickflow.models.registry import PICKERS, Entry, Training
+from pickflow.models.seisbench_internals import class_defaults
 from pickflow.provenance import sha256_of_bytes
-from pickflow.train.params import TrainParams
+from pickflow.run.settings.train import TrainParams
 from pickflow.train.reading import TEACHER
-
-_ARCHITECTURE = {
-    "PickflowNet": "residual U-net, stride 4, dilated depthwise-separable bottom; front end inside the network",
-    "LEQNet": "EQTransformer with recurrent depthwise-separable convolutions and a bottleneck; see docs/leqnet.md",
-}
-_NORMALIZATION = {"PickflowNet": "inside the network: causal 1 Hz high-pass, robust scale per component, logarithm"}
-_WEIGHTS = {"PickflowNet": "bundled", "LEQNet": "trained"}
 
 
 def describe_training(
@@ -51,27 +45,45 @@ def describe_training(
     }
     if not counts["labelled"]:
         del data["labelled"]
-    overlap, blinding = (model._annotate_args[name][1] for name in ("overlap", "blinding"))
     return {
-        "architecture": _ARCHITECTURE[params.model],
-        "model": params.model,
-        "weights": _WEIGHTS[params.model],
+        **describe_picker(params.model, model, thresholds),
+        "training_data": data,
+        "training_parameters": params.model_dump(),
+        "teacher": params.teacher,
+        "parent": _digest(teacher) if teacher else None,
+        "seed": params.seed,
+    }
+
+
+def describe_picker(name: str, model: WaveformModel, thresholds: Mapping[str, float]) -> dict[str, Any]:
+    """
+    What a card says about a picker that was trained here, apart from its training.
+
+    Parameters
+    ----------
+    name : str
+        Of its entry in the registry, or its class.
+    model : WaveformModel
+    thresholds : mapping of str to float
+        Of P and S.
+    """
+    training = PICKERS.get(name, Entry()).training or Training(architecture=name, weights="trained")
+    overlap, blinding = (class_defaults(model)[argument] for argument in ("overlap", "blinding"))
+    return {
+        "architecture": training.architecture,
+        "model": name,
+        "weights": training.weights,
         "labels": list(model.labels),
         "component_order": model.component_order,
         "sampling_rate_hz": model.sampling_rate,
         "in_samples": model.in_samples,
-        "normalization": _NORMALIZATION.get(params.model) or model.norm,
+        "normalization": training.normalization or getattr(model, "norm", None),
         "overlap_samples": overlap,
         "blinding_samples": list(blinding),
         "thresholds": dict(thresholds),
         "default_args": {f"{phase}_threshold": value for phase, value in thresholds.items()},
         "model_args": model.get_model_args(),
-        "training_data": data,
-        "training_parameters": asdict(params),
         "licence": "GPL-3.0-or-later",
-        "teacher": params.teacher,
-        "parent": _digest(teacher) if teacher else None,
-        "seed": params.seed,
     }
 
 

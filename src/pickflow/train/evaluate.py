@@ -2,73 +2,74 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import obspy
 import pandas as pd
 from seisbench.models.base import WaveformModel
 
 from pickflow.annotate import Picker, PickerOptions
-from pickflow.train.reading import SAMPLING_RATE_HZ, LabelledRecord
+from pickflow.annotate.picker import TimedPick
+from pickflow.datasets.records import SAMPLING_RATE_HZ, Record
+from pickflow.datasets.streams import record_stream
 
-TOLERANCES_S = (0.1, 0.3, 0.5)
-
-
-def record_stream(record: LabelledRecord) -> obspy.Stream:
-    """A labelled record as a Stream that begins at 1970-01-01; missing components are left out."""
-    network, station = record.station.split(".")
-    traces = []
-    for row, component in enumerate("ZNE"):
-        if record.samples[row].any():
-            header = {"network": network, "station": station, "channel": f"HH{component}"}
-            traces.append(obspy.Trace(record.samples[row], header | {"sampling_rate": SAMPLING_RATE_HZ}))
-    return obspy.Stream(traces)
+TOLERANCES_S = (0.1, 0.3, 0.5)  # usual in papers on pickers
 
 
-def pick_records(model: Any, records: Sequence[LabelledRecord], thresholds: Mapping[str, float]) -> pd.DataFrame:
+def pick_records(model: Any, records: Iterable[Record], thresholds: Mapping[str, float]) -> pd.DataFrame:
     """
-    Picks of a model on labelled records.
+    Picks of a model on labelled records, and its detections of earthquakes.
 
     Parameters
     ----------
     model : seisbench.models.WaveformModel
         With its own overlap and stacking; windows are counted from the start of a record, as SeisBench does. Of
-        anything else, its ``classify`` is used.
-    records : sequence of LabelledRecord
-        What to pick.
+        anything else, its ``classify`` is used, which has no detections.
+    records : iterable of Record
+        What to pick; consumed lazily.
     thresholds : mapping of str to float
-        Of P and S.
+        Of P and S; of Detection only if detections are wanted.
 
     Returns
     -------
     DataFrame
-        ``record`` (position among the records), ``phase`` (P or S), ``time_s`` (since the record's start) and
-        ``probability``.
+        ``record`` (position among the records), ``phase`` (P, S or Detection), ``time_s`` (since the record's start; of
+        a detection its beginning), ``end_s`` (of a detection; NaN) and ``probability``.
     """
     if isinstance(model, WaveformModel):
-        options = PickerOptions(p_threshold=thresholds["P"], s_threshold=thresholds["S"], grid="record")
+        options = PickerOptions(
+            p_threshold=thresholds["P"], s_threshold=thresholds["S"], detection_threshold=thresholds.get("Detection"),
+            grid="record",
+        )  # fmt: skip
         found = Picker(model, options).pick_many(map(record_stream, records))
-        rows = [(index, pick.phase, pick.time_ns / 1e9, pick.probability) for index, pick in found]
+        rows = [(index, *_times_s(pick), pick.probability) for index, pick in found]
     else:
         given = {f"{phase}_threshold": thresholds[phase] for phase in "PS"}
         rows = [
-            (index, pick.phase, pick.peak_time.timestamp, pick.peak_value)
+            (index, pick.phase, pick.peak_time.timestamp, math.nan, pick.peak_value)
             for index, record in enumerate(records)
             for pick in model.classify(record_stream(record), **given).picks
         ]
-    picks = pd.DataFrame(rows, columns=["record", "phase", "time_s", "probability"])
-    return picks.astype({"record": int, "time_s": float, "probability": float})
+    picks = pd.DataFrame(rows, columns=["record", "phase", "time_s", "end_s", "probability"])
+    return picks.astype({"record": int, "time_s": float, "end_s": float, "probability": float})
 
 
-def manual_time_s(record: LabelledRecord, phase: str) -> float | None:
+def _times_s(pick: TimedPick) -> tuple[str, float, float]:
+    """Phase, time and end of a pick or detection, since the record's start."""
+    if pick.phase in ("P", "S"):
+        return pick.phase, pick.time_ns / 1e9, math.nan
+    return pick.phase, pick.starttime_ns / 1e9, pick.endtime_ns / 1e9
+
+
+def manual_time_s(record: Record, phase: str) -> float | None:
     """Time of a manual pick since the start of its record, in s; None where there is none."""
     at = record.picks.get(phase)
     return None if at is None else at / SAMPLING_RATE_HZ
 
 
-def evaluate(model: Any, records: Sequence[LabelledRecord], thresholds: Mapping[str, float]) -> dict[str, Any]:
+def evaluate(model: Any, records: Sequence[Record], thresholds: Mapping[str, float]) -> dict[str, Any]:
     """
     Compare a model's picks with the manual ones.
 

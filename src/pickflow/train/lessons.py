@@ -12,9 +12,10 @@ from seisbench.models.base import WaveformModel
 from torch import Tensor
 
 from pickflow.distillation import Teacher, filter_windows, teacher_of
-from pickflow.models.loading import model_class
-from pickflow.train.mixing import Pools, as_labels, draw_batch
-from pickflow.train.params import TrainParams
+from pickflow.models.loading import untrained
+from pickflow.run.settings.train import TrainParams
+from pickflow.train.labels import as_labels
+from pickflow.train.mixing import Pools, draw_batch
 
 Array32 = NDArray[np.float32]
 
@@ -77,21 +78,18 @@ def new_model(params: TrainParams, teacher: WaveformModel | None) -> WaveformMod
     ValueError
         If the teacher has other labels or another window than the picker.
     """
-    torch.manual_seed(params.seed)
+    plain = untrained(params.model, params.seed)
     if teacher is None:
-        return model_class(params.model)()
+        return plain
     inherited = ("component_order", "filter_args", "filter_kwargs", "norm")
     arguments: dict[str, Any] = {name: getattr(teacher, name) for name in inherited if hasattr(teacher, name)}
-    class_ = model_class(params.model)
-    plain = class_()
     facts = [(list(each.labels), each.in_samples, each.sampling_rate) for each in (plain, teacher)]
     if facts[0] != facts[1]:
         raise ValueError(
             f"train.teacher {params.teacher}: labels, samples of a window and rate are {facts[1]}, those of"
             f" {params.model} {facts[0]}; take a teacher with the same, or train.teacher: null"
         )
-    torch.manual_seed(params.seed)
-    return class_(**arguments)
+    return untrained(params.model, params.seed, **arguments)
 
 
 def teach(

@@ -1,32 +1,24 @@
-"""Optimisation of a picker, in epochs that can be resumed after a kill."""
+"""Optimisation of a picker of our own, in epochs that can be resumed after a kill."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from seisbench.models.base import WaveformModel
-from torch import Tensor
 
-from pickflow.distillation import (
-    learning_rate,
-    logits_of,
-    optimiser_step,
-    optimiser_tensors,
-    read_checkpoint,
-    restore_optimiser,
-    set_training,
-    soft_label_loss,
-    write_checkpoint,
-)
+from pickflow.distillation import logits_of, soft_label_loss
+from pickflow.optimisation import Batch, Pace, Task, optimise
+from pickflow.run.settings.train import TrainParams
 from pickflow.train.lessons import Lessons
 
 _VALIDATION_BATCHES = 24
+_OF_HISTORY = ("epoch", "training_loss", "validation_loss")
 
 
-def optimise(
+def optimise_lessons(
     lessons: Lessons,
     validation: Lessons,
     checkpoint: Path,
@@ -53,49 +45,48 @@ def optimise(
         ``epoch``, ``training_loss`` and ``validation_loss`` of each epoch. The picker has the weights of the epoch
         with the least validation loss, and is in evaluation mode.
     """
-    model, params = lessons.model, lessons.params
-    file = checkpoint / "checkpoint.safetensors"
-    optimiser = torch.optim.AdamW(model.parameters(), lr=params.learning_rate, weight_decay=params.weight_decay)
-    history: list[dict[str, float]] = []
-    best: dict[str, Tensor] = {}
-    if found := read_checkpoint(file, fingerprint):
-        groups, history = found
-        best = groups["best"]
-        model.load_state_dict(groups["model"])
-        restore_optimiser(optimiser, groups["optimiser"])
+    params = lessons.params
     rng = np.random.default_rng([params.seed, 2])
     batches = [validation.batch(rng) for _ in range(_VALIDATION_BATCHES)]
-    for epoch in range(len(history), params.epochs):
-        losses: dict[str, float] = {"epoch": epoch, "training_loss": _train_epoch(lessons, optimiser, epoch)}
-        losses["validation_loss"] = _mean_loss(model, batches)
-        if losses["validation_loss"] < min((entry["validation_loss"] for entry in history), default=np.inf):
-            best = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-        history.append(losses)
-        groups = {"model": model.state_dict(), "best": best, "optimiser": optimiser_tensors(optimiser)}
-        write_checkpoint(file, fingerprint, groups, history)
-        progress(epoch + 1, params.epochs, losses)
-    model.load_state_dict(best)
-    model.eval()
-    return history
+
+    def judge(model: Any) -> dict[str, float]:
+        loss = _mean_loss(model, batches)
+        return {"validation_loss": loss, "score": -loss}
+
+    task = Task(
+        model=lessons.model,
+        logits=logits_of,
+        loss=lambda logits, probability: soft_label_loss(lessons.model, logits, probability),
+        batches=lambda first, last: _batches(lessons, first, last),
+        judge=judge,
+        on_epoch=lambda entry: progress(int(entry["epoch"]) + 1, params.epochs, _of_history(entry)),
+    )
+    history = optimise(task, _pace(params), checkpoint / "checkpoint.safetensors", fingerprint)
+    return [_of_history(entry) for entry in history]
 
 
-def _train_epoch(lessons: Lessons, optimiser: torch.optim.Optimizer, epoch: int) -> float:
-    model, params = lessons.model, lessons.params
-    set_training(model)
-    rng = np.random.default_rng([params.seed, 1, epoch])
-    losses = []
-    for index in range(params.steps_per_epoch):
-        step = epoch * params.steps_per_epoch + index
-        rate = learning_rate(step, params.epochs * params.steps_per_epoch, params.learning_rate)
+def _pace(params: TrainParams) -> Pace:
+    return Pace(
+        n_steps=params.epochs * params.steps_per_epoch,
+        epoch_steps=params.steps_per_epoch,
+        learning_rate=params.learning_rate,
+        weight_decay=params.weight_decay,
+    )
+
+
+def _batches(lessons: Lessons, first: int, last: int) -> Iterator[Batch]:
+    """Batches of an epoch, which are drawn one after the other."""
+    rng = np.random.default_rng([lessons.params.seed, 1, first // lessons.params.steps_per_epoch])
+    for _ in range(first, last):
         windows, probability = lessons.batch(rng)
-        loss = soft_label_loss(model, logits_of(model, windows), probability)
-        optimiser_step(model, optimiser, loss, rate)
-        losses.append(loss.item())
-    return float(np.mean(losses))
+        yield Batch(windows=windows, probability=probability)
 
 
-def _mean_loss(model: WaveformModel, batches: list[tuple[Tensor, Tensor]]) -> float:
-    model.eval()
+def _of_history(entry: dict[str, float]) -> dict[str, float]:
+    return {name: entry[name] for name in _OF_HISTORY}
+
+
+def _mean_loss(model: Any, batches: list[tuple[torch.Tensor, torch.Tensor]]) -> float:
     with torch.no_grad():
         losses = [soft_label_loss(model, logits_of(model, windows), labels).item() for windows, labels in batches]
     return float(np.mean(losses))

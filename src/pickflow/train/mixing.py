@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import scipy.signal
 from numpy.typing import NDArray
 
-from pickflow.train.params import TrainParams
-from pickflow.train.pools import Labelled, Signal, bells
-from pickflow.train.reading import SAMPLING_RATE_HZ
+from pickflow.datasets.records import SAMPLING_RATE_HZ
+from pickflow.datasets.signals import Signal
+from pickflow.run.settings.train import TrainParams
+from pickflow.train.labels import bells
+from pickflow.train.pools import Labelled
 
 Array32 = NDArray[np.float32]
 
@@ -69,73 +70,6 @@ def draw_batch(pools: Pools, params: TrainParams, n_samples: int, rng: np.random
         window, probability = _draw(str(kind), pools, params, n_samples, rng)
         windows[index], phases[index] = augment(window, probability, rng)
     return windows, phases
-
-
-def as_labels(phases: Array32, labels: Sequence[str]) -> Array32:
-    """
-    Probability of each label of a picker, from that of P and S.
-
-    Parameters
-    ----------
-    phases : ndarray, shape (n, 2, n_samples)
-    labels : sequence of str
-        N, P and S, which share one probability, or Detection, P and S, which do not, in any order.
-
-    Returns
-    -------
-    ndarray, shape (n, 3, n_samples)
-
-    Raises
-    ------
-    ValueError
-        If there is another label.
-    """
-    if sorted(labels) == ["N", "P", "S"]:
-        rows = dict(zip("NPS", with_noise_label(phases).transpose(1, 0, 2), strict=True))
-    elif sorted(labels) == ["Detection", "P", "S"]:
-        rows = {"Detection": np.stack([detection(*pair) for pair in phases]), "P": phases[:, 0], "S": phases[:, 1]}
-    else:
-        raise ValueError(f"train: no labels {list(labels)} can be made; known are N, P, S and Detection, P, S")
-    return np.stack([rows[label] for label in labels], axis=1)
-
-
-def detection(p: Array32, s: Array32) -> Array32:
-    """
-    Where earthquakes are: 1 from P to S + 1.4 (S - P), as in Mousavi et al. (2020), and 0 elsewhere.
-
-    Parameters
-    ----------
-    p, s : ndarray, shape (n_samples,)
-        Probabilities. An arrival is the peak of a stretch above one half; P belongs to the first S after it.
-
-    Returns
-    -------
-    ndarray, shape (n_samples,)
-        An earthquake whose P is not in the window begins with the window, one whose S is not ends with it.
-    """
-    found = np.zeros_like(p)
-    p_at, s_at = peaks(p, 0.5), peaks(s, 0.5)
-    for begin in p_at:
-        later = s_at[s_at > begin]
-        end = later[0] + 1.4 * (later[0] - begin) if later.size else p.size
-        found[begin : int(end)] = 1
-    if s_at.size and not (p_at < s_at[0]).any():
-        found[: int(s_at[0] * 2.4)] = 1
-    return found
-
-
-def peaks(probability: Array32, threshold: float) -> NDArray[np.int64]:
-    """Sample of the maximum of each stretch above a threshold."""
-    above = np.concatenate([[0], (probability >= threshold).astype(int), [0]])
-    edges = np.flatnonzero(np.diff(above)).reshape(-1, 2)
-    return np.array([first + int(np.argmax(probability[first:last])) for first, last in edges], dtype=np.int64)
-
-
-def with_noise_label(phases: Array32) -> Array32:
-    """Put the probability of noise before those of P and S, shape (n, 3, n_samples)."""
-    total = phases.sum(axis=1, keepdims=True)
-    phases = phases / np.maximum(total, 1.0)
-    return np.concatenate([1 - phases.sum(axis=1, keepdims=True), phases], axis=1)
 
 
 def _draw(

@@ -2,14 +2,41 @@
 
 from __future__ import annotations
 
+import codecs
 import math
-from datetime import UTC, datetime, timedelta
+import re
 
-# ASSUME two digits from 70 on are years of the last century: digital networks begin about then.
-_FIRST_YEAR = 70
+_MARKS = {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+_LINE_END = re.compile(r"\r*\n|\r")
+codecs.register_error("latin-1", lambda error: (_latin_1(error), error.end))  # type: ignore[attr-defined]
 # HYPO71 (Lee & Lahr, 1975): weights 0 to 4 stand for these shares of a full one.
 WEIGHTS = {" ": 1.0, "0": 1.0, "1": 0.75, "2": 0.5, "3": 0.25, "4": 0.0}
 _UP_DOWN = dict.fromkeys("CcUu+", "U") | dict.fromkeys("DdRr-", "D")
+
+
+def _latin_1(error: UnicodeError) -> str:
+    return error.object[error.start : error.end].decode("latin-1")  # type: ignore[attr-defined]
+
+
+def weight_of(code: str) -> float:
+    """
+    Weight of HYPO71's code 0 (or blank) to 4, which is a share of a full one.
+
+    Raises
+    ------
+    ValueError
+        If it is another one.
+    """
+    if code not in WEIGHTS:
+        raise ValueError(f"weight {code!r} is none of 0 to 4")
+    return WEIGHTS[code]
+
+
+def code_of(weight: float) -> str:
+    """HYPO71's code nearest to a weight; 4, not used, is no weight but 0. Unknown weights count in full."""
+    if not math.isfinite(weight):
+        return "0"
+    return "4" if weight <= 0 else str(min(4 - round(4 * min(weight, 1.0)), 3))
 
 
 class Card:
@@ -42,7 +69,7 @@ class Card:
         Raises
         ------
         ValueError
-            If something else stands there.
+            If there is something else.
         """
         text = self.field(start, end)
         if not text or "*" in text:
@@ -51,7 +78,7 @@ class Card:
             value = float(text)
         except ValueError:
             raise ValueError(f"{name} {text!r} in columns {start + 1}-{end} is no number") from None
-        if not math.isfinite(value) or "_" in text:
+        if not math.isfinite(value) or not text.isascii() or "_" in text:
             raise ValueError(f"{name} {text!r} in columns {start + 1}-{end} is no number")
         return value if "." in text else value / 10**decimals
 
@@ -71,7 +98,7 @@ class Card:
 
     def weight(self, index: int) -> float:
         """
-        Weight of HYPO71's code 0 (or blank) to 4; NaN for 9, which asks for S-P only.
+        Weight of HYPO71's code 0 (or blank) to 4; 0 for 9, which means S-P only: the time itself is not to be used.
 
         Raises
         ------
@@ -79,11 +106,9 @@ class Card:
             If it is another one.
         """
         code = self.letter(index)
-        if code == "9":
-            return math.nan
-        if code not in WEIGHTS:
+        if code not in {*WEIGHTS, "9"}:
             raise ValueError(f"weight {code!r} in column {index + 1} is none of 0 to 4")
-        return WEIGHTS[code]
+        return WEIGHTS.get(code, 0.0)
 
     def polarity(self, index: int) -> str:
         """``U`` of c, u and +, ``D`` of d, r and -, else nothing."""
@@ -111,51 +136,27 @@ class Card:
         return sign * (degrees + minutes / 60)
 
 
-def full_year(text: str) -> int:
-    """
-    Year of two digits, or of three as programs count from 1900 (124 is 2024).
-
-    Two digits from 70 on are of the 20th century, others of the 21st.
-
-    Raises
-    ------
-    ValueError
-        If it is no year.
-    """
-    digits = text.strip()
-    if not digits.isascii() or not digits.isdigit():
-        raise ValueError(f"year {text!r} is no number")
-    year = int(digits)
-    if len(digits) > 2:
-        return 1900 + year if year < 1000 else year
-    return 1900 + year if year >= _FIRST_YEAR else 2000 + year
-
-
-def moment(year: int, month: int, day: int, hour: int = 0, minute: int = 0, second: float = 0.0) -> datetime:
-    """
-    A time from its parts, in UTC; hours, minutes and seconds may overflow into the next day, hour or minute.
-
-    Raises
-    ------
-    ValueError
-        If there is no such day.
-    """
-    try:
-        date = datetime(year, month, day, tzinfo=UTC)
-    except ValueError as error:
-        raise ValueError(f"date {year}-{month:02d}-{day:02d}: {error}") from None
-    return date + timedelta(hours=hour, minutes=minute, microseconds=round(second * 1_000_000))
-
-
 def decode(content: bytes) -> str:
-    """Text in UTF-8, or else in Latin-1, which any bytes are."""
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return content.decode("latin-1")
+    """
+    Text of any encoding: UTF-8 or UTF-16, with a mark of byte order or without; bytes that are no UTF-8 are Latin-1.
+
+    Marks, and fill at the end (NUL, Control-Z), are removed.
+    """
+    encoding = next((name for mark, name in _MARKS.items() if content.startswith(mark)), None) or _without_mark(content)
+    text = content.decode(encoding, "replace" if encoding.startswith("utf-16") else "latin-1")
+    return text.replace("\ufeff", "").rstrip("\x00\x1a")
+
+
+def _without_mark(content: bytes) -> str:
+    """UTF-16 of letters has a NUL in every second byte."""
+    head = content[:4096].rstrip(b"\0")
+    counts = head[::2].count(0), head[1::2].count(0)  # of a file in UTF-16, one is 0 and the other half the length
+    if len(head) < 4 or max(counts) * 5 < len(head) * 2 or min(counts) * 50 > len(head):
+        return "utf-8"
+    return "utf-16-be" if counts[0] > counts[1] else "utf-16-le"
 
 
 def lines_of(text: str) -> list[str]:
-    """Lines, of which the last need not end; other separators than line feeds stay inside."""
-    lines = text.split("\n")
+    """Lines, ended by line feeds, carriage returns or both, of which the last need not end."""
+    lines = _LINE_END.split(text)
     return lines[:-1] if lines[-1] == "" else lines

@@ -1,4 +1,4 @@
-"""From one format to another, with an account of what was read, lost and written."""
+"""Conversion of formats, with an account of what was read, lost and written."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pandas as pd
 
 from pickflow.io.atomic import write_text
 from pickflow.io.formats.bulletin import Bulletin
-from pickflow.io.formats.ogs import OGS_ENDINGS, join
-from pickflow.io.formats.reading import read_bulletin, read_ogs
+from pickflow.io.formats.folders import arrivals_with_picks, catalog_folder, folder_bulletin, read_folder
+from pickflow.io.formats.reading import read_bulletin
 from pickflow.io.formats.writing import WRITERS, write_catalog
 from pickflow.schemas import ASSIGNMENTS
 
@@ -20,7 +20,7 @@ _LISTED = 10  # rejected lines in the summary
 
 @dataclass(frozen=True, kw_only=True)
 class Conversion:
-    """What was read, and the account of it."""
+    """The bulletin that was read, and the account of it."""
 
     bulletin: Bulletin
     summary: str
@@ -54,11 +54,11 @@ def catalog_tables(bulletin: Bulletin) -> tuple[pd.DataFrame, pd.DataFrame, pd.D
 
 def convert(
     source: str | Path,
-    to: str,
-    out: str | Path,
+    target_format: str,
+    path: str | Path,
     format: str | None = None,
     locations: str | Path | None = None,
-    rejected: str | Path | None = None,
+    rejected_path: str | Path | None = None,
 ) -> Conversion:
     """
     Read a bulletin of any format, and write it in another one.
@@ -66,15 +66,15 @@ def convert(
     Parameters
     ----------
     source : str or Path
-        A file that `read_bulletin` reads; or a folder or a name without ending, of an OGS bulletin.
-    to : str
+        Input of `read_bulletin`: a file, a catalog folder of a run, or all files of an OGS bulletin.
+    target_format : str
         One of `FORMATS`.
-    out : str or Path
-        Where to.
+    path : str or Path
+        File or folder to write.
     format, locations : str, str or Path, optional
         See `read_bulletin`.
-    rejected : str or Path, optional
-        Where to write the lines that could not be read, as CSV.
+    rejected_path : str or Path, optional
+        CSV file for the lines that could not be read.
 
     Returns
     -------
@@ -85,41 +85,44 @@ def convert(
     ValueError
         If the source cannot be read, or the format cannot be written or does not hold the catalog.
     """
-    if to not in WRITERS:
-        raise ValueError(f"format {to!r} cannot be written; known: {', '.join(WRITERS)}")
-    if Path(source).is_dir() or (not Path(source).exists() and _has_siblings(Path(source))):
-        bulletin = read_ogs(source)
-        bulletin = bulletin if locations is None else join(bulletin, read_bulletin(locations))
-    else:
+    if target_format not in WRITERS:
+        raise ValueError(f"format {target_format!r} cannot be written; known: {', '.join(WRITERS)}")
+    folder = catalog_folder(source) if locations is None else None
+    if folder is None:
         bulletin = read_bulletin(source, format, locations)
-    events, assignments, picks = catalog_tables(bulletin)
-    write_catalog(events, assignments, picks, out, to)
-    if rejected is not None:
-        write_text(rejected, bulletin.rejected.to_csv(index=False, lineterminator="\n"))
-    return Conversion(bulletin=bulletin, summary=_summary(bulletin, len(assignments), to, out))
+        events, assignments, picks = catalog_tables(bulletin)
+    else:  # its tables hold more than a bulletin does
+        catalog = read_folder(folder)
+        bulletin = folder_bulletin(catalog, str(source))
+        events, (assignments, _), picks = catalog.events, arrivals_with_picks(catalog), catalog.picks
+    write_catalog(events, assignments, picks, path, target_format)
+    if rejected_path is not None:
+        write_text(rejected_path, bulletin.rejected.to_csv(index=False, lineterminator="\n"))
+    return Conversion(bulletin=bulletin, summary=_summary(bulletin, len(picks) - len(assignments), target_format, path))
 
 
-def _has_siblings(stem: Path) -> bool:
-    return any(Path(f"{stem}{ending}").exists() for ending in OGS_ENDINGS)
-
-
-def _summary(bulletin: Bulletin, n_assigned: int, to: str, out: str | Path) -> str:
-    """Lines for people."""
+def _summary(bulletin: Bulletin, n_free: int, target_format: str, path: str | Path) -> str:
+    """Text of the account."""
     events, picks = bulletin.events, bulletin.picks
     lines = [
         f"read as {bulletin.format}: {len(events)} events, {len(picks)} picks",
         f"lines: {bulletin.n_lines} = {bulletin.n_read} read + {bulletin.n_headers} headers and ends"
-        f" + {bulletin.n_rejected} rejected",
+        f" + {bulletin.n_set_aside} set aside + {bulletin.n_rejected} rejected",
+        *(
+            f"{kind}s: {row.sum()} = {row['read']} read + {row['set_aside']} set aside + {row['rejected']} rejected"
+            for kind, row in bulletin.account.iterrows()
+        ),
+        *(
+            f"set aside: {n} {kind}{'s' if n > 1 else ''}: {reason}"
+            for kind, reason, n in bulletin.set_aside.to_numpy()
+        ),
     ]
     unlocated = int(events.latitude_deg.isna().sum())
     if unlocated:
         lines.append(f"events without an origin: {unlocated}; --locations names a file that has them")
-    alone = len(picks) - n_assigned
-    if alone:
-        lines.append(f"picks of no event: {alone}; only parquet and pyrocko hold them")
-    shown = bulletin.rejected.head(_LISTED)
-    told = zip(shown.file, shown.line, shown.reason, strict=True)
-    lines += [f"  {Path(file).name} line {line}: {reason}" for file, line, reason in told]
-    if len(bulletin.rejected) > len(shown):
-        lines.append(f"  and {len(bulletin.rejected) - len(shown)} more; --rejected writes them all")
-    return "\n".join([*lines, f"written as {to}: {out}"])
+    if n_free:
+        lines.append(f"picks of no event: {n_free}; only parquet and pyrocko hold them")
+    lines += bulletin.rejections(_LISTED)
+    if len(bulletin.rejected) > _LISTED:
+        lines.append("  --rejected writes them all")
+    return "\n".join([*lines, f"written as {target_format}: {path}"])

@@ -1,4 +1,4 @@
-"""The four files of an OGS bulletin as one: whose event is whose."""
+"""The four files of an OGS bulletin as one: which of their events are the same."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from pickflow.io.tables import conform
 from pickflow.schemas import EVENTS
 
 OGS_ENDINGS = (".dat", ".hpc", ".hpl", ".pun", ".txt")
-# Origins of one event are printed with two or three decimals.
+# Chosen: origins of one event are printed with two or three decimals.
 _SAME_ORIGIN_S = 0.02
-# Longest travel time to the nearest station of an event that is linked by time alone.
+# Chosen: longest travel time to the nearest station of an event that is linked by time alone.
 _LONGEST_WAY_S = 60.0
 _PLACE = ("latitude_deg", "longitude_deg", "depth_km")
 _QUALITY = ("rms_residual_s", "azimuthal_gap_deg", "horizontal_uncertainty_km", "depth_uncertainty_km", "quality")
@@ -42,22 +42,28 @@ def ogs_files(path: str | Path) -> dict[str, Path]:
     ValueError
         If there are none, or those of several bulletins.
     """
-    place = Path(path)
-    if place.is_dir():
-        found = sorted(file for file in place.iterdir() if file.suffix.lower() in OGS_ENDINGS)
-        stems = sorted({file.stem for file in found})
+    location = Path(path)
+    if location.is_dir():
+        candidates = sorted(file for file in location.iterdir() if file.suffix.lower() in OGS_ENDINGS)
+        stems = sorted({file.stem for file in candidates})
         if len(stems) > 1:
             raise ValueError(
-                f"folder {place} holds several bulletins: {', '.join(stems)}; name one, {place / stems[0]}"
+                f"folder {location} holds several bulletins: {', '.join(stems)}; name one, {location / stems[0]}"
             )
     else:
-        stem = place.stem if place.suffix.lower() in OGS_ENDINGS else place.name
-        folder = place.parent if place.parent.is_dir() else None
-        found = [] if folder is None else sorted(file for file in folder.iterdir() if file.stem == stem)
-    files = {file.suffix.lower(): file for file in found if file.suffix.lower() in OGS_ENDINGS}
+        stem = location.stem if location.suffix.lower() in OGS_ENDINGS else location.name
+        folder = location.parent if location.parent.is_dir() else None
+        candidates = [] if folder is None else sorted(file for file in folder.iterdir() if file.stem == stem)
+    files = {file.suffix.lower(): file for file in candidates if file.suffix.lower() in OGS_ENDINGS}
     if not files:
-        raise ValueError(f"{path}: no OGS bulletin there; its files end in {', '.join(OGS_ENDINGS)}")
+        hint = "no catalog.parquet; give a catalog folder of a run, or a file; and " if location.is_dir() else ""
+        raise ValueError(f"{path}: {hint}no OGS bulletin there; its files end in {', '.join(OGS_ENDINGS)}")
     return files
+
+
+def is_stem(path: str | Path) -> bool:
+    """Whether a name without ending is that of files of an OGS bulletin."""
+    return any(Path(f"{path}{ending}").exists() for ending in OGS_ENDINGS)
 
 
 def join(picks: Bulletin, locations: Bulletin) -> Bulletin:
@@ -70,7 +76,7 @@ def join(picks: Bulletin, locations: Bulletin) -> Bulletin:
     Parameters
     ----------
     picks : Bulletin
-        Its picks and identifiers are kept; what it does not know about a pick or an event comes from the other one.
+        Its picks and identifiers are kept; values that it lacks come from the other one.
     locations : Bulletin
         Its magnitudes come first, its origins where `picks` has none. Its events that `picks` does not have are kept
         with their picks.
@@ -82,31 +88,35 @@ def join(picks: Bulletin, locations: Bulletin) -> Bulletin:
     """
     links = _links(picks, locations)
     renamed = locations.events.event_id.map(links)
-    taken = set(picks.events.event_id)
-    fresh = {name: name if name not in taken else f"{name}-2" for name in locations.events.event_id[renamed.isna()]}
-    names = {**links, **fresh}
+    ids = set(picks.events.event_id)
+    new_names = {name: name if name not in ids else f"{name}-2" for name in locations.events.event_id[renamed.isna()]}
+    names = {**links, **new_names}
     events = _merge_events(picks.events, locations.events.assign(event_id=locations.events.event_id.map(names)))
-    theirs = locations.picks.assign(event_id=locations.picks.event_id.map(lambda name: names.get(name, name)))
-    merged = _merge_picks(picks.picks, theirs)
+    located_picks = locations.picks.assign(event_id=locations.picks.event_id.map(lambda name: names.get(name, name)))
+    merged_picks = _merge_picks(picks.picks, located_picks)
     described = locations.descriptions.assign(event_id=locations.descriptions.event_id.map(names))
     descriptions = pd.concat([described, picks.descriptions]).drop_duplicates("event_id", ignore_index=True)
     return replace(
         picks,
-        events=count_picks(events, merged),
-        picks=merged,
+        events=count_picks(events, merged_picks),
+        picks=merged_picks,
         rejected=pd.concat([picks.rejected, locations.rejected], ignore_index=True),
         descriptions=descriptions,
         n_lines=picks.n_lines + locations.n_lines,
         n_headers=picks.n_headers + locations.n_headers,
+        n_read=picks.n_read + locations.n_read,
+        n_set_aside=picks.n_set_aside + locations.n_set_aside,
+        set_aside=pd.concat([picks.set_aside, locations.set_aside], ignore_index=True),
+        account=picks.account.add(locations.account, fill_value=0).astype("int64"),
     )
 
 
-def _links(ours: Bulletin, theirs: Bulletin) -> dict[str, str]:
-    """Identifier of ours for each event of theirs that is one of ours."""
-    links = {name: name for name in set(ours.events.event_id) & set(theirs.events.event_id)}
-    _link_origins(ours.events, theirs.events, links)
-    _link_arrivals(ours.picks, theirs.picks, links)
-    _link_times(ours, theirs, links)
+def _links(picks: Bulletin, locations: Bulletin) -> dict[str, str]:
+    """Identifier in the picks' bulletin for each event of the locations that is one of its events."""
+    links = {name: name for name in set(picks.events.event_id) & set(locations.events.event_id)}
+    _link_origins(picks.events, locations.events, links)
+    _link_arrivals(picks.picks, locations.picks, links)
+    _link_times(picks, locations, links)
     return links
 
 
@@ -114,44 +124,44 @@ def _located(events: pd.DataFrame) -> pd.DataFrame:
     return events[events.latitude_deg.notna()]
 
 
-def _free(events: pd.DataFrame, taken: set[str]) -> pd.DataFrame:
-    return events[~events.event_id.isin(taken)].sort_values("time", kind="stable")
+def _free(events: pd.DataFrame, ids: set[str]) -> pd.DataFrame:
+    return events[~events.event_id.isin(ids)].sort_values("time", kind="stable")
 
 
-def _link_origins(ours: pd.DataFrame, theirs: pd.DataFrame, links: dict[str, str]) -> None:
-    left = _free(_located(theirs), set(links))[["event_id", "time"]]
-    right = _free(_located(ours), set(links.values()))[["event_id", "time"]]
-    if left.empty or right.empty:
+def _link_origins(events_of_picks: pd.DataFrame, events_of_locations: pd.DataFrame, links: dict[str, str]) -> None:
+    located = _free(_located(events_of_locations), set(links))[["event_id", "time"]]
+    events = _free(_located(events_of_picks), set(links.values()))[["event_id", "time"]]
+    if located.empty or events.empty:
         return
-    near = pd.merge_asof(
-        left,
-        right,
+    pairs = pd.merge_asof(
+        located,
+        events,
         on="time",
         direction="nearest",
         tolerance=pd.Timedelta(seconds=_SAME_ORIGIN_S),
         suffixes=("", "_ours"),
     ).dropna()
-    near = near.drop_duplicates("event_id_ours")
-    links.update(zip(near.event_id, near.event_id_ours, strict=True))
+    pairs = pairs.drop_duplicates("event_id_ours")
+    links.update(zip(pairs.event_id, pairs.event_id_ours, strict=True))
 
 
-def _link_arrivals(ours: pd.DataFrame, theirs: pd.DataFrame, links: dict[str, str]) -> None:
+def _link_arrivals(picks: pd.DataFrame, located_picks: pd.DataFrame, links: dict[str, str]) -> None:
     key = ["station", "phase", "time"]
-    both = theirs[[*key, "event_id"]].merge(ours[[*key, "event_id"]], on=key, suffixes=("", "_ours"))
-    both = both[~both.event_id.isin(set(links)) & ~both.event_id_ours.isin(set(links.values()))]
-    shared = both.groupby(["event_id", "event_id_ours"]).size().sort_values(ascending=False, kind="stable")
+    pairs = located_picks[[*key, "event_id"]].merge(picks[[*key, "event_id"]], on=key, suffixes=("", "_ours"))
+    pairs = pairs[~pairs.event_id.isin(set(links)) & ~pairs.event_id_ours.isin(set(links.values()))]
+    n_shared = pairs.groupby(["event_id", "event_id_ours"]).size().sort_values(ascending=False, kind="stable")
     done = set(links.values())
-    for name, our in shared.index:
+    for name, our in n_shared.index:
         if name not in links and our not in done:
             links[name] = our
             done.add(our)
 
 
-def _link_times(ours: Bulletin, theirs: Bulletin, links: dict[str, str]) -> None:
-    """By the first arrival within a minute after an origin; the shortest ways first."""
-    first = ours.picks.groupby("event_id").time.min()
-    candidates = _free(ours.events[ours.events.event_id.isin(first.index)], set(links.values()))
-    origins = _free(_located(theirs.events), set(links))
+def _link_times(picks: Bulletin, locations: Bulletin, links: dict[str, str]) -> None:
+    """Link by the first arrival within a minute after an origin; the shortest travel times first."""
+    first = picks.picks.groupby("event_id").time.min()
+    candidates = _free(picks.events[picks.events.event_id.isin(first.index)], set(links.values()))
+    origins = _free(_located(locations.events), set(links))
     if candidates.empty or origins.empty:
         return
     arrivals = first[candidates.event_id].to_numpy("datetime64[ns]")
@@ -166,31 +176,31 @@ def _link_times(ours: Bulletin, theirs: Bulletin, links: dict[str, str]) -> None
             done.add(our)
 
 
-def _merge_events(ours: pd.DataFrame, theirs: pd.DataFrame) -> pd.DataFrame:
-    """Place of ours, or else of theirs; time and place stay together. Size of theirs, or else of ours."""
-    left, right = ours.set_index("event_id"), theirs.set_index("event_id")
-    merged = left.reindex(left.index.union(right.index, sort=False))
-    right = right.reindex(merged.index)
-    located = right.latitude_deg.notna() & merged.latitude_deg.isna()
-    merged.loc[located, ["time", *_PLACE]] = right.loc[located, ["time", *_PLACE]]
-    merged["time"] = merged.time.fillna(right.time)
-    sized = right.magnitude.notna()
-    merged.loc[sized, list(_SIZE)] = right.loc[sized, list(_SIZE)]
+def _merge_events(events: pd.DataFrame, located_events: pd.DataFrame) -> pd.DataFrame:
+    """Origin of the first bulletin, or else of the locations; magnitude of the locations, or else of the first."""
+    by_id, locations = events.set_index("event_id"), located_events.set_index("event_id")
+    result = by_id.reindex(by_id.index.union(locations.index, sort=False))
+    locations = locations.reindex(result.index)
+    located = locations.latitude_deg.notna() & result.latitude_deg.isna()
+    result.loc[located, ["time", *_PLACE]] = locations.loc[located, ["time", *_PLACE]]
+    result["time"] = result.time.fillna(locations.time)
+    sized = locations.magnitude.notna()
+    result.loc[sized, list(_SIZE)] = locations.loc[sized, list(_SIZE)]
     for column in _QUALITY:
-        merged[column] = merged[column].where(merged[column].notna(), right[column])
+        result[column] = result[column].where(result[column].notna(), locations[column])
     for column in (name for name in EVENTS.schema.names if name.startswith("n_")):
-        count = merged[column].fillna(0)
-        merged[column] = count.where(count > 0, right[column].fillna(0)).astype("int64")
-    return conform(merged.reset_index(), EVENTS)
+        count = result[column].fillna(0)
+        result[column] = count.where(count > 0, locations[column].fillna(0)).astype("int64")
+    return conform(result.reset_index(), EVENTS)
 
 
-def _merge_picks(ours: pd.DataFrame, theirs: pd.DataFrame) -> pd.DataFrame:
-    """Our picks, with what theirs says about the same ones, and theirs of events that have none with us."""
+def _merge_picks(picks: pd.DataFrame, located_picks: pd.DataFrame) -> pd.DataFrame:
+    """Picks with the values of the same located picks, and the located picks of events without picks."""
     key = ["event_id", "station", "phase", "time"]
-    found = theirs.drop_duplicates(key)[[*key, *_FROM_LOCATION]]
-    merged = ours.drop(columns=list(_FROM_LOCATION)).merge(found, on=key, how="left")
+    values = located_picks.drop_duplicates(key)[[*key, *_FROM_LOCATION]]
+    result = picks.drop(columns=list(_FROM_LOCATION)).merge(values, on=key, how="left")
     for column in _FROM_LOCATION:
-        merged[column] = merged[column].fillna(ours[column].reset_index(drop=True))
-    others = theirs[~theirs.event_id.isin(ours.event_id) | (theirs.event_id == "")]
-    frames = [frame for frame in (merged[ours.columns.to_list()], others) if not frame.empty]
-    return pd.concat(frames, ignore_index=True) if frames else ours
+        result[column] = result[column].fillna(picks[column].reset_index(drop=True))
+    additional = located_picks[~located_picks.event_id.isin(picks.event_id) | (located_picks.event_id == "")]
+    frames = [frame for frame in (result[picks.columns.to_list()], additional) if not frame.empty]
+    return pd.concat(frames, ignore_index=True) if frames else picks

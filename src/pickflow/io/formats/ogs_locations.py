@@ -7,11 +7,12 @@ import re
 from datetime import datetime, timedelta
 from typing import Any
 
-import pandas as pd
-
 from pickflow.io.formats.bulletin import Bulletin, Reading, free_id
-from pickflow.io.formats.cards import Card, full_year, lines_of, moment
-from pickflow.io.formats.ogs_phases import add_phases, drop_early_s, read_phase, time_id
+from pickflow.io.formats.cards import Card, lines_of
+from pickflow.io.formats.ogs_phases import add_phases, drop_early_s, read_phase
+from pickflow.io.formats.plausible import clean_name
+from pickflow.io.formats.programs import read_float
+from pickflow.io.formats.times import add_seconds, full_year, moment, read_time, time_id
 
 _NOON = timedelta(hours=12)
 
@@ -23,29 +24,25 @@ def parse_hpc(text: str, name: str) -> Bulletin:
 
     The identifier of an event is its origin time, ``20240101T035059.05``, or the minute where there is no origin.
     """
-    reading = Reading(name, "ogs-hpc")
-    lines = lines_of(text)
-    reading.n_lines = len(lines)
-    taken: set[str] = set()
+    reading = Reading(name, "ogs-hpc", lines_of(text))
+    ids: dict[str, int] = {}
     event: dict[str, Any] | None = None
-    seen: dict[tuple[str, str, datetime], int] = {}
-    for number, line in enumerate(lines, 1):
+    lines_of_phases: dict[tuple[str, str, datetime], int] = {}
+    for number, line in enumerate(reading.lines, 1):
         if not line.strip():
-            reading.n_headers += 1
-            continue
-        try:
-            if re.match(r"^ {6}[ \d]\d", line):
-                event, seen = None, {}
+            reading.header(number)
+        elif re.match(r"^ {6}[ \d]\d", line):
+            event, lines_of_phases = None, {}
+            with reading.item(number, "event"):
                 event = _location(Card(line))
-                event["event_id"] = free_id(event["event_id"], taken)
-                reading.events.append(event)
-            elif event is None:
-                raise ValueError("a phase without an event above it that could be read")
-            else:
-                card = _phase_line(Card(line), event) | {"line": number, "text": line}
-                add_phases(reading, card, event["event_id"], event["middle"], seen)
-        except ValueError as error:
-            reading.reject(number, line, str(error))
+                event["event_id"] = free_id(event["event_id"], ids)
+                reading.add_event(event, number)
+        else:
+            with reading.item(number, "pick"):
+                if event is None:
+                    raise ValueError("a phase without an event above it that could be read")
+                card = _phase_line(Card(line), event) | {"line": number}
+                add_phases(reading, card, event["event_id"], event["middle"], lines_of_phases)
     return reading.bulletin()
 
 
@@ -54,12 +51,12 @@ def _location(card: Card) -> dict[str, Any]:
     year = full_year(card.text[6:9])
     names = ("month", "day", "hour", "minute")
     starts = (9, 11, 14, 16)
-    month, day, hour, minute = (card.whole(start, start + 2, what) for start, what in zip(starts, names, strict=True))
+    month, day, hour, minute = (card.whole(start, start + 2, label) for start, label in zip(starts, names, strict=True))
     start = moment(year, month, day, hour, minute)
     seconds = card.number(18, 24, "seconds", decimals=2)
-    if not math.isfinite(seconds):  # of the program's magnitude no use is made: it had no distances
+    if not math.isfinite(seconds):  # the program's magnitude is not used: it had no distances
         return {"event_id": start.strftime("%Y%m%dT%H%M"), "time": None, "minute": start, "middle": start}
-    time = start + timedelta(microseconds=round(seconds * 1_000_000))
+    time = add_seconds(start, seconds)
     rms_s = card.number(70, 74, "RMS", decimals=2)
     return {
         "event_id": time_id(time),
@@ -100,7 +97,7 @@ def _phase_line(card: Card, event: dict[str, Any]) -> dict[str, Any]:
     if not all(part.isascii() and part.isdigit() for part in clock):
         raise ValueError(f"hour and minute {card.text[31:35]!r} in columns 32-35 are no numbers")
     minute = event["minute"].replace(hour=0, minute=0) + timedelta(hours=int(clock[0]), minutes=int(clock[1]))
-    if minute - event["minute"] < -_NOON:  # arrivals after midnight have no date of their own
+    if minute - event["minute"] < -_NOON:  # arrivals after midnight have no date
         minute += timedelta(days=1)
     elif minute - event["minute"] > _NOON:
         minute -= timedelta(days=1)
@@ -135,21 +132,15 @@ def _phase_line(card: Card, event: dict[str, Any]) -> dict[str, Any]:
 
 def parse_pun(text: str, name: str) -> Bulletin:
     """Summary cards: a line is an event, with duration magnitudes, without picks."""
-    reading = Reading(name, "ogs-pun")
-    lines = lines_of(text)
-    reading.n_lines = len(lines)
-    taken: set[str] = set()
-    for number, line in enumerate(lines, 1):
+    reading = Reading(name, "ogs-pun", lines_of(text))
+    ids: dict[str, int] = {}
+    for number, line in enumerate(reading.lines, 1):
         if not line.strip() or line.lstrip().startswith("DATE"):
-            reading.n_headers += 1
+            reading.header(number)
             continue
-        try:
+        with reading.item(number, "event"):
             event = _summary(Card(line))
-        except ValueError as error:
-            reading.reject(number, line, str(error))
-            continue
-        event["event_id"] = free_id(event["event_id"], taken)
-        reading.events.append(event)
+            reading.add_event(event | {"event_id": free_id(event["event_id"], ids)}, number)
     return reading.bulletin()
 
 
@@ -157,7 +148,7 @@ def _summary(card: Card) -> dict[str, Any]:
     year = full_year(card.text[0:3])
     names = ("month", "day", "hour", "minute")
     month, day, hour, minute = (
-        card.whole(start, start + 2, what) for start, what in zip(range(3, 11, 2), names, strict=True)
+        card.whole(start, start + 2, label) for start, label in zip(range(3, 11, 2), names, strict=True)
     )
     seconds = card.number(11, 17, "seconds", decimals=2)
     if not math.isfinite(seconds):
@@ -186,51 +177,40 @@ def parse_txt(text: str, name: str) -> Bulletin:
     Its ``t_err`` is the root mean square of the residuals, as the other files say (all 1,890 located events of 2024);
     its ``v_err`` repeats ``h_err`` and is not read: the depth's uncertainty (ERZ) stands in ``.hpc`` and ``.pun``.
     """
-    reading = Reading(name, "ogs-txt")
-    lines = lines_of(text)
-    reading.n_lines = len(lines)
-    header = [column.strip() for column in lines[0].split(";")] if lines else []
-    taken: set[str] = set()
-    for number, line in enumerate(lines, 1):
-        if number == 1 or not line.strip():
-            reading.n_headers += 1
+    reading = Reading(name, "ogs-txt", lines_of(text))
+    first = next((number for number, line in enumerate(reading.lines, 1) if line.strip()), 1)
+    header = [column.strip() for column in reading.lines[first - 1].split(";")]
+    identifiers: set[str] = set()
+    reading.header(*range(1, first + 1))
+    for number, line in enumerate(reading.lines[first:], first + 1):
+        if not line.strip():
+            reading.header(number)
             continue
-        cells = [cell.strip() for cell in line.split(";")]
-        try:
+        with reading.item(number, "event"):
+            cells = [cell.strip() for cell in line.split(";")]
             if len(cells) != len(header):
                 raise ValueError(f"{len(cells)} columns, but the header names {len(header)}")
             row = dict(zip(header, cells, strict=True))
             event = _catalog_row(row)
-            if event["event_id"] in taken:
+            if event["event_id"] in identifiers:
                 raise ValueError(f"event {event['event_id']} stands above already")
-        except ValueError as error:
-            reading.reject(number, line, str(error))
-            continue
-        taken.add(event["event_id"])
-        reading.events.append(event)
-        reading.descriptions.append(
-            {
-                "event_id": event["event_id"],
-                "event_type": row.get("event_type", "").strip("[]"),
-                "place": row.get("place", ""),
-                "duration_magnitude": _value(row, "md"),
-            }
-        )
+            identifiers.add(event["event_id"])
+            reading.add_event(event, number)
+            description = {"event_type": row.get("event_type", "").strip("[]"), "place": row.get("place", "")}
+            duration = {"duration_magnitude": _value(row, "md")}
+            reading.descriptions.append({"event_id": event["event_id"], **description, **duration})
     return reading.bulletin()
 
 
 def _catalog_row(row: dict[str, str]) -> dict[str, Any]:
-    if not row["event-id"]:
+    if not row.get("event-id"):
         raise ValueError("no event-id")
-    try:
-        time = pd.Timestamp(row["origin_time(UTC)"], tz="UTC")
-    except ValueError as error:
-        raise ValueError(f"origin_time(UTC) {row['origin_time(UTC)']!r}: {error}") from None
-    if pd.isna(time):
+    if not row.get("origin_time(UTC)"):
         raise ValueError("no origin time")
+    time = read_time(row["origin_time(UTC)"])
     magnitude = _value(row, "ml")
     return {
-        "event_id": row["event-id"],
+        "event_id": clean_name(row["event-id"]),
         "time": time,
         "latitude_deg": _value(row, "lat"),
         "longitude_deg": _value(row, "lon"),
@@ -248,7 +228,4 @@ def _value(row: dict[str, str], column: str) -> float:
     text = row.get(column, "")
     if not text.strip("-"):
         return math.nan
-    try:
-        return float(text)
-    except ValueError:
-        raise ValueError(f"{column} {text!r} is no number") from None
+    return read_float(text, column)

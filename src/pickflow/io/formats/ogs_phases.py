@@ -1,5 +1,5 @@
 """
-Phase cards of OGS (Istituto Nazionale di Oceanografia e di Geofisica Sperimentale), in the manner of HYPO71: ``.dat``.
+Phase cards of OGS (Istituto Nazionale di Oceanografia e di Geofisica Sperimentale), similar to HYPO71: ``.dat``.
 
 References
 ----------
@@ -10,15 +10,16 @@ from __future__ import annotations
 
 import math
 import re
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from pickflow.io.formats.bulletin import Bulletin, Reading, free_id
-from pickflow.io.formats.cards import Card, full_year, lines_of, moment
+from pickflow.io.formats.cards import Card, lines_of
+from pickflow.io.formats.times import add_seconds, full_year, moment, time_id
 
 # A local earthquake's phases arrive within this time: a card further off has a wrong date, hour or minute.
 MAX_SPREAD_S = 600.0
-_END = re.compile(r"^ {17}[1-9]\d? *D? *$")
+_END = re.compile(r" {17}[1-9]\d? *D? *")
 
 
 def parse_dat(text: str, name: str) -> Bulletin:
@@ -27,42 +28,36 @@ def parse_dat(text: str, name: str) -> Bulletin:
 
     The identifier of an event is its year and the number on its cards, as in the ``.txt``: ``2024_00193``.
     """
-    reading = Reading(name, "ogs-dat")
-    lines = lines_of(text)
-    reading.n_lines = len(lines)
-    taken: set[str] = set()
+    reading = Reading(name, "ogs-dat", lines_of(text))
+    ids: dict[str, int] = {}
     block: list[dict[str, Any]] = []
-    for number, line in enumerate(lines, 1):
-        if not line.strip() or _END.match(line.rstrip()):
-            reading.n_headers += 1
+    for number, line in enumerate(reading.lines, 1):
+        if not line.strip() or _END.fullmatch(line.rstrip()):
+            reading.header(number)
             if line.strip():
-                _close(reading, block, taken)
+                _close(reading, block, ids)
                 block = []
             continue
-        try:
-            card = _read_card(Card(line))
-        except ValueError as error:
-            reading.reject(number, line, str(error))
-            continue
-        card |= {"line": number, "text": line}
-        # A lost end card shows in the next event's number.
-        if block and card["number"] and block[-1]["number"] and card["number"] != block[-1]["number"]:
-            _close(reading, block, taken)
-            block = []
-        block.append(card)
-    _close(reading, block, taken)
+        with reading.item(number, "pick"):
+            card = _read_card(Card(line)) | {"line": number}
+            # A lost end card shows in the next event's number.
+            if block and card["number"] and block[-1]["number"] and card["number"] != block[-1]["number"]:
+                _close(reading, block, ids)
+                block = []
+            block.append(card)
+    _close(reading, block, ids)
     return reading.bulletin()
 
 
 def _read_card(card: Card) -> dict[str, Any]:
-    """Number and phases of a card; what is wrong with S alone stands under ``faults``."""
+    """Number and phases of a card; errors of S alone are in ``faults``."""
     station = card.field(0, 4)
     if not re.fullmatch(r"[A-Za-z0-9_]+", station):
         raise ValueError(f"{station!r} in columns 1-4 is no station; a block of cards ends with a 1 in column 18")
     year = full_year(card.text[8:11])
     names = ("month", "day", "hour", "minute")
     month, day, hour, minute = (
-        card.whole(start, start + 2, what) for start, what in zip(range(11, 19, 2), names, strict=True)
+        card.whole(start, start + 2, label) for start, label in zip(range(11, 19, 2), names, strict=True)
     )
     start = moment(year, month, day, hour, minute)
     # ASSUME tenths of a second: 240 goes with MD 1.6 at 16 km. Cards of explosions have it a column further left.
@@ -95,12 +90,12 @@ def read_phase(card: Card, index: int, minute: datetime, seconds: float) -> dict
         "onset": card.onset(index),
         "polarity": card.polarity(index + 2),
         "weight": card.weight(index + 3),
-        "time": minute + timedelta(microseconds=round(seconds * 1_000_000)),
+        "time": add_seconds(minute, seconds),
     }
 
 
 def drop_early_s(phases: list[dict[str, Any]]) -> list[str]:
-    """Take the S out that is not after its P; the reason, if so."""
+    """Remove an S that is not after its P; the reason, if so."""
     if len(phases) < 2 or phases[1]["time"] > phases[0]["time"]:
         return []
     early_s = (phases[0]["time"] - phases[1]["time"]).total_seconds()
@@ -108,21 +103,21 @@ def drop_early_s(phases: list[dict[str, Any]]) -> list[str]:
     return [f"S is {early_s:.2f} s before P, which was read"]
 
 
-def _close(reading: Reading, block: list[dict[str, Any]], taken: set[str]) -> None:
+def _close(reading: Reading, block: list[dict[str, Any]], ids: dict[str, int]) -> None:
     """An event from its cards."""
     times = [phase["time"] for card in block for phase in card["phases"]]
     if not times:
         for card in block:
-            reading.reject(card["line"], card["text"], "; ".join(card["faults"]))
+            reading.reject(card["line"], "; ".join(card["faults"]), "pick")
         return
     middle = sorted(times)[len(times) // 2]
     number = next((card["number"] for card in block if card["number"]), "")
-    wanted = f"{block[0]['year']}_{int(number):05d}" if number.isdigit() else time_id(min(times))
-    event_id = free_id(wanted, taken)
-    reading.events.append({"event_id": event_id, "time": None})
-    seen: dict[tuple[str, str, datetime], int] = {}
+    identifier = f"{block[0]['year']}_{int(number):05d}" if number.isdigit() else time_id(min(times))
+    event_id = free_id(identifier, ids)
+    reading.add_event({"event_id": event_id, "time": None}, block[0]["line"])
+    lines_of_phases: dict[tuple[str, str, datetime], int] = {}
     for card in block:
-        add_phases(reading, card, event_id, middle, seen)
+        add_phases(reading, card, event_id, middle, lines_of_phases)
 
 
 def add_phases(
@@ -130,7 +125,7 @@ def add_phases(
     card: dict[str, Any],
     event_id: str,
     middle: datetime,
-    seen: dict[tuple[str, str, datetime], int],
+    lines_of_phases: dict[tuple[str, str, datetime], int],
 ) -> None:
     """
     Phases of a line become picks, unless they are far from the event, or stand on an earlier line already.
@@ -138,14 +133,14 @@ def add_phases(
     Parameters
     ----------
     reading : Reading
-        Takes picks and faults.
+        Receives picks and faults.
     card : dict
-        line, text, phases, faults.
+        line, phases, faults.
     event_id : str
         Of the event.
     middle : datetime
         Its origin, or the median of its arrivals.
-    seen : dict
+    lines_of_phases : dict
         Line of each (station, phase, time) so far; grows.
     """
     faults = list(card["faults"])
@@ -153,17 +148,12 @@ def add_phases(
         away_s = (phase["time"] - middle).total_seconds()
         key = (phase["station"], phase["phase"], phase["time"])
         if abs(away_s) > MAX_SPREAD_S:
-            side = "after" if away_s > 0 else "before"
-            faults.append(f"{phase['phase']} is {abs(away_s):.0f} s {side} its event: a wrong date, hour or minute")
-        elif key in seen:
-            faults.append(f"{phase['phase']} stands on line {seen[key]} already")
+            relation = "after" if away_s > 0 else "before"
+            faults.append(f"{phase['phase']} is {abs(away_s):.0f} s {relation} its event: a wrong date, hour or minute")
+        elif key in lines_of_phases:
+            faults.append(f"{phase['phase']} stands on line {lines_of_phases[key]} already")
         else:
-            seen[key] = card["line"]
-            reading.picks.append(phase | {"event_id": event_id})
+            lines_of_phases[key] = card["line"]
+            reading.add_pick(phase | {"event_id": event_id}, card["line"])
     if faults:
-        reading.reject(card["line"], card["text"], "; ".join(faults))
-
-
-def time_id(time: datetime) -> str:
-    """Identifier of an event that has no other: its time, to a hundredth of a second."""
-    return time.strftime("%Y%m%dT%H%M%S.%f")[:18]
+        reading.reject(card["line"], "; ".join(faults), "pick")

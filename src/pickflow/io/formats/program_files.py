@@ -9,21 +9,26 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from pickflow.io.formats.arrivals import arrivals_of
+from pickflow.io.formats.cards import code_of
+from pickflow.io.formats.nordic import PHASE_HEADER
 from pickflow.io.formats.programs import UNKNOWN_MAGNITUDE
-from pickflow.io.quakeml import arrivals_of
+from pickflow.io.places import places_between
 
 logger = logging.getLogger(__name__)
 
-_LONGEST_LABEL = {"NonLinLoc": 64, "HypoDD": 7, "Nordic": 5}
+_NAMED = 10  # events in a warning
+
+_LONGEST_LABEL = {"NonLinLoc": 64, "HypoDD": 7, "Nordic": 5}  # characters that the programs read
 _MAGNITUDE_LETTERS = {"ml": "L", "mw": "W", "mb": "b", "ms": "S", "md": "C", "mc": "C"}
 
 
 def station_labels(picks: pd.DataFrame, program: str) -> dict[tuple[str, str], str]:
     """
-    Names of stations for a program that knows no networks.
+    Names of stations for a program without networks.
 
     The station's code, where it is short enough and of one network only; else ``NET.STA`` if that is short enough; else
-    an abbreviation with a number, which a warning tells.
+    an abbreviation with a number, with a warning.
 
     Parameters
     ----------
@@ -41,21 +46,21 @@ def station_labels(picks: pd.DataFrame, program: str) -> dict[tuple[str, str], s
     keys = sorted({(str(network), str(station)) for network, station in zip(picks.network, picks.station, strict=True)})
     counts = pd.Series([station for _, station in keys], dtype=object).value_counts()
     labels = {key: key[1] for key in keys if counts[key[1]] == 1 and len(key[1]) <= longest}
-    taken, changed = set(labels.values()), []
+    used_names, renamed = set(labels.values()), []
     for key in keys:
         if key in labels:
             continue
         name = ".".join(key)
         number = 0
-        while len(name) > longest or name in taken:
+        while len(name) > longest or name in used_names:
             number += 1
             name = key[1][: longest - len(str(number))] + str(number)
         labels[key] = name
-        taken.add(name)
-        changed.append(f"{'.'.join(key)} as {name}")
-    if changed:
+        used_names.add(name)
+        renamed.append(f"{'.'.join(key)} as {name}")
+    if renamed:
         reason = f"{program} has {longest} letters for a station and no networks"
-        logger.warning("%s; written with other names: %s", reason, ", ".join(changed))
+        logger.warning("%s; written with other names: %s", reason, ", ".join(renamed))
     return labels
 
 
@@ -69,27 +74,28 @@ def _events_with_arrivals(
         yield row, arrivals.get(str(row.event_id), [])
 
 
-def _located(events: pd.DataFrame, program: str) -> pd.DataFrame:
-    lacking = events[["latitude_deg", "longitude_deg", "depth_km"]].isna().any(axis=1)
+def _with(columns: list[str], events: pd.DataFrame, program: str) -> pd.DataFrame:
+    """Events that have all values a program needs; a warning names the others, which are left out."""
+    lacking = events[columns].isna().any(axis=1)
     if lacking.any():
-        first = events.event_id[lacking].iloc[0]
-        raise ValueError(
-            f"{program} needs a place and a depth of every event: {int(lacking.sum())} have none, such as {first};"
-            " locate them or leave them out"
-        )
-    return events
+        names = ", ".join(events.event_id[lacking].head(_NAMED))
+        names_needed = ", ".join(columns)
+        message = "%s needs %s of every event; %d have none, and are left out: %s"
+        logger.warning(message, program, names_needed, int(lacking.sum()), names)
+    return events[~lacking]
 
 
 def nonlinloc_text(events: pd.DataFrame, assignments: pd.DataFrame, picks: pd.DataFrame) -> str:
     """
     Phases for NonLinLoc: a block for each event, with its identifier.
 
-    An unknown uncertainty of a time is written as 0: NonLinLoc then takes that of its travel times alone (LOCGAU).
+    An unknown uncertainty of a time is written as 0: NonLinLoc then takes that of its travel times alone (LOCGAU). The
+    weight, where there is one, is its prior weight: picks of weight 0 are not used.
     """
     labels = station_labels(picks, "NonLinLoc")
     blocks = []
     for row, arrivals in _events_with_arrivals(events, assignments, picks):
-        lines = [f"PUBLIC_ID {row.event_id}"]
+        lines = [f"PUBLIC_ID {'_'.join(row.event_id.split())}"]
         for pick in arrivals:
             motion = pick.polarity if pick.polarity in ("U", "D") else "?"
             error_s = pick.time_uncertainty_s if np.isfinite(pick.time_uncertainty_s) else 0.0
@@ -99,6 +105,7 @@ def nonlinloc_text(events: pd.DataFrame, assignments: pd.DataFrame, picks: pd.Da
                 f"{labels[pick.network, pick.station]:<6} ?    {pick.channel or '?':<4} {pick.onset or '?'}"
                 f" {pick.phase:<6} {motion} {minute:%Y%m%d %H%M} {seconds:9.6f}"
                 f" GAU {error_s:.4e} -1.00e+00 -1.00e+00 -1.00e+00"
+                + (f" {max(pick.weight, 0.0):9.4f}" if np.isfinite(pick.weight) else "")
             )
         blocks.append("\n".join(lines) + "\n")
     return "\n".join(blocks)
@@ -108,15 +115,16 @@ def hypodd_text(events: pd.DataFrame, assignments: pd.DataFrame, picks: pd.DataF
     """
     Phases for HypoDD (``phase.dat`` of ph2dt).
 
-    Identifiers that are no whole numbers of up to nine digits give way to the position in the catalog, from 1. Unknown
-    errors are 0, an unknown magnitude is -9. The weight of a pick is its own, or else its probability, or else 1.
+    Identifiers that are no whole numbers of up to nine digits are replaced by the position in the catalog, from 1.
+    Unknown errors are 0, an unknown magnitude is -9. The weight of a pick is its weight, or its probability, or 1.
     """
     labels = station_labels(picks, "HypoDD")
+    events = _with(["time", "latitude_deg", "longitude_deg", "depth_km"], events, "HypoDD")
     numbers = list(events.event_id)
     if not all(name.isascii() and name.isdigit() and len(name) <= 9 and str(int(name)) == name for name in numbers):
         numbers = [str(number) for number in range(1, len(events) + 1)]
     lines = []
-    rows = _events_with_arrivals(_located(events, "HypoDD"), assignments, picks)
+    rows = _events_with_arrivals(events, assignments, picks)
     for number, (row, arrivals) in zip(numbers, rows, strict=True):
         minute = row.time.floor("min")
         magnitude = row.magnitude if np.isfinite(row.magnitude) else UNKNOWN_MAGNITUDE
@@ -137,19 +145,21 @@ def hypodd_text(events: pd.DataFrame, assignments: pd.DataFrame, picks: pd.DataF
 
 
 def hypodd_stations(stations: pd.DataFrame, picks: pd.DataFrame) -> str:
-    """Stations for HypoDD (``station.dat``), by the names that `hypodd_text` gives them; those without a place not."""
+    """Stations for HypoDD (``station.dat``), by the names of `hypodd_text`; only those with coordinates.
+
+    HypoDD knows one place of a station: of one that has moved, the one that has most of the time of the picks.
+    """
     labels = station_labels(picks, "HypoDD")
+    if len(picks):
+        stations = places_between(stations, picks.time.min(), picks.time.max() + pd.Timedelta(nanoseconds=1))
     lines = []
     columns = ["network", "station", "latitude_deg", "longitude_deg", "elevation_m"]
     located = stations.dropna(subset=["latitude_deg", "longitude_deg"])[columns].fillna({"elevation_m": 0.0})
-    for network, station, *place in located.to_numpy():
+    for network, station, *coordinates in located.to_numpy():
         if (network, station) in labels:
             name = labels[network, station]
-            lines.append(f"{name:<7} {place[0]:10.6f} {place[1]:11.6f} {place[2]:7.1f}\n")
+            lines.append(f"{name:<7} {coordinates[0]:10.6f} {coordinates[1]:11.6f} {coordinates[2]:7.1f}\n")
     return "".join(lines)
-
-
-_HEADER = " STAT SP IPHASW D HRMM SECON CODA AMPLIT PERI AZIMU VELO AIN AR TRES W  DIS CAZ7"
 
 
 def nordic_text(events: pd.DataFrame, assignments: pd.DataFrame, picks: pd.DataFrame) -> str:
@@ -162,9 +172,9 @@ def nordic_text(events: pd.DataFrame, assignments: pd.DataFrame, picks: pd.DataF
     labels = station_labels(picks, "Nordic")
     _check_nordic(events)
     blocks = []
-    for row, arrivals in _events_with_arrivals(_located(events, "Nordic"), assignments, picks):
+    for row, arrivals in _events_with_arrivals(_with(["time"], events, "Nordic"), assignments, picks):
         day_ms = _rounded_ms(row.time, 100) // 86_400_000 * 86_400_000
-        lines = [_nordic_first(row), _nordic_errors(row), _nordic_precise(row), _HEADER]
+        lines = [_nordic_first(row), _nordic_errors(row), _nordic_precise(row), PHASE_HEADER]
         lines += [_nordic_phase(pick, day_ms, labels[pick.network, pick.station]) for pick in arrivals]
         blocks.append("\n".join(lines) + "\n\n")
     return "".join(blocks)
@@ -196,8 +206,9 @@ def _nordic_first(row: Any) -> str:
     stations = f"{min(row.n_stations, 999):3d}"
     return (
         f" {time:%Y} {time.month:2d}{time.day:2d} {time.hour:2d}{time.minute:2d} "
-        f"{time.second + time.microsecond / 1e6:4.1f} L {row.latitude_deg:7.3f}{row.longitude_deg:8.3f}"
-        f"{_fixed(row.depth_km, 5, 1)}  PFL{stations}{_fixed(row.rms_residual_s, 4, 1)}{magnitude}{letter}PFL".ljust(79)
+        f"{time.second + time.microsecond / 1e6:4.1f} L "
+        f"{_fixed(row.latitude_deg, 7, 3)}{_fixed(row.longitude_deg, 8, 3)}{_fixed(row.depth_km, 5, 1)}"
+        f"  PFL{stations}{_fixed(row.rms_residual_s, 4, 1)}{magnitude}{letter}PFL".ljust(79)
         + "1"
     )
 
@@ -214,17 +225,15 @@ def _nordic_precise(row: Any) -> str:
     time = pd.Timestamp(_rounded_ms(row.time, 1), unit="ms")
     moment = f"{time:%Y} {time.month:2d}{time.day:2d} {time.hour:2d}{time.minute:2d}"
     seconds = time.second + time.microsecond / 1e6
-    place = f"{row.latitude_deg:9.5f} {row.longitude_deg:10.5f} {_fixed(row.depth_km, 8, 3)}"
-    return f" {moment} {seconds:6.3f} {place} {_fixed(row.rms_residual_s, 6, 3)}".ljust(79) + "H"
+    hypocentre = f"{_fixed(row.latitude_deg, 9, 5)} {_fixed(row.longitude_deg, 10, 5)} {_fixed(row.depth_km, 8, 3)}"
+    return f" {moment} {seconds:6.3f} {hypocentre} {_fixed(row.rms_residual_s, 6, 3)}".ljust(79) + "H"
 
 
 def _nordic_phase(pick: Any, day_ms: int, label: str) -> str:
     """A line of type 4; hours count on from the day of the event's first line, so that 24 is the next midnight."""
     since_ms = _rounded_ms(pick.time, 1) - day_ms
     hours, minutes, seconds = since_ms // 3_600_000, since_ms // 60_000 % 60, since_ms % 60_000 / 1000
-    code = " "
-    if np.isfinite(pick.weight) and pick.weight < 1:
-        code = str(4 - round(4 * max(pick.weight, 0)))
+    code = code_of(pick.weight).replace("0", " ")
     motion = {"U": "C", "D": "D"}.get(pick.polarity, " ")
     component = pick.channel[:1] + pick.channel[-1:] if len(pick.channel) > 1 else f"{pick.channel:2}"
     line = f" {label:<5}{component} {pick.onset.upper() or ' '}{pick.phase:<4}{code} {motion} {hours:2d}{minutes:2d}"

@@ -1,14 +1,15 @@
-"""What association and location programs write, separated by blanks: HypoDD and REAL."""
+"""Files of association and location programs, separated by blanks: HypoDD and REAL."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Any
 
 from pickflow.io.formats.bulletin import Bulletin, Reading, free_id
-from pickflow.io.formats.cards import lines_of, moment
+from pickflow.io.formats.cards import lines_of
+from pickflow.io.formats.phases import phase_of
+from pickflow.io.formats.times import add_seconds, moment
 
 UNKNOWN_MAGNITUDE = -9.0  # HypoDD has no way to leave a magnitude out
 
@@ -19,7 +20,7 @@ def read_float(text: str, name: str) -> float:
         value = float(text)
     except ValueError:
         raise ValueError(f"{name} {text!r} is no number") from None
-    if not math.isfinite(value):
+    if not math.isfinite(value) or not text.isascii() or "_" in text:
         raise ValueError(f"{name} {text!r} is no number")
     return value
 
@@ -31,53 +32,34 @@ def read_int(text: str, name: str) -> int:
     return int(text)
 
 
-def _known(value: float, unknown: float) -> float:
+def _nan_if(value: float, unknown: float) -> float:
     return math.nan if value == unknown else value
 
 
-def phase_of(hint: str) -> str:
-    """
-    P or S of Pg, Pn, P1, Sg, …
-
-    Raises
-    ------
-    ValueError
-        If it is another phase.
-    """
-    letter = hint[:1].upper()
-    if letter not in ("P", "S"):
-        raise ValueError(f"phase {hint!r} is neither P nor S")
-    return letter
-
-
 def _parse(
-    text: str,
     reading: Reading,
     is_event: Callable[[list[str]], bool],
     event_of: Callable[[list[str]], dict[str, Any]],
     phase_in: Callable[[list[str], dict[str, Any]], dict[str, Any]],
 ) -> Bulletin:
     """Lines of events, each followed by its phases; those below an event that could not be read are rejected."""
-    lines = lines_of(text)
-    reading.n_lines = len(lines)
-    taken: set[str] = set()
+    ids: dict[str, int] = {}
     event: dict[str, Any] | None = None
-    for number, line in enumerate(lines, 1):
-        words = line.split()
-        try:
-            if not words:
-                reading.n_headers += 1
-            elif is_event(words):
-                event = None
-                event = event_of(words)
-                event["event_id"] = free_id(event["event_id"], taken)
-                reading.events.append(event)
-            elif event is None:
-                raise ValueError("a phase without an event above it that could be read")
-            else:
-                reading.picks.append(phase_in(words, event))
-        except ValueError as error:
-            reading.reject(number, line, str(error))
+    for number, line in enumerate(reading.lines, 1):
+        fields = line.split()
+        if not fields:
+            reading.header(number)
+        elif is_event(fields):
+            event = None
+            with reading.item(number, "event"):
+                event = event_of(fields)
+                event["event_id"] = free_id(event["event_id"], ids)
+                reading.add_event(event, number)
+        else:
+            with reading.item(number, "pick"):
+                if event is None:
+                    raise ValueError("a phase without an event above it that could be read")
+                reading.add_pick(phase_in(fields, event), number)
     return reading.bulletin()
 
 
@@ -87,44 +69,45 @@ def parse_hypodd(text: str, name: str) -> Bulletin:
 
     Errors of 0 are unknown, and so is a magnitude of -9 (as `write_catalog` writes it).
     """
-    return _parse(text, Reading(name, "hypodd"), lambda words: words[0].startswith("#"), _hypodd_event, _hypodd_phase)
+    reading = Reading(name, "hypodd", lines_of(text))
+    return _parse(reading, lambda fields: fields[0].startswith("#"), _hypodd_event, _hypodd_phase)
 
 
 def _hypodd_event(line: list[str]) -> dict[str, Any]:
-    words = " ".join(line).replace("#", " ", 1).split()
-    if len(words) != 14:
-        raise ValueError(f"{len(words)} numbers behind the #, an event of HypoDD has 14")
+    fields = " ".join(line).replace("#", " ", 1).split()
+    if len(fields) != 14:
+        raise ValueError(f"{len(fields)} numbers behind the #, an event of HypoDD has 14")
     names = ("year", "month", "day", "hour", "minute")
-    year, month, day, hour, minute = (read_int(word, what) for word, what in zip(words[:5], names, strict=True))
-    rest = ("second", "latitude", "longitude", "depth", "magnitude", "horizontal error", "depth error", "RMS")
+    year, month, day, hour, minute = (read_int(field, label) for field, label in zip(fields[:5], names, strict=True))
+    labels = ("second", "latitude", "longitude", "depth", "magnitude", "horizontal error", "depth error", "RMS")
     second, latitude, longitude, depth, magnitude, horizontal, vertical, rms = (
-        math.nan if what == "magnitude" and word.lower() == "nan" else read_float(word, what)
-        for word, what in zip(words[5:13], rest, strict=True)
+        math.nan if label == "magnitude" and field.lower() == "nan" else read_float(field, label)
+        for field, label in zip(fields[5:13], labels, strict=True)
     )
     return {
-        "event_id": words[13],
+        "event_id": fields[13],
         "time": moment(year, month, day, hour, minute, second),
         "latitude_deg": latitude,
         "longitude_deg": longitude,
         "depth_km": depth,
-        "magnitude": _known(magnitude, UNKNOWN_MAGNITUDE),
-        "horizontal_uncertainty_km": _known(horizontal, 0.0),
-        "depth_uncertainty_km": _known(vertical, 0.0),
-        "rms_residual_s": _known(rms, 0.0),
+        "magnitude": _nan_if(magnitude, UNKNOWN_MAGNITUDE),
+        "horizontal_uncertainty_km": _nan_if(horizontal, 0.0),
+        "depth_uncertainty_km": _nan_if(vertical, 0.0),
+        "rms_residual_s": _nan_if(rms, 0.0),
     }
 
 
-def _hypodd_phase(words: list[str], event: dict[str, Any]) -> dict[str, Any]:
-    if len(words) != 4:
-        raise ValueError(f"{len(words)} words, a phase of HypoDD has 4: station, travel time, weight, phase")
-    station, travel_time, weight, hint = words
+def _hypodd_phase(fields: list[str], event: dict[str, Any]) -> dict[str, Any]:
+    if len(fields) != 4:
+        raise ValueError(f"{len(fields)} words, a phase of HypoDD has 4: station, travel time, weight, phase")
+    station, travel_time, weight, hint = fields
     seconds = read_float(travel_time, "travel time")
     return {
         "event_id": event["event_id"],
         "station": station,
         "phase": phase_of(hint),
         "phase_hint": hint,
-        "time": event["time"] + timedelta(microseconds=round(seconds * 1_000_000)),
+        "time": add_seconds(event["time"], seconds),
         "weight": abs(read_float(weight, "weight")),  # negative: HypoDD keeps it in any case
     }
 
@@ -136,50 +119,49 @@ def parse_real(text: str, name: str) -> Bulletin:
     A phase's time is the origin plus its travel time. The identifier is ``year-month-day-number``, since REAL numbers
     anew every day.
     """
-    return _parse(
-        text, Reading(name, "real"), lambda words: len(words) >= 10 and ":" in words[4], _real_event, _real_phase
-    )
+    reading = Reading(name, "real", lines_of(text))
+    return _parse(reading, lambda fields: len(fields) >= 10 and ":" in fields[4], _real_event, _real_phase)
 
 
-def _real_event(words: list[str]) -> dict[str, Any]:
-    year, month, day = (read_int(word, what) for word, what in zip(words[1:4], ("year", "month", "day"), strict=True))
-    clock = words[4].split(":")
+def _real_event(cells: list[str]) -> dict[str, Any]:
+    year, month, day = (read_int(cell, name) for cell, name in zip(cells[1:4], ("year", "month", "day"), strict=True))
+    clock = cells[4].split(":")
     if len(clock) != 3:
-        raise ValueError(f"time {words[4]!r} is not hours:minutes:seconds")
+        raise ValueError(f"time {cells[4]!r} is not hours:minutes:seconds")
     hour, minute, second = read_int(clock[0], "hour"), read_int(clock[1], "minute"), read_float(clock[2], "second")
     rms, latitude, longitude, depth = (
-        read_float(word, what)
-        for word, what in zip(words[6:10], ("RMS", "latitude", "longitude", "depth"), strict=True)
+        read_float(cell, name)
+        for cell, name in zip(cells[6:10], ("RMS", "latitude", "longitude", "depth"), strict=True)
     )
-    known: dict[str, Any] = {}
-    if len(words) >= 15:  # a catalog: magnitude, its scatter, counts of P, S and both; newer ones end with the gap
-        known["magnitude"] = _known(read_float(words[10], "magnitude"), -100.0)
-        known["n_p"], known["n_s"], known["n_picks"] = (read_int(word, "number of picks") for word in words[12:15])
-        known["azimuthal_gap_deg"] = read_float(words[-1], "gap") if len(words) >= 17 else math.nan
+    values: dict[str, Any] = {}
+    if len(cells) >= 15:  # a catalog: magnitude, its scatter, counts of P, S and both; newer ones end with the gap
+        values["magnitude"] = _nan_if(read_float(cells[10], "magnitude"), -100.0)
+        values["n_p"], values["n_s"], values["n_picks"] = (read_int(cell, "number of picks") for cell in cells[12:15])
+        values["azimuthal_gap_deg"] = read_float(cells[-1], "gap") if len(cells) >= 17 else math.nan
     return {
-        "event_id": f"{year}-{month:02d}-{day:02d}-{words[0]}",
+        "event_id": f"{year}-{month:02d}-{day:02d}-{cells[0]}",
         "time": moment(year, month, day, hour, minute, second),
         "rms_residual_s": rms,
         "latitude_deg": latitude,
         "longitude_deg": longitude,
         "depth_km": depth,
-        **known,
+        **values,
     }
 
 
-def _real_phase(words: list[str], event: dict[str, Any]) -> dict[str, Any]:
-    if len(words) < 7:
-        raise ValueError(f"{len(words)} words, a phase of REAL has 7 or more")
-    network, station, hint = words[:3]
-    seconds = read_float(words[4], "travel time")
+def _real_phase(fields: list[str], event: dict[str, Any]) -> dict[str, Any]:
+    if len(fields) < 7:
+        raise ValueError(f"{len(fields)} words, a phase of REAL has 7 or more")
+    network, station, hint = fields[:3]
+    seconds = read_float(fields[4], "travel time")
     return {
         "event_id": event["event_id"],
         "network": network,
         "station": station,
         "phase": phase_of(hint),
         "phase_hint": hint,
-        "time": event["time"] + timedelta(microseconds=round(seconds * 1_000_000)),
-        "residual_s": read_float(words[6], "residual"),
-        "weight": read_float(words[7], "weight") if len(words) > 7 else math.nan,
-        "azimuth_deg": read_float(words[8], "azimuth") if len(words) > 8 else math.nan,
+        "time": add_seconds(event["time"], seconds),
+        "residual_s": read_float(fields[6], "residual"),
+        "weight": read_float(fields[7], "weight") if len(fields) > 7 else math.nan,
+        "azimuth_deg": read_float(fields[8], "azimuth") if len(fields) > 8 else math.nan,
     }

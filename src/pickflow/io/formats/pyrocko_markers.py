@@ -10,7 +10,7 @@ from pyrocko.gui.marker import EventMarker, Marker, PhaseMarker, save_markers
 from pyrocko.model import Event
 
 from pickflow.io.atomic import atomic_path
-from pickflow.io.quakeml import arrivals_of
+from pickflow.io.formats.arrivals import arrivals_of
 
 
 def write_markers(events: pd.DataFrame, assignments: pd.DataFrame, picks: pd.DataFrame, path: str | Path) -> None:
@@ -20,23 +20,24 @@ def write_markers(events: pd.DataFrame, assignments: pd.DataFrame, picks: pd.Dat
     Parameters
     ----------
     events, assignments, picks : DataFrame
-        See `pickflow.io.formats.write_catalog`. Picks of no event become phases without one.
+        See `pickflow.io.formats.write_catalog`. Picks of no event become phases without one; events without a time are
+        left out.
     path : str or Path
         Where to.
     """
-    named = {row.event_id: _event(row) for row in events.itertuples(index=False)}
+    named = {row.event_id: _event(row) for row in events[events.time.notna()].itertuples(index=False)}
     markers: list[Marker] = [EventMarker(event) for event in named.values()]
     arrivals = arrivals_of(assignments, picks)
     markers += [_phase(row, named.get(row.event_id)) for row in arrivals.itertuples(index=False)]
-    alone = picks[~picks.pick_id.isin(assignments.pick_id)].sort_values(["time", "pick_id"], kind="stable")
-    absent = {name: "" for name in ("location", "channel", "polarity") if name not in alone}
-    markers += [_phase(row, None) for row in alone.assign(**absent).itertuples(index=False)]
+    free_picks = picks[~picks.pick_id.isin(assignments.pick_id)].sort_values(["time", "pick_id"], kind="stable")
+    missing_columns = {name: "" for name in ("location", "channel", "polarity") if name not in free_picks}
+    markers += [_phase(row, None) for row in free_picks.assign(**missing_columns).itertuples(index=False)]
     with atomic_path(path) as temporary:
         save_markers(markers, str(temporary), fdigits=4)
 
 
 def _event(row) -> Event:  # type: ignore[no-untyped-def]
-    known = {
+    values = {
         name: value for name, value in (("lat", row.latitude_deg), ("lon", row.longitude_deg)) if np.isfinite(value)
     }
     return Event(
@@ -45,7 +46,7 @@ def _event(row) -> Event:  # type: ignore[no-untyped-def]
         depth=row.depth_km * 1000 if np.isfinite(row.depth_km) else None,
         magnitude=row.magnitude if np.isfinite(row.magnitude) else None,
         magnitude_type=row.magnitude_type or None,
-        **known,
+        **values,
     )
 
 

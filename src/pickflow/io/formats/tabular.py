@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import csv
-import io
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pickflow.io.formats.bulletin import Bulletin, Reading
-from pickflow.schemas import EVENTS
+from pickflow.io.formats.bulletin import Bulletin, Reading, free_id
+from pickflow.io.formats.cards import lines_of
+from pickflow.io.formats.phases import phase_of
+from pickflow.io.formats.plausible import clean_name
+from pickflow.io.formats.times import read_times, time_id
 
 # Names that tables use, in small letters; the first one found counts.
 EVENT_COLUMNS: dict[str, tuple[str, ...]] = {
@@ -20,7 +23,7 @@ EVENT_COLUMNS: dict[str, tuple[str, ...]] = {
     "time": ("time", "origin_time(utc)", "origin_time", "datetime"),
     "latitude_deg": ("latitude_deg", "latitude", "lat"),
     "longitude_deg": ("longitude_deg", "longitude", "lon"),
-    "depth_km": ("depth_km", "depth/km", "depth(km)", "depth", "z(km)", "depth(m)"),
+    "depth_km": ("depth_km", "depth/km", "depth(km)", "depth", "z(km)", "depth(m)", "depth_m"),
     "magnitude": ("magnitude", "mag", "ml"),
     "magnitude_type": ("magnitude_type", "magtype"),
     "n_picks": ("n_picks", "nph", "num_picks", "picks"),
@@ -54,20 +57,42 @@ PICK_COLUMNS: dict[str, tuple[str, ...]] = {
     "azimuth_deg": ("azimuth_deg",),
     "coda_s": ("coda_s",),
 }
-_NEEDED = ("event_id", "time", "latitude_deg", "longitude_deg")
+_ORIGIN = ("time", "latitude_deg", "longitude_deg")
+_NEEDED = ("time", "latitude_deg", "longitude_deg", "weight")  # without which a row cannot be read
+_NUMBER = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
 _TEXT = {
     *("event_id", "magnitude_type", "quality", "network", "station", "location", "channel", "phase_hint"),
     *("polarity", "onset"),
 }
-_METRES = ("depth(m)",)
-_NOTHING = ("", "nan", "NaN", "None", "<NA>", "NaT", "null")
+_METRES = re.compile(r"depth\s*[(\[/_]\s*m(et(er|re)s)?\s*[)\]]?", re.IGNORECASE)
+_UNIT = re.compile(r"\s*[(\[][^()\[\]]*[)\]]\s*\Z")  # behind a name, in brackets
+_HEADER_WITHIN, _LONGEST_HEADER = 50, 100_000  # lines: titles and comments may stand above it; letters
+_LONGEST_NAME = 200  # letters
+_CLOCK = r"\d{1,2}:\d{1,2}(:\d{1,2}([.,]\d*)?)?Z?"
+_NOTHING = ("", "nan", "NaN", "None", "<NA>", "NaT", "NaTZ", "null")
+_LONGEST_ROW = 20  # lines of a row whose cells hold line ends
 
 
 def looks_tabular(lines: list[str]) -> bool:
-    """Whether the first line is a header of several names that we know."""
-    names = {cell.strip().strip('"').lower() for cell in lines[0].split(_separator(lines[0]))}
-    known = {name for names in (*EVENT_COLUMNS.values(), *PICK_COLUMNS.values()) for name in names}
-    return len(names & known) >= 2
+    """Whether one of the first lines is a header: several names that we know."""
+    return any(_is_header(line) for line in lines[:_HEADER_WITHIN])
+
+
+def _is_header(line: str) -> bool:
+    if len(line) > _LONGEST_HEADER:
+        return False
+    names_of_columns = {name for names in (*EVENT_COLUMNS.values(), *PICK_COLUMNS.values()) for name in names}
+    return len({_plain(name) for name in header_names(line)} & names_of_columns) >= 2
+
+
+def header_names(header: str) -> set[str]:
+    """Names of columns, in small letters."""
+    return {cell.strip().strip('"').lower() for cell in header.split(_separator(header))}
+
+
+def _plain(name: str) -> str:
+    """A name in small letters, with _ for blanks, and without a unit in brackets: ``Origin Time (UTC)``."""
+    return "_".join(_UNIT.sub("", name[:_LONGEST_NAME].lower().lstrip("#")).split())
 
 
 def _separator(header: str) -> str:
@@ -85,28 +110,62 @@ def parse_table(text: str, name: str) -> Bulletin:
     ValueError
         If the header lacks a column that must be there.
     """
-    reading = Reading(name, "table")
-    header = text.split("\n", 1)[0]
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_separator(header), skipinitialspace=True)
+    reading = Reading(name, "table", lines_of(text))
+    names, rows, numbers, separator = table_rows(reading)
+    frame = pd.DataFrame(rows, columns=names, dtype=str)
+    if separator != ",":  # then a comma may stand for a decimal point
+        frame = frame.replace(r"\A([+-]?[0-9]+),([0-9]+)\Z", r"\1.\2", regex=True)
+    return _read_frame(frame, np.array(numbers, int), reading)
+
+
+def table_rows(reading: Reading) -> tuple[list[str], list[list[str]], list[int], str]:
+    """The header's names, rows with as many cells, the lines where these begin, and the separator."""
+    filled = [number for number, line in enumerate(reading.lines, 1) if line.strip()] or [1]
+    headers = (number for number in filled[:_HEADER_WITHIN] if _is_header(reading.lines[number - 1]))
+    first = next(headers, filled[0])
+    separator = _separator(reading.lines[first - 1])
+    names = [cell.strip() for cell in _whole_row(reading.lines, first, separator, 0)[0]]
+    reading.header(*range(1, first + 1))
     rows: list[list[str]] = []
-    lines: list[int] = []
-    n_columns, reading.n_headers = 0, 0
-    try:
-        for row in reader:
-            reading.n_lines += 1
-            if not n_columns:
-                n_columns, names = len(row), [cell.strip() for cell in row]
-                reading.n_headers += 1
-            elif not any(cell.strip() for cell in row):
-                reading.n_headers += 1
-            elif len(row) != n_columns:
-                reading.reject(reader.line_num, _joined(row), f"{len(row)} columns, but the header names {n_columns}")
-            else:
-                rows.append([cell.strip() for cell in row])
-                lines.append(reader.line_num)
-    except csv.Error as error:
-        raise ValueError(f"{name}: line {reader.line_num}: not a table ({error})") from error
-    return _read_frame(pd.DataFrame(rows, columns=names, dtype=str), np.array(lines, int), reading)
+    numbers: list[int] = []
+    line = first
+    while line < len(reading.lines):
+        line += 1
+        cells, last = _whole_row(reading.lines, line, separator, len(names))
+        if not any(cells[len(names) :]):  # separators behind the last cell
+            cells = cells[: len(names)]
+        if not any(cells) or cells[0].startswith("#"):
+            reading.header(line)
+        elif len(cells) != len(names):
+            reading.reject(line, f"{len(cells)} columns, but the header names {len(names)}")
+        else:
+            rows.append(cells)
+            numbers.append(line)
+        reading.header(*range(line + 1, last + 1))
+        line = last
+    return names, rows, numbers, separator
+
+
+def _cells(row: str, separator: str) -> list[str] | None:
+    """Cells of a row without blanks around them; None if a quote does not end."""
+    cells = row.split(separator)
+    if '"' in row:
+        try:
+            [cells] = csv.reader([row], delimiter=separator, skipinitialspace=True, strict=True)
+        except (csv.Error, ValueError):
+            return None
+    return [cell.strip() for cell in cells]
+
+
+def _whole_row(lines: list[str], line: int, separator: str, n_columns: int) -> tuple[list[str], int]:
+    """Cells of a row, and its last line: quoted cells may pass lines if the row is then whole, else quotes are text."""
+    row = lines[line - 1]
+    for last in range(line, min(line + _LONGEST_ROW, len(lines) + 1)):
+        row = row if last == line else f"{row}\n{lines[last - 1]}"
+        cells = _cells(row, separator)
+        if cells is not None and (last == line or len(cells) == n_columns):
+            return cells, last
+    return [cell.strip() for cell in lines[line - 1].split(separator)], line
 
 
 def parse_parquet(content: bytes, name: str) -> Bulletin:
@@ -115,22 +174,20 @@ def parse_parquet(content: bytes, name: str) -> Bulletin:
         frame = pq.read_table(pa.BufferReader(content)).replace_schema_metadata(None).to_pandas()
     except (pa.ArrowInvalid, OSError) as error:
         raise ValueError(f"{name}: not a readable Parquet file ({error})") from error
-    reading = Reading(name, "parquet", n_lines=len(frame))
     for column in frame.select_dtypes(include=["datetime", "datetimetz"]):
         frame[column] = [time.isoformat() if pd.notna(time) else "" for time in frame[column]]
-    return _read_frame(frame.astype(str), np.arange(1, len(frame) + 1), reading)
-
-
-def _joined(row: list[str]) -> str:
-    return ",".join(row)
+    frame = frame.astype(str)
+    reading = Reading(name, "parquet", [",".join(row) for row in frame.itertuples(index=False)])
+    return _read_frame(frame, np.arange(1, len(frame) + 1), reading)
 
 
 def _find(names: list[str], aliases: Mapping[str, tuple[str, ...]]) -> dict[str, int]:
-    given = {name.lower(): index for index, name in reversed(list(enumerate(names)))}
+    indices = list(reversed(list(enumerate(names))))
+    places = {_plain(name): index for index, name in indices} | {name.lower(): index for index, name in indices}
     return {
-        column: given[next(alias for alias in known if alias in given)]
-        for column, known in aliases.items()
-        if any(alias in given for alias in known)
+        column: places[next(alias for alias in names_of_column if alias in places)]
+        for column, names_of_column in aliases.items()
+        if any(alias in places for alias in names_of_column)
     }
 
 
@@ -142,97 +199,121 @@ def _read_frame(frame: pd.DataFrame, lines: np.ndarray, reading: Reading) -> Bul
         "latitude_deg",
         "longitude_deg",
     } <= events.keys()
-    found = picks if is_picks else events
-    if not is_picks and (missing := [column for column in _NEEDED if column not in events]):
+    columns = picks if is_picks else events
+    if not is_picks and (missing := [column for column in _ORIGIN if column not in events]):
         raise ValueError(
             f"{reading.name}: no column for {missing[0]}; give one called {' or '.join(EVENT_COLUMNS[missing[0]])}"
             " (a table of picks needs a station, a phase and a time)"
         )
-    texts = pd.DataFrame({column: frame.iloc[:, index] for column, index in found.items()}, dtype=object)
-    texts = texts.where(~texts.isin(_NOTHING), "")
-    values, faults = _values(texts)
-    if not is_picks and names[events.get("depth_km", 0)].lower() in _METRES:
+    texts = pd.DataFrame({column: frame.iloc[:, index] for column, index in columns.items()}, dtype=object)
+    rows = _Rows(reading, lines, "pick" if is_picks else "event")
+    _add_dates(texts, frame)
+    values = _values(texts.where(~texts.isin(_NOTHING), ""), rows)
+    if "depth_km" in values and _METRES.fullmatch(names[events["depth_km"]]):
         values["depth_km"] /= 1000
-    (_check_picks if is_picks else _check_events)(values, faults)
-    for index in np.flatnonzero(faults != ""):
-        reading.reject(int(lines[index]), _joined(list(frame.iloc[index])), faults[index])
-    good = values[faults == ""]
+    (_check_picks if is_picks else _check_events)(values, rows)
+    readable = values[~rows.is_refused].assign(_line=lines[~rows.is_refused])
+    for line in readable["_line"]:
+        with reading.item(line, rows.kind):
+            continue
     if is_picks:
-        reading.picks = good.to_dict("records")  # type: ignore[assignment]
+        reading.picks = readable.to_dict("records")  # type: ignore[assignment]
         _events_of_picks(reading)
     else:
-        reading.events = good.reindex(columns=EVENTS.schema.names).to_dict("records")  # type: ignore[assignment]
+        reading.events = readable.to_dict("records")  # type: ignore[assignment]
     return reading.bulletin()
 
 
-def _values(texts: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:
-    """Columns as numbers and times, and what is wrong with each row (empty: nothing)."""
+def _add_dates(texts: pd.DataFrame, frame: pd.DataFrame) -> None:
+    """The date before times of day, from a column of its own."""
+    dates = next((frame.iloc[:, index] for index, name in enumerate(frame) if _plain(str(name)) == "date"), None)
+    if dates is not None:
+        times = texts["time"]
+        texts["time"] = times.where(~times.str.fullmatch(_CLOCK), dates + " " + times)
+
+
+class _Rows:
+    """The rows of a table while they are read: which of them cannot be read at all."""
+
+    def __init__(self, reading: Reading, lines: np.ndarray, kind: str) -> None:
+        self.reading, self.lines, self.kind = reading, lines, kind
+        self.is_refused = np.zeros(len(lines), bool)
+
+    def reject(self, rows: np.ndarray | pd.Series, reasons: Sequence[str] | str, whole: bool = True) -> None:
+        """List rows (of a mask) with their reasons, or one for all; the whole row, or one value of it."""
+        for index in np.flatnonzero(np.asarray(rows) & ~self.is_refused):
+            reason = reasons if isinstance(reasons, str) else reasons[index]
+            self.reading.reject(int(self.lines[index]), reason, self.kind if whole else "value")
+            self.is_refused[index] = whole
+
+
+def _values(texts: pd.DataFrame, rows: _Rows) -> pd.DataFrame:
+    """Columns as numbers and times; rows without a readable time, place or weight are refused, of others a value."""
     values = texts.copy()
-    faults = np.full(len(texts), "", object)
     for column in texts.columns.difference(list(_TEXT)):
-        said = texts[column] != ""
         if column == "time":
-            values[column] = _times(texts[column])
-            bad, what = values[column].isna(), "is no time"
+            values[column], faults = read_times(texts[column])
         else:
-            values[column] = _numbers(texts[column].where(said, "nan"))
-            bad, what = said & ~np.isfinite(values[column]), "is no number"
-        for index in np.flatnonzero(bad.to_numpy() & (faults == "")):
-            faults[index] = f"{column} {texts[column].iloc[index]!r} {what}"
-    return values, faults
+            values[column], faults = _numbers(texts[column])
+        rows.reject(faults != "", [f"{column} {fault}" for fault in faults], whole=column in _NEEDED)
+    return values
 
 
-def _numbers(texts: pd.Series) -> pd.Series:
-    """Numbers to the last bit; NaN where there is none."""
-    try:
-        return texts.astype(float)
-    except ValueError:
-        return pd.to_numeric(texts, errors="coerce").astype(float)
+def _numbers(texts: pd.Series) -> tuple[pd.Series, np.ndarray]:
+    """Finite numbers, NaN where there is none, and what is wrong with a text."""
+    is_number = texts.str.fullmatch(_NUMBER).to_numpy(bool)
+    numbers = texts.where(is_number, "nan").astype(float)
+    is_invalid = (texts != "").to_numpy() & ~np.isfinite(numbers.to_numpy())
+    faults = np.full(len(texts), "", object)
+    faults[is_invalid] = [f"{text!r} is no number, and left out" for text in texts[is_invalid]]
+    return numbers.where(~is_invalid), faults
 
 
-def _times(texts: pd.Series) -> pd.Series:
-    """Times in ISO 8601, or in seconds since 1970, to the nanosecond."""
-    seconds = pd.to_numeric(texts, errors="coerce")
-    times = pd.to_datetime(texts.where(seconds.isna(), None), utc=True, format="ISO8601", errors="coerce")
-    times = times.astype("datetime64[ns, UTC]")
-    epoch = seconds.notna()
-    if epoch.any():
-        whole = np.floor(seconds[epoch])
-        parts = ((seconds[epoch] - whole) * 1e9).round().astype("int64")
-        times[epoch] = pd.to_datetime(whole.astype("int64") * 1_000_000_000 + parts, utc=True)
-    return times
+def _names_of(identifiers: pd.Series) -> pd.Series:
+    """Identifiers without what breaks lines; whole numbers without the point that tables of numbers give them."""
+    return identifiers.map(clean_name).str.replace(r"^(-?\d+)\.0$", r"\1", regex=True)
 
 
-def _check_events(values: pd.DataFrame, faults: np.ndarray) -> None:
-    for index in np.flatnonzero((values.event_id == "").to_numpy() & (faults == "")):
-        faults[index] = "no event_id"
-    again = values.event_id.duplicated().to_numpy() & (faults == "")
-    for index in np.flatnonzero(again):
-        faults[index] = f"event {values.event_id.iloc[index]} stands above already"
-    for column, limit in (("latitude_deg", 90.0), ("longitude_deg", 360.0)):
-        for index in np.flatnonzero((values[column].abs() > limit).to_numpy() & (faults == "")):
-            faults[index] = f"{column} {values[column].iloc[index]} is beyond {limit:g}"
+def _check_events(values: pd.DataFrame, rows: _Rows) -> None:
+    if "event_id" not in values:
+        ids: dict[str, int] = {}
+        values["event_id"] = ["" if pd.isna(time) else free_id(time_id(time), ids) for time in values.time]
+    values["event_id"] = names = _names_of(values.event_id)
+    rows.reject(names == "", "no event_id and no time")
+    is_repeated = names.where(~rows.is_refused).duplicated() & (names != "")
+    rows.reject(is_repeated, [f"event {name} stands above already" for name in names])
 
 
-def _check_picks(values: pd.DataFrame, faults: np.ndarray) -> None:
+def _check_picks(values: pd.DataFrame, rows: _Rows) -> None:
     parts = values.station.str.split(".")
-    for place, column in enumerate(("network", "station", "location", "channel")):
-        told = values[column] if column in values and column != "station" else pd.Series("", values.index)
-        coded = parts.map(lambda words, place=place: words[place] if len(words) > 1 and place < len(words) else "")
-        values[f"_{column}"] = told.where(told != "", coded)
+    for index, column in enumerate(("network", "station", "location", "channel")):
+        stated = values[column] if column in values and column != "station" else pd.Series("", values.index)
+        coded = parts.map(lambda codes, index=index: codes[index] if len(codes) > 1 and index < len(codes) else "")
+        values[f"_{column}"] = stated.where(stated != "", coded)
     values["_station"] = values["_station"].where(parts.map(len) > 1, values.station)
     for column in ("network", "station", "location", "channel"):
         values[column] = values.pop(f"_{column}")
-    values["phase"] = values.phase_hint.str[:1].str.upper()
+    phases, faults = _phases(values.phase_hint)
+    values["phase"] = phases
+    rows.reject(phases == "", [faults.get(hint, "") for hint in values.phase_hint])
     if "event_id" in values:
-        values["event_id"] = values.event_id.where(~values.event_id.isin(["-1", "-1.0"]), "")
-    for index in np.flatnonzero((~values.phase.isin(["P", "S"])).to_numpy() & (faults == "")):
-        faults[index] = f"phase {values.phase_hint.iloc[index]!r} is neither P nor S"
-    for index in np.flatnonzero((values.station == "").to_numpy() & (faults == "")):
-        faults[index] = "no station"
+        names = _names_of(values.event_id)
+        values["event_id"] = names.where(names != "-1", "")
+
+
+def _phases(hints: pd.Series) -> tuple[pd.Series, dict[str, str]]:
+    """P or S of each hint, empty if it is neither, and what is wrong with such hints."""
+    phases, faults = {}, {}
+    for hint in hints.unique():
+        try:
+            phases[hint] = phase_of(hint)
+        except ValueError as error:
+            phases[hint], faults[hint] = "", str(error)
+    return hints.map(phases), faults
 
 
 def _events_of_picks(reading: Reading) -> None:
     """Events without an origin, of which a table of picks knows no more than the names."""
-    names = dict.fromkeys(pick["event_id"] for pick in reading.picks if pick.get("event_id"))
-    reading.events = [{"event_id": name, "time": pd.NaT} for name in names]
+    lines = {pick["event_id"]: pick["_line"] for pick in reversed(reading.picks) if pick.get("event_id")}
+    for name in dict.fromkeys(pick["event_id"] for pick in reading.picks if pick.get("event_id")):
+        reading.add_event({"event_id": name, "time": pd.NaT}, lines[name])

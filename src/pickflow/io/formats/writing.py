@@ -8,18 +8,24 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from pickflow.io.atomic import atomic_path, write_text
+from pickflow.io.formats.arrivals import without_unused
+from pickflow.io.formats.bulletin import BULLETIN_PICKS
 from pickflow.io.formats.program_files import hypodd_text, nonlinloc_text, nordic_text
-from pickflow.io.quakeml import obspy_catalog, write_quakeml
 from pickflow.io.tables import conform, write_table
 from pickflow.schemas import ASSIGNMENTS, EVENTS, PICKS
+
+# Columns that the picks of a bulletin have, and those of a run have not.
+_OF_BULLETINS = ("weight", "polarity", "onset")
 
 
 def write_csv(events: pd.DataFrame, path: str | Path) -> None:
     """Write the table `EVENTS` as CSV, with the names of its columns as header."""
     table = conform(events, EVENTS)
-    times = [f"{time}Z" for time in np.datetime_as_string(table.time.to_numpy("datetime64[ns]"), unit="ns")]
+    stamps = table.time.to_numpy("datetime64[ns]")
+    times = np.where(np.isnat(stamps), "", np.char.add(np.datetime_as_string(stamps, unit="ns"), "Z"))
     write_text(path, table.assign(time=times).to_csv(index=False, lineterminator="\n"))
 
 
@@ -29,11 +35,29 @@ def _csv(events: pd.DataFrame, assignments: pd.DataFrame, picks: pd.DataFrame, p
 
 def _parquet(events: pd.DataFrame, assignments: pd.DataFrame, picks: pd.DataFrame, path: Path) -> None:
     write_table(assignments, ASSIGNMENTS, path.with_suffix(".assignments.parquet"), {})
-    write_table(picks, PICKS, path.with_suffix(".picks.parquet"), {})
+    extra_columns = [column for column in BULLETIN_PICKS if column.name in _OF_BULLETINS and column.name in picks]
+    table = PICKS if not extra_columns else PICKS._replace(schema=pa.schema([*PICKS.schema, *extra_columns]))
+    write_table(picks, table, path.with_suffix(".picks.parquet"), {})
     write_table(events, EVENTS, path, {})
 
 
+def _quakeml(
+    events: pd.DataFrame,
+    assignments: pd.DataFrame,
+    picks: pd.DataFrame,
+    path: Path,
+    amplitudes: pd.DataFrame | None = None,
+) -> None:
+    from pickflow.io.quakeml import write_quakeml  # it loads ObsPy
+
+    write_quakeml(events, assignments, picks, path, amplitudes=amplitudes)
+
+
 def _scml(events: pd.DataFrame, assignments: pd.DataFrame, picks: pd.DataFrame, path: Path) -> None:
+    from pickflow.io.quakeml import obspy_catalog  # it loads ObsPy
+
+    unlocated = events.event_id[events[["time", "latitude_deg", "longitude_deg"]].isna().any(axis=1)]
+    assignments = without_unused(assignments, picks, unlocated, "SCML without an origin")
     with atomic_path(path) as temporary:
         obspy_catalog(events, assignments, picks).write(str(temporary), format="SCML", validate=True)
 
@@ -48,13 +72,15 @@ def _text(make: Callable[[pd.DataFrame, pd.DataFrame, pd.DataFrame], str]) -> Ca
 def _pyrocko(events: pd.DataFrame, assignments: pd.DataFrame, picks: pd.DataFrame, path: Path) -> None:
     from pickflow.io.formats.pyrocko_markers import write_markers
 
-    write_markers(conform(events, EVENTS), assignments, picks, path)
+    used_assignments = without_unused(assignments, picks, events.event_id, "Pyrocko")
+    unused_ids = assignments.pick_id[~assignments.pick_id.isin(used_assignments.pick_id)]
+    write_markers(conform(events, EVENTS), used_assignments, picks[~picks.pick_id.isin(unused_ids)], path)
 
 
 WRITERS: dict[str, Callable[..., None]] = {
     "csv": _csv,
     "parquet": _parquet,
-    "quakeml": write_quakeml,
+    "quakeml": _quakeml,
     "scml": _scml,
     "nonlinloc": _text(nonlinloc_text),
     "hypodd": _text(hypodd_text),
@@ -74,7 +100,7 @@ def write_catalog(
     amplitudes: pd.DataFrame | None = None,
 ) -> None:
     """
-    Write a catalog in a format of others; ``docs/catalog-formats.md`` says what each of them cannot hold.
+    Write a catalog in a format of others; ``docs/catalog-formats.md`` lists what each of them cannot hold.
 
     Parameters
     ----------
@@ -97,6 +123,6 @@ def write_catalog(
         hint = "; pip install pyrocko" if format == "pyrocko" else ""
         raise ValueError(f"format {format!r} cannot be written; known: {', '.join(FORMATS)}{hint}")
     if format == "quakeml":
-        write_quakeml(events, assignments, picks, path, amplitudes=amplitudes)
+        _quakeml(events, assignments, picks, Path(path), amplitudes)
     else:
         WRITERS[format](events, assignments, picks, Path(path))

@@ -1,0 +1,146 @@
+"""Data sets of ours as folders in SeisBench's format: records, or traces of another set as they are stored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import groupby
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from pickflow.datasets.reading import Dataset, FolderSource
+from pickflow.datasets.reasons import Refusal
+from pickflow.datasets.records import COMPONENTS, SAMPLING_RATE_HZ, Record
+from pickflow.datasets.samples import orient
+from pickflow.io.waveform_sets import Block, write_waveform_set
+
+# SeisBench reads traces faster from few large arrays; this many of a minute are 20 MB.
+BLOCK_TRACES = 256
+_METADATA_ROWS = 50_000
+_WORDS = {"train": "train", "validation": "dev", "test": "test"}
+_CATEGORIES = {"event": "earthquake_local", "noise": "noise"}
+
+
+def write_records(folder: str | Path, records: Iterable[Record], origin: Mapping[str, Any]) -> None:
+    """
+    Write records as a data set; their parts become its column ``split``.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Where to.
+    records : iterable of Record
+        Consumed lazily. Probabilities are kept if all have them.
+    origin : mapping
+        What they were made from.
+    """
+    data_format = {
+        "dimension_order": "CW",
+        "component_order": COMPONENTS,
+        "sampling_rate": SAMPLING_RATE_HZ,
+        "unit": "arbitrary",
+        "instrument_response": "not restituted",
+    }
+    write_waveform_set(folder, map(_record_block, _blocks(records)), data_format, origin)
+
+
+def _blocks(items: Iterable) -> Iterator[list]:
+    for _, group in groupby(enumerate(items), lambda numbered: numbered[0] // BLOCK_TRACES):
+        yield [item for _, item in group]
+
+
+def _record_block(records: list[Record]) -> Block:
+    rows = []
+    for record in records:
+        network, _, code = record.station.partition(".")
+        rows.append(
+            {
+                "trace_name": record.name,
+                "station_network_code": network,
+                "station_code": code,
+                "source_id": record.event,
+                "trace_category": _CATEGORIES[record.kind],
+                "trace_sampling_rate_hz": SAMPLING_RATE_HZ,
+                "trace_npts": record.samples.shape[1],
+                "trace_p_arrival_sample": record.picks.get("P", np.nan),
+                "trace_s_arrival_sample": record.picks.get("S", np.nan),
+                "split": _WORDS[record.part],
+            }
+        )
+    probabilities = [record.probability for record in records if record.probability is not None]
+    whole = probabilities if len(probabilities) == len(records) else []
+    return Block(pd.DataFrame(rows), [record.samples for record in records], whole)
+
+
+def copy_traces(dataset: Dataset, folder: str | Path, origin: Mapping[str, Any]) -> None:
+    """
+    Write traces of a folder in SeisBench's format into another one, with all their metadata, as they are stored.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        What `open_dataset` gave, or a part of it. What cannot be read is left out, as its `left_out` says.
+    folder : str or Path
+        Where to.
+    origin : mapping
+        What the set is.
+
+    Raises
+    ------
+    ValueError
+        If the traces do not come from one folder.
+    """
+    if len(dataset.sources) != 1 or not isinstance(dataset.sources[0], FolderSource):
+        raise ValueError(f"{dataset.name}: only traces of one folder can be copied; write_records writes any")
+    source = dataset.sources[0]
+    table = dataset.table.sort_values(["chunk", "metadata_row"]).reset_index(drop=True)
+    data_format = {"dimension_order": "CW", "unit": "as in the original", "instrument_response": "not restituted"}
+    for name, column in (("component_order", "components"), ("sampling_rate", "rate_hz")):
+        if table[column].nunique() == 1:
+            data_format[name] = table[column].iloc[0]
+    write_waveform_set(folder, _copied_blocks(dataset, source, table), data_format, origin)
+
+
+def _copied_blocks(dataset: Dataset, source: FolderSource, table: pd.DataFrame) -> Iterator[Block]:
+    for chunk, traces in table.groupby("chunk", sort=True):
+        path = source.folder / f"metadata{chunk}.csv"
+        parts = pd.read_csv(
+            path,
+            dtype=str,
+            keep_default_na=False,
+            index_col=False,
+            encoding_errors="replace",
+            chunksize=_METADATA_ROWS,
+        )
+        for first, metadata in enumerate(parts):
+            rows = traces.metadata_row.between(first * _METADATA_ROWS, (first + 1) * _METADATA_ROWS - 1)
+            for block in _blocks(traces[rows].itertuples()):
+                yield from _copied_block(dataset, source, traces.loc[[row.Index for row in block]], metadata)
+
+
+def _copied_block(
+    dataset: Dataset, source: FolderSource, traces: pd.DataFrame, metadata: pd.DataFrame
+) -> Iterator[Block]:
+    """A block, or one for each type of samples; nothing if no trace can be read."""
+    stored: dict[int, NDArray] = {}
+    rows = cast(list[dict[str, Any]], traces.to_dict("records"))
+    for position, trace in source.read_stored(rows):
+        row = rows[position]
+        if isinstance(trace, Refusal):
+            dataset.refuse(row["dataset"], row["name"], trace)
+        else:
+            whole = orient(trace, row["dimensions"])[:, : row["n_stored"]]
+            stored[traces.index[position]] = np.ascontiguousarray(whole)
+    for dtype in sorted({trace.dtype.str for trace in stored.values()}):
+        same = traces.loc[[index for index in traces.index if index in stored and stored[index].dtype.str == dtype]]
+        originals = metadata.loc[same.metadata_row].reset_index(drop=True)
+        kept = [name for name in originals if str(name).strip().lower() not in ("trace_name", "trace_name_original")]
+        block = originals[kept].assign(
+            trace_name=same.name.to_list(),
+            trace_component_order=same.components.to_list(),
+            trace_sampling_rate_hz=same.rate_hz.to_list(),
+        )
+        yield Block(block, [stored[index] for index in same.index], [])

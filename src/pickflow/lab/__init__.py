@@ -1,0 +1,1 @@
+"""The model lab: how well pickers do on labelled records, beside one another."""

@@ -1,0 +1,72 @@
+"""What a picker costs, for the table of the lab."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from pickflow.compress.costs import milliseconds, multiply_adds, n_parameters
+from pickflow.kernels import UnsupportedNetwork, is_available
+from pickflow.kernels.compilation import compile_network
+
+COLUMNS = ("variant", "n_parameters", "multiply_adds", "torch_ms", "kernels_ms", "remark")
+
+
+def picker_costs(model: Any, with_times: bool = True) -> dict[str, Any]:
+    """
+    Parameters, multiply-adds and milliseconds of a picker for one window.
+
+    Parameters
+    ----------
+    model : seisbench.models.WaveformModel
+        In evaluation mode.
+    with_times : bool
+        Whether to measure; times differ between machines and from run to run, all else does not.
+
+    Returns
+    -------
+    dict
+        ``n_parameters``; ``multiply_adds``, NaN if a layer is not known, with the reason in ``remark``; ``torch_ms``
+        and ``kernels_ms`` on one thread for one window, median of 15 calls, NaN where not measured or not possible.
+    """
+    costs: dict[str, Any] = {"n_parameters": n_parameters(model)[0], "multiply_adds": np.nan, "remark": ""}
+    try:
+        costs["multiply_adds"] = float(multiply_adds(model))
+    except ValueError as error:
+        costs["remark"] = f"multiply-adds are not known: {error}"
+    return costs | (_times_ms(model) if with_times else {"torch_ms": np.nan, "kernels_ms": np.nan})
+
+
+def _times_ms(model: Any) -> dict[str, float]:
+    windows = np.random.default_rng(0).normal(size=(1, len(model.component_order), model.in_samples))
+    windows = windows.astype(np.float32)
+
+    @torch.inference_mode()
+    def with_torch(some: np.ndarray) -> Any:
+        return model(torch.from_numpy(some))
+
+    times_ms = {"torch_ms": milliseconds(with_torch, windows), "kernels_ms": float("nan")}
+    if is_available():
+        with suppress(UnsupportedNetwork):
+            times_ms["kernels_ms"] = milliseconds(compile_network(model).predict, windows)
+    return {name: float(f"{time_ms:.3g}") for name, time_ms in times_ms.items()}
+
+
+def costs_table(models: Mapping[str, Any], with_times: bool = True) -> pd.DataFrame:
+    """
+    Costs of several pickers, a row for each.
+
+    Parameters
+    ----------
+    models : mapping of str to WaveformModel
+        By variant.
+    with_times : bool
+        See `picker_costs`.
+    """
+    rows = [{"variant": name, **picker_costs(model, with_times)} for name, model in models.items()]
+    return pd.DataFrame(rows, columns=list(COLUMNS))

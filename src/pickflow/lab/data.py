@@ -1,0 +1,169 @@
+"""The records that the pickers of the lab are trained and tested on, from the sources that a configuration names."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from seisbench.models.base import WaveformModel
+
+from pickflow.datasets.components import join_components
+from pickflow.datasets.description import describe
+from pickflow.datasets.memory import join
+from pickflow.datasets.provenance import fingerprint
+from pickflow.datasets.reading import Dataset, open_dataset
+from pickflow.datasets.records import PARTS, Record
+from pickflow.datasets.run_windows import open_run
+from pickflow.datasets.sources import dataset_by_name
+from pickflow.datasets.splits import Split, part_of
+from pickflow.datasets.synthetic import synthetic_record
+from pickflow.datasets.teachers import soft_labels
+from pickflow.datasets.writing import write_records
+from pickflow.run.settings.lab import LabSource, LabSplit
+
+_STORED = Split(by="column")  # what is written has its parts
+
+
+def split_of(settings: LabSplit) -> Split:
+    """How records are shared out, from the section ``lab.split``."""
+    shares = (settings.train, settings.validation, 1 - settings.train - settings.validation)
+    return Split(by=settings.by, seed=settings.seed, shares=shares)
+
+
+def write_sources(
+    sources: Sequence[LabSource],
+    split: LabSplit,
+    teachers: Sequence[WaveformModel],
+    folder: Path,
+    progress: Callable[[str, int, int], None],
+) -> None:
+    """
+    Write what cannot be read where it lies: synthetic records, windows of a run, and records with soft labels.
+
+    Parameters
+    ----------
+    sources : sequence of LabSource
+        See the section ``lab.sources``.
+    split : LabSplit
+        How records are shared out.
+    teachers : sequence of WaveformModel
+        Their mean probabilities are stored with the records of the training part; none of them: manual picks are the
+        labels.
+    folder : Path
+        Gets a folder for each such source.
+    progress : callable
+        Called as ``progress(source, records done, records in all)``.
+    """
+    for source in sources:
+        if not _is_written(source, teachers):
+            continue
+        total, records = _records(source, split)
+        labelled = soft_labels(records, teachers) if teachers else records
+        origin = {"source": source.model_dump(), "split": split.model_dump(), "n_teachers": len(teachers)}
+        write_records(folder / source.name, _counted(labelled, source.name, total, progress), origin)
+
+
+def open_sources(sources: Sequence[LabSource], split: LabSplit, n_teachers: int, folder: Path) -> Dataset:
+    """
+    Open all sources as one set.
+
+    Parameters
+    ----------
+    sources, split
+        See `write_sources`.
+    n_teachers : int
+        Number of teachers.
+    folder : Path
+        What `write_sources` was given.
+
+    Raises
+    ------
+    ValueError
+        If a source cannot be read, or a part has no records.
+    """
+    opened = [
+        open_dataset(folder / source.name, source.name, _STORED)
+        if _is_written(source, range(n_teachers))
+        else _opened(source, split)
+        for source in sources
+    ]
+    dataset = join("lab", opened)
+    empty = [part for part in PARTS if not len(dataset.select(part=part))]
+    if empty:
+        raise ValueError(
+            f"config key lab.sources: the part {empty[0]} has no records; name more or larger sets, "
+            "or share them out otherwise with lab.split"
+        )
+    return dataset
+
+
+def _is_written(source: LabSource, teachers: Sequence[Any]) -> bool:
+    return source.kind in ("synthetic", "run") or len(teachers) > 0
+
+
+def _opened(source: LabSource, split: LabSplit) -> Dataset:
+    """A source that lies in files, or the part of it that is asked for."""
+    if source.kind == "run":
+        return open_run(source.path or "", split=split_of(split), n_noise=source.n_noise)
+    if source.kind == "folder":
+        dataset = open_dataset(source.path or "", source.name, split_of(split))
+    else:
+        dataset = dataset_by_name(source.name, split_of(split))
+    dataset = join_components(dataset)
+    kinds = {"event": source.n_events, "noise": source.n_noise}
+    # The first ones by the digest of their name, so that a larger number holds a smaller one.
+    order = pd.util.hash_array(dataset.table.name.to_numpy(str).astype(object))
+    ranks = pd.Series(order).groupby(dataset.table.kind.to_numpy()).rank(method="first")
+    most = dataset.table.kind.map({kind: len(dataset) if n is None else n for kind, n in kinds.items()})
+    return dataset.take((ranks.to_numpy() <= most.to_numpy()).nonzero()[0])
+
+
+def _records(source: LabSource, split: LabSplit) -> tuple[int, Iterator[Record]]:
+    """Number of records, and the records."""
+    if source.kind == "synthetic":
+        return (source.n_events or 0) + (source.n_noise or 0), _synthetic(source, split)
+    dataset = _opened(source, split).examined()
+    return len(dataset), (record for block in dataset.blocks() for record in block)
+
+
+def _synthetic(source: LabSource, split: LabSplit) -> Iterator[Record]:
+    """The first records of each kind, in the order of the generator."""
+    missing = {"event": source.n_events or 0, "noise": source.n_noise or 0}
+    shares = split_of(split).shares
+    for index in count():
+        if not any(missing.values()):
+            return
+        record = synthetic_record(split.seed, index)
+        if missing[record.kind]:
+            missing[record.kind] -= 1
+            yield replace(record, dataset=source.name, part=part_of(record.name, split.seed, shares))
+
+
+def _counted(
+    records: Iterator[Record], name: str, total: int, progress: Callable[[str, int, int], None]
+) -> Iterator[Record]:
+    for done, record in enumerate(records, start=1):
+        yield record
+        progress(name, done, total)
+
+
+def description_of(dataset: Dataset) -> dict[str, Any]:
+    """Counts by part, properties and reasons of what is left out, as JSON, with a digest of the whole set."""
+    description = describe(dataset)
+    return {
+        "fingerprint": fingerprint(dataset),
+        "parts": description.counts.to_dict("records"),
+        "properties": json.loads(description.properties.to_json(orient="records")),
+        "left_out": description.left_out.to_dict("records"),
+    }
+
+
+def shuffled(dataset: Dataset) -> Dataset:
+    """The same traces in an order that mixes the sources; always the same one."""
+    return dataset.take(np.random.default_rng(0).permutation(len(dataset)))

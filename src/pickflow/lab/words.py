@@ -1,0 +1,131 @@
+"""What the intervals of the lab say, in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+
+from pickflow.lab.bootstrap import LEVEL
+from pickflow.lab.content import LabContent
+from pickflow.lab.earthml import COLUMNS
+
+_MEASURES = {"f1_0.3s": "F1 within 0.3 s", "equal_recall_0.3s": "recall at an equal number of picks"}
+_MOST_NAMES = 6
+
+
+def signed(value: float, digits: int = 3) -> str:
+    """A number with its sign; a dash if it is not known."""
+    return "–" if not np.isfinite(value) else f"{value:+.{digits}f}".replace("-", "−")
+
+
+def verdict_sentence(content: LabContent) -> str:
+    """The first sentence of the page."""
+    rows = _differences(content, list(_MEASURES))
+    names = set(rows.variant[rows.verdict.isin(["better", "worse"])])
+    n_others = len(content.variants) - 1
+    reference = content.table.params.reference
+    if not n_others:
+        return f"Only {reference} was tested: there is nothing to compare it with."
+    if (rows.verdict == "unknown").all():
+        return f"There are too few {content.table.params.blocks}s to say whether anything differs from {reference}."
+    if not names:
+        return f"On these records none of {n_others} variants can be told from {reference}: all intervals hold 0."
+    rest = f" The intervals of the other {n_others - len(names)} hold 0." if len(names) < n_others else ""
+    return (
+        f"Of {n_others} variants, {len(names)} can be told from {reference} by F1 within 0.3 s or by recall at an equal"
+        f" number of picks, of P or of S.{rest}"
+    )
+
+
+def sentences(content: LabContent) -> list[str]:
+    """What the intervals say, and what they do not."""
+    parts = (_by_measure, _by_chance, _resolution, _trainings, _touched, _theirs)
+    return [sentence for part in parts for sentence in part(content)]
+
+
+def _differences(content: LabContent, scores: list[str]) -> pd.DataFrame:
+    rows = content.table.intervals
+    return rows[rows.phase.isin(["P", "S"]) & rows.score.isin(scores) & (rows.verdict != "reference")]
+
+
+def _by_measure(content: LabContent) -> Iterator[str]:
+    for phase in ("P", "S"):
+        for score, label in _MEASURES.items():
+            rows = _differences(content, [score])
+            rows = rows[rows.phase == phase].sort_values("difference", kind="stable")
+            parts = [
+                f"{verdict} than {content.table.params.reference}: {_names(rows[rows.verdict == verdict])}"
+                for verdict in ("worse", "better")
+                if (rows.verdict == verdict).any()
+            ]
+            n_same = int((rows.verdict == "no difference").sum())
+            if n_same:
+                parts.append(f"no difference can be seen in {n_same} of {len(rows)}")
+            if parts:
+                yield f"{phase}, {label}: {'; '.join(parts)}."
+
+
+def _names(rows: pd.DataFrame) -> str:
+    shown = rows.head(_MOST_NAMES)
+    texts = [f"{name} ({signed(by)})" for name, by in zip(shown.variant, shown.difference, strict=True)]
+    return ", ".join(texts) + (f" and {len(rows) - _MOST_NAMES} more" if len(rows) > _MOST_NAMES else "")
+
+
+def _by_chance(content: LabContent) -> Iterator[str]:
+    rows = content.table.intervals
+    rows = rows[rows.verdict.isin(["better", "worse", "no difference"])]
+    n_differences = int(rows.verdict.isin(["better", "worse"]).sum())
+    if len(rows):
+        yield (
+            f"All tables together hold {len(rows):,} comparisons, many of them of the same picks. If nothing differed,"
+            f" about {len(rows) * (1 - LEVEL):.0f} intervals would miss 0 by chance; {n_differences:,} do."
+        )
+
+
+def _resolution(content: LabContent) -> Iterator[str]:
+    n_records = int((content.table.records.part == "test").sum())
+    for phase in ("P", "S"):
+        rows = _differences(content, ["f1_0.3s"])
+        rows = rows[rows.phase == phase]
+        half = float(((rows.difference_high - rows.difference_low) / 2).median())
+        if np.isfinite(half):
+            yield (
+                f"{phase}: differences in F1 of less than about {half:.3f} cannot be seen with {n_records:,} records in"
+                f" {content.table.n_blocks:,} blocks."
+            )
+
+
+def _trainings(content: LabContent) -> Iterator[str]:
+    n_seeds = content.table.scores.groupby("variant").seed.nunique()
+    if (n_seeds == 1).all():
+        yield "Each variant was trained once: the intervals do not say how another training of it would do."
+    else:
+        yield f"Means over {n_seeds.min()} to {n_seeds.max()} trainings; the intervals hold the spread between them."
+
+
+def _touched(content: LabContent) -> Iterator[str]:
+    for row in content.table.touched.to_dict("records"):
+        if row["n_touched"]:
+            yield (
+                f"{row['variant']} knows, or may know, {row['n_touched']:,} of {row['n_records']:,} test records from"
+                f" its training ({row['sets']}): what it scores on them is not held out."
+            )
+
+
+def _theirs(content: LabContent) -> Iterator[str]:
+    table = content.table.earthml.set_index("variant")
+    rows = content.table.intervals
+    clear = set(rows.variant[(rows.verdict == "better") & rows.score.str.contains("f1|equal_recall")])
+    names = [
+        f"{name} ({table.n_better[name]})"
+        for name in content.variants[1:]
+        if table.n_better[name] > table.n_worse[name] and name not in clear
+    ]
+    if names:
+        n_judged = int(table.n_judged.iloc[0])
+        yield (
+            f"Counted as in the EarthML studies, better on more of {n_judged} numbers (of {len(COLUMNS) + 1} columns)"
+            f" than worse: {', '.join(names)}; no F1 and no recall at an equal number of picks confirms it."
+        )

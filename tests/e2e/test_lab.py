@@ -1,0 +1,68 @@
+"""A whole lab: data, training, predictions, table and pages, and catalogs of what was trained."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from pickflow.io.tables import read_table
+from pickflow.schemas import PREDICTIONS
+from tests.snakemake_runner import SMALL, snakemake
+
+pytestmark = [pytest.mark.slow, pytest.mark.nightly]
+VARIANTS = ["EQT", "Vanilla", "PhaseNet"]
+LAB = {
+    **SMALL,
+    "run": "lab",
+    "associate": {**SMALL["associate"], "methods": ["stack"]},
+    "lab": {
+        "variants": VARIANTS,
+        "sources": [{"name": "synthetic", "kind": "synthetic", "n_events": 60, "n_noise": 24}],
+        "split": {"by": "event", "train": 0.6, "validation": 0.2},
+        "training": {"optimisation": {"epochs": 2, "batch_size": 8, "steps_per_epoch": 4}},
+        "bootstrap": 50,
+        "inside": {"n_windows": 3},
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("lab")
+    snakemake("--cores", "2", directory=directory, config=LAB)
+    return directory / "results" / "lab"
+
+
+def test_each_variant_has_its_row_beside_the_bundled_picker(run):
+    table = pd.read_csv(run / "lab" / "table.csv").set_index("variant")
+    assert sorted(table.index) == sorted([*VARIANTS, "PickflowNet/bundled"])
+    assert table.loc["PickflowNet/bundled", "p_f1_0.3s"] > 0.8  # trained, unlike the others, which have seen 8 steps
+    assert table.loc["PickflowNet/bundled", "n_events"] > 0
+    assert (table.n_parameters > 1000).all()
+
+
+def test_what_was_trained_picks_in_the_run_with_its_card(run):
+    for variant in VARIANTS:
+        card = json.loads((run / "models" / variant / "lab-1" / "card.json").read_text())
+        assert (card["model"], card["weights"]) == (variant, "lab-1")
+        assert [entry["name"] for entry in card["training_sets"]] == ["synthetic"]
+        assert (run / "picks" / "none" / variant / "lab-1").is_dir()
+        assert len(read_table(run / "lab" / "predictions" / variant / "lab-1.parquet", PREDICTIONS)) >= 0
+
+
+def test_the_pages_need_nothing_from_elsewhere(run):
+    pages = [run / "lab" / "lab.html", *(run / "lab" / "inside").glob("*/lab-1/inside.html")]
+    assert len(pages) == 1 + len(VARIANTS)
+    for page in pages:
+        text = page.read_text()
+        assert not any(word in text for word in ('src="http', "@import", "fetch("))
+    assert all(variant in pages[0].read_text() for variant in VARIANTS)
+
+
+def test_another_variant_leaves_the_trained_ones_as_they_are(run):
+    more = {**LAB, "lab": {**LAB["lab"], "variants": [*VARIANTS, "GRU"]}}
+    output = snakemake("-n", "lab_all", directory=run.parents[1], config=more)
+    text = output.stdout + output.stderr
+    assert "lab_train         1" in text or "lab_train     1" in " ".join(text.split("  "))
+    assert "models/GRU/lab-1/model.safetensors" in text
+    assert "output: results/lab/models/EQT" not in text

@@ -1,0 +1,89 @@
+"""Which jobs Snakemake would run, asked inside this process: a dry run takes a second, a process of its own five."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+from pathlib import Path
+
+import yaml
+from snakemake.api import SnakemakeApi
+from snakemake.settings.enums import Quietness, RerunTrigger
+from snakemake.settings.types import (
+    ConfigSettings,
+    DAGSettings,
+    ExecutionSettings,
+    OutputSettings,
+    ResourceSettings,
+    WorkflowSettings,
+)
+
+from tests.snakemake_runner import ROOT
+
+# As in profiles/default.
+TRIGGERS = frozenset(
+    map(
+        RerunTrigger.parse_choice, yaml.safe_load((ROOT / "profiles/default/config.yaml").read_text())["rerun-triggers"]
+    )
+)
+
+
+@contextlib.contextmanager
+def planned(directory, config, pseudo_executor="dryrun", targets=()):
+    """
+    The graph of jobs after a dry run, or after outputs that exist were taken for made.
+
+    Yields
+    ------
+    snakemake.dag.DAG
+    """
+    path = Path(directory) / "test-config.yaml"
+    path.write_text(yaml.safe_dump(config))
+    here = Path.cwd()
+    settings = OutputSettings(quiet={Quietness.ALL}, dryrun=pseudo_executor == "dryrun")
+    try:
+        with SnakemakeApi(settings) as api, contextlib.redirect_stderr(io.StringIO()):
+            workflow = api.workflow(
+                resource_settings=ResourceSettings(cores=1),
+                config_settings=ConfigSettings(configfiles=[path]),
+                workflow_settings=WorkflowSettings(),
+                snakefile=ROOT / "Snakefile",
+                workdir=Path(directory),
+            )
+            dag = workflow.dag(
+                DAGSettings(targets=frozenset(targets), rerun_triggers=TRIGGERS, forceall=pseudo_executor == "touch")
+            )
+            dag.execute_workflow(
+                "local", pseudo_executor=pseudo_executor, execution_settings=ExecutionSettings(lock=False)
+            )
+            yield workflow._workflow.dag
+    finally:
+        os.chdir(here)
+
+
+def jobs_to_run(directory, config, targets=()):
+    """What would run: the rule of each job, with its day where it has one, sorted."""
+    with planned(directory, config, targets=targets) as dag:
+        jobs = [(job.rule.name, job.wildcards_dict.get("date")) for job in dag.needrun_jobs(exclude_finished=False)]
+    return sorted(f"{rule} {day}" if day else rule for rule, day in jobs if rule != "all")
+
+
+def pretend_to_run(directory, config, contents=None):
+    """
+    Make every output of a run as a small file, and let Snakemake note that its jobs are done.
+
+    Parameters
+    ----------
+    contents : mapping of str to bytes, optional
+        Content of some files, by their path.
+    """
+    with planned(directory, config) as dag:
+        outputs = [(str(file), file.is_directory) for job in dag.jobs for file in job.output]
+    for name, is_folder in outputs:
+        path = Path(directory, name)
+        (path if is_folder else path.parent).mkdir(parents=True, exist_ok=True)
+        if not is_folder:
+            path.write_bytes((contents or {}).get(name, b"made by a test\n"))
+    with planned(directory, config, "touch"):
+        pass
