@@ -1,14 +1,18 @@
-"""Pickers with random weights and calibration windows of noise, for tests of the compression."""
+"""Networks with random weights and windows of noise, for tests of the compression and of implicit models."""
 
 from __future__ import annotations
 
 import copy
+import warnings
 
 import numpy as np
 import obspy
 import pandas as pd
 import seisbench.models
 import torch
+from seisbench.models.base import ActivationLSTMCell
+from seisbench.models.eqtransformer import LayerNormalization, SeqSelfAttention
+from torch import nn
 
 from pickflow.codes import band_instrument
 from pickflow.compress.states import Calibration
@@ -46,17 +50,50 @@ def picker(name, seed=0):
     torch.manual_seed(seed)
     model = ARCHITECTURES[name]().eval()
     for module in model.modules():
-        if isinstance(module, torch.nn.Conv1d | torch.nn.ConvTranspose1d | torch.nn.Linear):
+        if isinstance(module, nn.Conv1d | nn.ConvTranspose1d | nn.Linear):
             module.weight.data *= GAINS.get(name, 1.0)
         elif type(module).__name__ == "SeqSelfAttention":
             for parameter in module.parameters():
-                torch.nn.init.normal_(parameter, std=0.4)
-        if isinstance(module, torch.nn.BatchNorm1d):
+                nn.init.normal_(parameter, std=0.4)
+        if isinstance(module, nn.BatchNorm1d):
             module.running_mean.uniform_(-0.3, 0.3)
             module.running_var.uniform_(0.5, 2.0)
-            torch.nn.init.uniform_(module.weight, 0.5, 1.5)
-            torch.nn.init.uniform_(module.bias, -0.3, 0.3)
+            nn.init.uniform_(module.weight, 0.5, 1.5)
+            nn.init.uniform_(module.bias, -0.3, 0.3)
     return model
+
+
+def vivid(model):
+    """A model whose every parameter is random and matters: torch's own start values let signals fade."""
+    torch.manual_seed(0)
+    for module in model.modules():
+        if isinstance(module, (nn.Conv1d, nn.ConvTranspose1d, nn.Linear)):
+            module.weight.data *= 2.0
+        elif isinstance(module, (nn.LSTM, ActivationLSTMCell)):
+            for parameter in module.parameters():
+                parameter.data *= 3.0
+        elif isinstance(module, (SeqSelfAttention, LayerNormalization)):
+            for parameter in module.parameters():
+                nn.init.normal_(parameter, std=0.5)
+        elif isinstance(module, nn.BatchNorm1d):
+            nn.init.uniform_(module.running_var, 0.3, 1.5)
+            nn.init.normal_(module.running_mean, std=0.2)
+            if module.affine:
+                nn.init.uniform_(module.weight, 0.5, 1.5)
+                nn.init.normal_(module.bias, std=0.2)
+    return model.eval()
+
+
+def network_of(make):
+    """The network that a function makes, vivid; what it warns of is not the concern of a test."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return vivid(make())
+
+
+def windows_of(implicit, n_windows=4, seed=1):
+    """Windows of noise for an implicit model."""
+    return np.random.default_rng(seed).standard_normal((n_windows, *implicit.input_shape))
 
 
 def outputs(model, windows):
