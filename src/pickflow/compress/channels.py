@@ -64,10 +64,12 @@ class Wiring:
     def components(self) -> list[list[ChannelSet]]:
         """Sets that share readers (concatenations), together; in the order of their first members."""
         groups: list[list[ChannelSet]] = []
-        for one in self.sets:
-            names = {name for name, _ in one.readers}
-            groups_linked = [group for group in groups if any(names & {n for n, _ in other.readers} for other in group)]
-            members = [other for group in groups_linked for other in group] + [one]
+        for channel_set in self.sets:
+            names = {name for name, _ in channel_set.readers}
+            groups_linked = [
+                group for group in groups if any(names & {n for n, _ in member.readers} for member in group)
+            ]
+            members = [member for group in groups_linked for member in group] + [channel_set]
             position = groups.index(groups_linked[0]) if groups_linked else len(groups)
             groups = [group for group in groups if group not in groups_linked]
             groups.insert(position, members)
@@ -75,7 +77,7 @@ class Wiring:
 
     def readers(self) -> list[str]:
         """Names of all layers that read a set, once each."""
-        return list(dict.fromkeys(name for one in self.sets for name, _ in one.readers))
+        return list(dict.fromkeys(name for channel_set in self.sets for name, _ in channel_set.readers))
 
 
 def wiring_of(model: nn.Module) -> Wiring:
@@ -113,13 +115,13 @@ class _Channels:
     carriers: list[str] = field(default_factory=list)
     readers: list[tuple[str, int]] = field(default_factory=list)
 
-    def absorb(self, other: _Channels) -> None:
+    def absorb(self, part: _Channels) -> None:
         """Merge with other channels, which are then kept or removed together."""
-        self.whole |= other.whole
-        self.writers += other.writers
-        self.norms |= other.norms
-        self.carriers += other.carriers
-        self.readers += other.readers
+        self.whole |= part.whole
+        self.writers += part.writers
+        self.norms |= part.norms
+        self.carriers += part.carriers
+        self.readers += part.readers
 
     def channel_set(self) -> ChannelSet:
         """The set; layers with a residual connection come first among the readers and last among the writers."""
@@ -144,36 +146,36 @@ class _Tracking:
         names = [node.name for node in graph.layers()]
         self._repeated = {name for name in names if names.count(name) > 1}
         for node in graph.nodes:
-            self._parts[node] = self._step(node, [self._parts[one] for one in node.inputs])
+            self._parts[node] = self._step(node, [self._parts[source] for source in node.inputs])
         for node in graph.outputs:
             self._keep_whole(self._parts[node])
 
     def wiring(self) -> Wiring:
         """Sets that can be made narrower."""
         self._keep_partners_of_whole()
-        sets = [one for one in self._all if one.writers and one.readers and not one.whole]
-        norms = {name: norm for one in sets for name, norm in one.norms.items()}
-        return Wiring(sets=[one.channel_set() for one in sets], norms=norms)
+        sets = [part for part in self._all if part.writers and part.readers and not part.whole]
+        norms = {name: norm for part in sets for name, norm in part.norms.items()}
+        return Wiring(sets=[part.channel_set() for part in sets], norms=norms)
 
     def _keep_partners_of_whole(self) -> None:
         """Mark channels as whole if a layer reads them together with whole ones, and repeat for their other readers."""
-        readers = {name for one in self._all for name, _ in one.readers}
-        read_together = [[one for one in self._all if name in dict(one.readers)] for name in readers]
-        while groups := [channels for channels in read_together if len({one.whole for one in channels}) > 1]:
+        readers = {name for part in self._all for name, _ in part.readers}
+        read_together = [[part for part in self._all if name in dict(part.readers)] for name in readers]
+        while groups := [channels for channels in read_together if len({part.whole for part in channels}) > 1]:
             for channels in groups:
                 self._keep_whole(channels)
 
     def _step(self, node: Node, inputs: list[list[_Channels]]) -> list[_Channels]:
         if node.kind in ("Conv1d", "ConvTranspose1d", "Linear", *RECURRENT_KINDS) and not is_depthwise(node.layer):
-            return [self._written(node, inputs[0])]
+            return [self._mixture(node, inputs[0])]
         if node.kind in ("Conv1d", "BatchNorm1d") and len(inputs[0]) == 1 and node.name not in self._repeated:
             self._carried(node, inputs[0][0])
             return inputs[0]
         if node.kind in ("relu", "sigmoid", "pad", "crop", "interpolate", "max_pool1d"):
             return inputs[0]
         if node.kind == "cat":
-            return [one for group in inputs for one in group]
-        if node.kind == "add" and [one.n_channels for one in inputs[0]] == [one.n_channels for one in inputs[1]]:
+            return [part for group in inputs for part in group]
+        if node.kind == "add" and [part.n_channels for part in inputs[0]] == [part.n_channels for part in inputs[1]]:
             for first, second in zip(*inputs, strict=True):
                 self._unite(first, second)
             return self._parts[node.inputs[0]]
@@ -181,17 +183,17 @@ class _Tracking:
             self._keep_whole(group)
         return [self._new(node.n_channels, whole=True)]
 
-    def _written(self, node: Node, inputs: list[_Channels]) -> _Channels:
+    def _mixture(self, node: Node, inputs: list[_Channels]) -> _Channels:
         """Channels that a layer writes as a mixture of all that it reads."""
         first, recurrent = 0, node.kind in RECURRENT_KINDS
-        for one in inputs:
-            one.readers.append((node.name, first))
-            first += one.n_channels
+        for part in inputs:
+            part.readers.append((node.name, first))
+            first += part.n_channels
         if node.name in self._repeated or (not recurrent and getattr(node.layer, "groups", 1) > 1):
             self._keep_whole(inputs)
             return self._new(node.n_channels, whole=True)
         # Channels derived from the states of a recurrence are kept, as the states are.
-        channels = self._new(node.n_channels, whole=recurrent or any(one.states for one in inputs))
+        channels = self._new(node.n_channels, whole=recurrent or any(part.states for part in inputs))
         channels.states = recurrent
         channels.writers.append(node.name)
         return channels
@@ -209,15 +211,15 @@ class _Tracking:
         first.absorb(second)
         self._all.remove(second)
         for group in self._parts.values():
-            group[:] = [first if one is second else one for one in group]
+            group[:] = [first if part is second else part for part in group]
 
     def _new(self, n_channels: int, whole: bool) -> _Channels:
         self._all.append(_Channels(n_channels=n_channels, whole=whole))
         return self._all[-1]
 
     def _keep_whole(self, channels: list[_Channels]) -> None:
-        for one in channels:
-            one.whole = True
+        for part in channels:
+            part.whole = True
 
 
 def narrowed_state(model: nn.Module, wiring: Wiring, selection: Mapping[str, np.ndarray]) -> dict[str, Tensor]:
@@ -240,14 +242,14 @@ def narrowed_state(model: nn.Module, wiring: Wiring, selection: Mapping[str, np.
     """
     state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     columns: dict[str, list[tuple[int, int, np.ndarray]]] = {}  # reader: first channel, number, kept ones
-    for one in wiring.sets:
-        keep = selection.get(one.name, np.arange(one.n_channels))
-        for name in (*one.writers, *one.carriers):
+    for channel_set in wiring.sets:
+        keep = selection.get(channel_set.name, np.arange(channel_set.n_channels))
+        for name in (*channel_set.writers, *channel_set.carriers):
             layer = model.get_submodule(name)
             for key, axis in output_axes(layer):
                 state[f"{name}.{key}"] = _take(state[f"{name}.{key}"], keep, axis)
-        for name, first in one.readers:
-            columns.setdefault(name, []).append((first, one.n_channels, keep))
+        for name, first in channel_set.readers:
+            columns.setdefault(name, []).append((first, channel_set.n_channels, keep))
     for name, parts in columns.items():
         ordered = sorted(parts, key=lambda part: part[0])
         keep = np.concatenate([first + columns_kept for first, _, columns_kept in ordered])

@@ -64,10 +64,15 @@ def correct(
         0 where a weight must stay zero, by the name of the parameter; empty without supports.
     """
     masks: dict[str, Tensor] = {}
-    set_of = {name: one.name for one in wiring.sets for name in one.writers}
+    set_of = {name: channel_set.name for channel_set in wiring.sets for name in channel_set.writers}
     order, readers = list(statistics), wiring.readers()
     # Layers after the first narrowed one get other inputs than the teacher's, even if all their inputs are kept.
-    narrowed_readers = {reader for one in wiring.sets if _is_narrowed(one, selection) for reader, _ in one.readers}
+    narrowed_readers = {
+        reader
+        for channel_set in wiring.sets
+        if _is_narrowed(channel_set, selection)
+        for reader, _ in channel_set.readers
+    }
     first = min((order.index(name) for name in narrowed_readers | set(supports or ())), default=len(order))
 
     def fit(name: str) -> Callable[..., None]:
@@ -116,9 +121,9 @@ def write_layer(
     matrices : list of ndarray, each of shape (n_features, n_rows)
         Its coefficients.
     """
-    rest = set_weights(rows, matrices, _common_intercept(grams, matrices))
-    if rest.any():
-        _shift(student.get_submodule(wiring.norms[rows[0].name]), rest)
+    intercepts = set_weights(rows, matrices, _common_intercept(grams, matrices))
+    if intercepts.any():
+        _shift(student.get_submodule(wiring.norms[rows[0].name]), intercepts)
 
 
 def _kept_supports(
@@ -134,9 +139,9 @@ def _kept_supports(
 def kept_inputs(wiring: Wiring, selection: Mapping[str, np.ndarray], reader: str) -> np.ndarray:
     """Input channels of a teacher's layer that stay, sorted."""
     parts = [
-        first + selection.get(one.name, np.arange(one.n_channels))
-        for one in wiring.sets
-        for name, first in one.readers
+        first + selection.get(channel_set.name, np.arange(channel_set.n_channels))
+        for channel_set in wiring.sets
+        for name, first in channel_set.readers
         if name == reader
     ]
     return np.sort(np.concatenate(parts))
@@ -152,8 +157,8 @@ def _masks(rows: list[Rows], supports: list[np.ndarray]) -> dict[str, Tensor]:
     return masks
 
 
-def _is_narrowed(one: Any, selection: Mapping[str, np.ndarray]) -> bool:
-    return one.name in selection and selection[one.name].size < one.n_channels
+def _is_narrowed(channel_set: Any, selection: Mapping[str, np.ndarray]) -> bool:
+    return channel_set.name in selection and selection[channel_set.name].size < channel_set.n_channels
 
 
 def _common_intercept(grams: list[Gram], matrices: list[np.ndarray]) -> np.ndarray:
@@ -212,13 +217,15 @@ def sensitivity(
         distillation: picks are few samples, and the noise many.
     """
     student = narrowed(model, wiring, selection)
-    set_of = {name: one.name for one in wiring.sets for name in one.writers}
-    for reader in {reader for one in wiring.sets if one.name in selection for reader, _ in one.readers}:
+    set_of = {name: channel_set.name for channel_set in wiring.sets for name in channel_set.writers}
+    for reader in {
+        reader for channel_set in wiring.sets if channel_set.name in selection for reader, _ in channel_set.readers
+    }:
         channels = kept_inputs(wiring, selection, reader)
         rows = rows_of(reader, student.get_submodule(reader))
         grams, matrices = [], []
-        for own, gram in zip(statistics[reader].rows, statistics[reader].grams, strict=True):
-            features = np.flatnonzero(np.isin(own.channel_of_feature, channels))
+        for teacher_rows, gram in zip(statistics[reader].rows, statistics[reader].grams, strict=True):
+            features = np.flatnonzero(np.isin(teacher_rows.channel_of_feature, channels))
             rows_kept = selection.get(set_of.get(reader, ""), np.arange(gram.n_targets))
             grams.append(gram.select(features, rows_kept))
             matrices.append(debias(grams[-1], np.ones(features.size, bool), RIDGE))

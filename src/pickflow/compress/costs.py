@@ -90,7 +90,9 @@ class Costs:
 
     def restricted_to(self, names: Container[str]) -> Costs:
         """The layers alone that read or write some sets, as shares of the whole; others do not change with these."""
-        layers = tuple(one for one in self.layers if one.writes in names or any(name in names for name in one.reads))
+        layers = tuple(
+            layer for layer in self.layers if layer.writes in names or any(name in names for name in layer.reads)
+        )
         part = Costs(layers=layers, widths=self.widths)
         part.__dict__["_whole"] = self._whole
         return part
@@ -117,12 +119,14 @@ def costs_of(model: Any, wiring: Wiring) -> Costs:
         Of it.
     """
     macs = multiply_adds_by_layer(model)
-    writes = {name: one.name for one in wiring.sets for name in (*one.writers, *one.carriers)}
+    writes = {
+        name: channel_set.name for channel_set in wiring.sets for name in (*channel_set.writers, *channel_set.carriers)
+    }
     reads: dict[str, list[str]] = {}
-    for one in wiring.sets:
-        for reader, _ in one.readers:
-            reads.setdefault(reader, []).append(one.name)
-    widths = {one.name: one.n_channels for one in wiring.sets}
+    for channel_set in wiring.sets:
+        for reader, _ in channel_set.readers:
+            reads.setdefault(reader, []).append(channel_set.name)
+    widths = {channel_set.name: channel_set.n_channels for channel_set in wiring.sets}
     layers = []
     for name, module in model.named_modules():
         recurrent = hasattr(module, "cell_f")

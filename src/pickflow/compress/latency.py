@@ -81,5 +81,7 @@ def _by_batch(model: Any, predict: Any) -> dict[str, float]:
 def peak_mb(model: Any, network: Path) -> float:
     """Largest memory of a process that computes one window with ONNX Runtime and nothing else, in MB."""
     arguments = [str(network), str(len(model.component_order)), str(model.in_samples)]
-    done = subprocess.run([sys.executable, "-c", _ONNX_ALONE, *arguments], capture_output=True, text=True, check=True)
-    return round(float(done.stdout), 1)
+    process = subprocess.run(
+        [sys.executable, "-c", _ONNX_ALONE, *arguments], capture_output=True, text=True, check=True
+    )
+    return round(float(process.stdout), 1)

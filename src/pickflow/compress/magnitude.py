@@ -14,13 +14,13 @@ from pickflow.compress.costs import Costs
 def weight_sizes(model: nn.Module, wiring: Wiring) -> dict[str, np.ndarray]:
     """Mean absolute weight of the filters that write each channel, by the name of the set."""
     sizes = {}
-    for one in wiring.sets:
+    for channel_set in wiring.sets:
         filter_sizes = []
-        for name in one.writers:
+        for name in channel_set.writers:
             layer = model.get_submodule(name)
             axis = 1 if isinstance(layer, nn.ConvTranspose1d) else 0
             filter_sizes.append(layer.weight.detach().abs().movedim(axis, 0).flatten(1).mean(dim=1).double().numpy())  # type: ignore[operator, union-attr]
-        sizes[one.name] = np.mean([size / (size.mean() or 1.0) for size in filter_sizes], axis=0)
+        sizes[channel_set.name] = np.mean([size / (size.mean() or 1.0) for size in filter_sizes], axis=0)
     return sizes
 
 
@@ -44,7 +44,10 @@ def by_magnitude(
     ValueError
         If not even one channel everywhere keeps the budget, naming the layer that costs most.
     """
-    sizes = {one.name: norms[one.name] / (norms[one.name].mean() or 1.0) for one in wiring.sets}
+    sizes = {
+        channel_set.name: norms[channel_set.name] / (norms[channel_set.name].mean() or 1.0)
+        for channel_set in wiring.sets
+    }
     best = {name: np.array([int(np.argmax(size))]) for name, size in sizes.items()}
     for measure, share in budget.items():
         minimum = costs.share(dict.fromkeys(best, 1), measure)

@@ -36,7 +36,7 @@ class Outcome(NamedTuple):
     scores: dict[str, Any]
 
 
-def _silent(label: str, done: int, total: int) -> None:
+def _silent(label: str, n_done: int, total: int) -> None:
     """Report nothing."""
 
 
@@ -155,7 +155,7 @@ def _finish(
             teacher.source,
             params.tune,
             params.seed,
-            lambda done, total: progress("tuning", done, total),
+            lambda n_done, total: progress("tuning", n_done, total),
             student.masks,
         )
     set_thresholds(teacher, student.model)

@@ -85,7 +85,10 @@ def agreement(picks: Sequence[BlockPicks], reference: Sequence[BlockPicks]) -> d
     """
     scores: dict[str, Any] = {}
     for phase in PHASES:
-        pairs = [(one.times_ns[phase], other.times_ns[phase]) for one, other in zip(picks, reference, strict=True)]
+        pairs = [
+            (block_picks.times_ns[phase], block_reference.times_ns[phase])
+            for block_picks, block_reference in zip(picks, reference, strict=True)
+        ]
         n_picks = sum(left.size + right.size for left, right in pairs)
         scores[f"{phase.lower()}_f1"] = {
             f"{tolerance:g}s": 2 * sum(n_matches(*pair, tolerance) for pair in pairs) / n_picks if n_picks else 1.0
@@ -126,11 +129,13 @@ def best_thresholds(picks: Sequence[BlockPicks], reference: Sequence[BlockPicks]
     for phase in PHASES:
         scores = {}
         for threshold in THRESHOLDS.tolist():
-            selected = [one.select({other: threshold for other in PHASES}) for one in picks]
+            selected = [block_picks.select(dict.fromkeys(PHASES, threshold)) for block_picks in picks]
             scores[threshold] = agreement(selected, reference)[f"{phase.lower()}_f1"]["0.3s"]
         best = max(scores.values())
-        best_ones = [threshold for threshold, score in scores.items() if score == best]
+        candidates = [threshold for threshold, score in scores.items() if score == best]
         thresholds[phase] = (
-            min(best_ones, key=lambda threshold: abs(threshold - default)) if len(best_ones) < len(scores) else default
+            min(candidates, key=lambda threshold: abs(threshold - default))
+            if len(candidates) < len(scores)
+            else default
         )
     return thresholds

@@ -140,10 +140,10 @@ def make_problem(
     """
     group_of: dict[str, dict[int, int]] = {}
     first_group = 0
-    for one in sets:
-        for reader, first in one.readers:
-            group_of.setdefault(reader, {}).update({first + i: first_group + i for i in range(one.n_channels)})
-        first_group += one.n_channels
+    for channel_set in sets:
+        for reader, first in channel_set.readers:
+            group_of.setdefault(reader, {}).update({first + i: first_group + i for i in range(channel_set.n_channels)})
+        first_group += channel_set.n_channels
     readers, designs = [], []
     for reader, groups in group_of.items():
         grams = [gram.rescale(row_scale[reader]) if reader in row_scale else gram for gram in statistics[reader].grams]
@@ -155,7 +155,7 @@ def make_problem(
             scaled_gram = _with_features_scaled(gram, scale).rescale(np.full(gram.square.size, total**-0.5))
             readers.append(reader)
             designs.append(GroupDesign(gram=scaled_gram, groups=np.array([groups[channel] for channel in channels])))
-    names = tuple((one.name, one.n_channels) for one in sets)
+    names = tuple((channel_set.name, channel_set.n_channels) for channel_set in sets)
     return Problem(sets=names, readers=tuple(readers), designs=tuple(designs))
 
 
@@ -241,10 +241,12 @@ def _solve_elements(
         supports=tuple(supports),
         error=refitted_error(problem, supports),
         n_features=sum(support.size for support in supports),
-        screened={rule: sum(int(one.screened[rule].sum()) for one in solutions) for rule in solutions[0].screened},
-        duality_gap=max(float(one.duality_gap.max(initial=0.0)) for one in solutions),
-        n_false=sum(one.n_false_eliminations for one in checked) if check else None,
-        largest_difference=max(one.largest_difference for one in checked) if check else None,
+        screened={
+            rule: sum(int(solution.screened[rule].sum()) for solution in solutions) for rule in solutions[0].screened
+        },
+        duality_gap=max(float(solution.duality_gap.max(initial=0.0)) for solution in solutions),
+        n_false=sum(certificate.n_false_eliminations for certificate in checked) if check else None,
+        largest_difference=max(certificate.largest_difference for certificate in checked) if check else None,
     )
     return point, solutions
 

@@ -113,7 +113,7 @@ def collect(
     model: nn.Module,
     layers: dict[str, list[Rows]],
     calibration: Calibration,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Callable[[int, int], None] = lambda n_done, total: None,
 ) -> dict[str, LayerStatistics]:
     """
     Statistics of all layers from one pass over the calibration windows.
@@ -155,7 +155,7 @@ def collect(
             progress(min(first + BATCH, total), total)
     statistics = {}
     for name, rows in layers.items():
-        grams = [one.result() for one in sums[name]]
+        grams = [accumulator.result() for accumulator in sums[name]]
         for gram in grams:
             _check_enough(name, gram, total)
         arrays = [torch.cat(parts).numpy() for parts in parts_of[name]]

@@ -180,7 +180,9 @@ def study(folder: Path, days: Sequence[tuple[Path, Path]], params: CompressParam
     statistics = collect(model, layers, calibration)
     scales = row_scales(model, wiring)
     components = [
-        sets for sets in wiring.components() if not {n for one in sets for n, _ in one.readers} & set(unreadable)
+        sets
+        for sets in wiring.components()
+        if not {n for channel_set in sets for n, _ in channel_set.readers} & set(unreadable)
     ]
     problems = [make_problem(sets, statistics, scales) for sets in components]
     solve = partial(solve_path, penalty=params.penalty, n_points=params.n_path, check=params.check_certificate)
@@ -226,7 +228,10 @@ def layers_of(model: Any, wiring: Wiring) -> tuple[dict[str, list[Rows]], list[s
 
 def unread_layers(model: Any, wiring: Wiring) -> list[str]:
     """Layers with weights that read no set of channels and so stay as wide as they are: recurrences, attention."""
-    names = {*wiring.readers(), *(name for one in wiring.sets for name in (*one.writers, *one.carriers))}
+    names = {
+        *wiring.readers(),
+        *(name for channel_set in wiring.sets for name in (*channel_set.writers, *channel_set.carriers)),
+    }
     return [name for name in multiply_adds_by_layer(model) if name not in names]
 
 

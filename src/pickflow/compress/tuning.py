@@ -21,7 +21,7 @@ def tune(
     source: Source,
     params: Tune,
     seed: int,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Callable[[int, int], None] = lambda n_done, total: None,
     masks: Mapping[str, Tensor] | None = None,
     draw_extra: Draw | None = None,
 ) -> None:
@@ -64,6 +64,6 @@ def tune(
         ),
         checkpoint=None,
         fingerprint="",
-        progress=lambda done, total, loss: progress(done, total),
+        progress=lambda n_done, total, loss: progress(n_done, total),
         masks=masks,
     )

@@ -203,7 +203,7 @@ def make_source(records: Sequence[Record], model: Any) -> Source:
                 continue
             samples = segment.indices_at(record.pick_times_ns)
             valid = samples[(samples >= 0) & (samples < segment.n_samples)]
-            arrivals += [(r, s, int(one)) for one in valid if not is_test(segment.time_ns(int(one)))]
+            arrivals += [(r, s, int(sample)) for sample in valid if not is_test(segment.time_ns(int(sample)))]
     if not places:
         raise ValueError(f"compress: no record holds a window of {in_samples / rate_hz:g} s outside of the test blocks")
     if not arrivals:
@@ -289,12 +289,12 @@ def draw_varied(source: Source, rng: np.random.Generator, n: int) -> np.ndarray:
     )
 
 
-def _varied(window: np.ndarray, other: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _varied(window: np.ndarray, overlay: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     if rng.random() < 0.3:
         window = _slowed(window, rng.uniform(0.4, 1.0))
     if rng.random() < 0.4:
-        ratio = np.abs(window).mean() / max(float(np.abs(other).mean()), 1e-12)
-        window = window + other * np.float32(ratio * 10 ** rng.uniform(-2, 1))
+        ratio = np.abs(window).mean() / max(float(np.abs(overlay).mean()), 1e-12)
+        window = window + overlay * np.float32(ratio * 10 ** rng.uniform(-2, 1))
     if rng.random() < 0.5:
         window = -window
     window = window * rng.lognormal(0, 0.3, (len(window), 1)).astype(np.float32)

@@ -130,8 +130,11 @@ def write_student(
             "target": dict(target.target),
             # The names of other students do not concern this one.
             "parameters": params.model_dump(exclude={"target", "methods", "teachers"}),
-            "widths": {one.name: n_outputs(model.get_submodule(one.name)) for one in teacher.wiring.sets},
-            "teacher_widths": {one.name: one.n_channels for one in teacher.wiring.sets},
+            "widths": {
+                channel_set.name: n_outputs(model.get_submodule(channel_set.name))
+                for channel_set in teacher.wiring.sets
+            },
+            "teacher_widths": {channel_set.name: channel_set.n_channels for channel_set in teacher.wiring.sets},
             "not_expressed": list(teacher.not_expressed),
             "certificate": CERTIFICATE_FILE,
         },

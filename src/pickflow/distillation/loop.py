@@ -129,21 +129,21 @@ def _pace(params: DistillParams) -> Pace:
 
 
 def _check(student: WaveformModel, teacher: Callable[[Array32], Array32], masks: Mapping[str, Tensor]) -> None:
-    mine = {"labels": list(student.labels), "component_order": str(student.component_order)}
-    for name, value in mine.items():
-        wanted = getattr(teacher, name, value)
-        if value != wanted:
+    attributes = {"labels": list(student.labels), "component_order": str(student.component_order)}
+    for name, value in attributes.items():
+        teacher_value = getattr(teacher, name, value)
+        if value != teacher_value:
             raise ValueError(
-                f"distillation: the student {student.name} has the {name} {value}, its teacher {wanted}; "
+                f"distillation: the student {student.name} has the {name} {value}, its teacher {teacher_value}; "
                 "take a student with the teacher's labels and components in the teacher's order"
             )
     shapes = {name: parameter.shape for name, parameter in student.named_parameters()}
     for name, mask in masks.items():
         if name not in shapes or mask.shape != shapes[name]:
-            wanted = (
+            reason = (
                 f"it has the shape {tuple(shapes[name])}" if name in shapes else "the student has no such parameter"
             )
-            raise ValueError(f"distillation: a mask of shape {tuple(mask.shape)} for the parameter {name!r}: {wanted}")
+            raise ValueError(f"distillation: a mask of shape {tuple(mask.shape)} for the parameter {name!r}: {reason}")
 
 
 def _apply_masks(student: WaveformModel, masks: Mapping[str, Tensor]) -> None:
@@ -159,8 +159,8 @@ def _soft_labels(student: WaveformModel, teacher: Callable[[Array32], Array32], 
         raise ValueError(
             f"distillation: window {index} of step {step} has samples that are not finite; drop its record"
         )
-    found = teacher(windows)
+    probabilities = teacher(windows)
     expected = (len(windows), len(student.labels), windows.shape[-1])
-    if found.shape != expected:
-        raise ValueError(f"distillation: the teacher gives the shape {found.shape}, the student {expected}")
-    return torch.from_numpy(found).to(next(student.parameters()).device)
+    if probabilities.shape != expected:
+        raise ValueError(f"distillation: the teacher gives the shape {probabilities.shape}, the student {expected}")
+    return torch.from_numpy(probabilities).to(next(student.parameters()).device)

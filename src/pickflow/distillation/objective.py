@@ -53,8 +53,8 @@ class Teacher:
         """
         size = self._backend.batch_size
         cuts = [tuple(window) for window in windows]
-        found = [self._backend.predict(cuts[first : first + size]) for first in range(0, len(cuts), size)]
-        return np.concatenate(found)
+        batches = [self._backend.predict(cuts[first : first + size]) for first in range(0, len(cuts), size)]
+        return np.concatenate(batches)
 
 
 def teacher_of(model: WaveformModel) -> Teacher:
@@ -99,8 +99,8 @@ def logits_of(model: WaveformModel, windows: Tensor) -> Tensor:
     -------
     Tensor, shape (n, n_labels, n_samples)
     """
-    found: Any = model(windows, logits=True)
-    return torch.stack(found, dim=1) if isinstance(found, tuple) else found
+    outputs: Any = model(windows, logits=True)
+    return torch.stack(outputs, dim=1) if isinstance(outputs, tuple) else outputs
 
 
 def probabilities_of(model: WaveformModel, windows: Tensor) -> Tensor:
@@ -181,11 +181,11 @@ def soft_label_loss(
 def _with_noise(logits: Tensor, probability: Tensor, rows: list[int], noise: int) -> tuple[Tensor, Tensor]:
     """Exclusive labels of which some are put together with noise: it is not known which of them it is."""
     together = [noise, *rows]
-    others = [row for row in range(logits.shape[1]) if row not in together]
+    remaining_rows = [row for row in range(logits.shape[1]) if row not in together]
     merged = torch.logsumexp(logits[:, together], dim=1, keepdim=True)
     return (
-        torch.cat([merged, logits[:, others]], dim=1),
-        torch.cat([probability[:, together].sum(dim=1, keepdim=True), probability[:, others]], dim=1),
+        torch.cat([merged, logits[:, remaining_rows]], dim=1),
+        torch.cat([probability[:, together].sum(dim=1, keepdim=True), probability[:, remaining_rows]], dim=1),
     )
 
 
