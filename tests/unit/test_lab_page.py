@@ -103,6 +103,17 @@ def test_worse_is_marked_and_said():
     assert verdict_sentence(content()).startswith("Of 2 variants, 2 can be told from EQT")
 
 
+def test_one_network_under_two_names_is_told():
+    records = random_records(np.random.default_rng(3))
+    picks = random_picks(np.random.default_rng(4), records)
+    pickers = [output("BC", records, picks), output("Salvation", records, picks), output("EQT", records, picks[::2])]
+    words = sentences(content(table=compare_pickers(pickers, replace(PARAMS, reference="EQT"))))
+    assert [line for line in words if "same scores" in line] == [
+        "BC, Salvation: the same scores to the last digit, as of one network under several names."
+    ]
+    assert not any("same scores" in line for line in sentences(content()))
+
+
 def test_sentences_say_what_the_intervals_do_not():
     words = " ".join(sentences(content()))
     assert "Each variant was trained once" in words

@@ -41,7 +41,7 @@ def verdict_sentence(content: LabContent) -> str:
 
 def sentences(content: LabContent) -> list[str]:
     """What the intervals say, and what they do not."""
-    parts = (_by_measure, _by_chance, _resolution, _trainings, _touched, _theirs)
+    parts = (_by_measure, _equals, _by_chance, _resolution, _trainings, _touched, _theirs)
     return [sentence for part in parts for sentence in part(content)]
 
 
@@ -71,6 +71,17 @@ def _names(rows: pd.DataFrame) -> str:
     shown = rows.head(_MOST_NAMES)
     texts = [f"{name} ({signed(by)})" for name, by in zip(shown.variant, shown.difference, strict=True)]
     return ", ".join(texts) + (f" and {len(rows) - _MOST_NAMES} more" if len(rows) > _MOST_NAMES else "")
+
+
+def _equals(content: LabContent) -> Iterator[str]:
+    """Variants with the same scores, such as BC and Salvation, which are one network."""
+    rows = content.table.scores[content.table.scores.variant.isin(content.variants)]
+    groups: dict[str, list[str]] = {}
+    for variant, scores in rows.groupby("variant", sort=False):
+        groups.setdefault(scores.drop(columns="variant").to_csv(index=False), []).append(str(variant))
+    for names in groups.values():
+        if len(names) > 1:
+            yield f"{', '.join(names)}: the same scores to the last digit, as of one network under several names."
 
 
 def _by_chance(content: LabContent) -> Iterator[str]:
