@@ -47,7 +47,9 @@ def _together(components: list[NDArray]) -> tuple[NDArray, None] | Refusal:
     n_samples = min(component.shape[1] for component in components)
     rows = [component[:, :n_samples] for component in components]
     signals = [row[row.any(axis=1)] for row in rows]
-    if any(np.array_equal(one, other) for at, one in enumerate(signals) for other in signals[:at]):
+    if any(
+        np.array_equal(signal, signal_before) for at, signal in enumerate(signals) for signal_before in signals[:at]
+    ):
         return Refusal("duplicate", "two components have the same samples")
     return np.sum(rows, axis=0), None
 
@@ -69,10 +71,10 @@ def join_components(dataset: Dataset) -> Dataset:
     """
     table = dataset.table
     single = np.array([len(str(letters)) == 1 for letters in table.components])
-    same = ["dataset", "recording", "p_sample", "s_sample"]
-    keys = table[[*same, "part"]].assign(
+    columns = ["dataset", "recording", "p_sample", "s_sample"]
+    keys = table[[*columns, "part"]].assign(
         alone=np.where(single, -1, np.arange(len(table))),
-        again=table.groupby([*same, "components"], dropna=False).cumcount(),
+        again=table.groupby([*columns, "components"], dropna=False).cumcount(),
     )
     groups = sorted(map(list, keys.groupby(list(keys), dropna=False, sort=False).indices.values()))
     first = [positions[0] for positions in groups]

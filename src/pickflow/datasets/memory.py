@@ -76,7 +76,7 @@ def dataset_of(records: Sequence[Record], name: str) -> Dataset:
         }
         for row, record in enumerate(records)
     ]
-    splits = {each: Split(by="column") for each in sorted({record.dataset for record in records})}
+    splits = {dataset: Split(by="column") for dataset in sorted({record.dataset for record in records})}
     return Dataset(name=name, table=pd.DataFrame(rows), sources=(MemorySource(records),), splits=splits)
 
 
@@ -98,13 +98,13 @@ def join(name: str, datasets: Sequence[Dataset]) -> Dataset:
     ValueError
         If two sets have the same name: their records could not be told apart.
     """
-    names = pd.concat([pd.Series(each.table.dataset.unique()) for each in datasets])
+    names = pd.concat([pd.Series(dataset.table.dataset.unique()) for dataset in datasets])
     if names.duplicated().any():
         raise ValueError(f"{name}: two sets are called {names[names.duplicated()].iloc[0]!r}; give one another name")
     tables, first = [], 0
-    for each in datasets:
-        tables.append(each.table.assign(source=each.table.source + first))
-        first += len(each.sources)
+    for dataset in datasets:
+        tables.append(dataset.table.assign(source=dataset.table.source + first))
+        first += len(dataset.sources)
     table = pd.concat(tables, ignore_index=True)
     judgement = Judgement(table.name)
     again = pd.DataFrame({"family": families_of(table), "name": table.name}).duplicated()
@@ -113,9 +113,9 @@ def join(name: str, datasets: Sequence[Dataset]) -> Dataset:
     return replace(
         datasets[0],
         name=name,
-        table=table[judgement.kept].reset_index(drop=True),
-        sources=tuple(source for each in datasets for source in each.sources),
-        splits={name: split for each in datasets for name, split in each.splits.items()},
-        refused=pd.concat([*(each.left_out for each in datasets), judgement.account], ignore_index=True),
+        table=table[judgement.usable_traces].reset_index(drop=True),
+        sources=tuple(source for dataset in datasets for source in dataset.sources),
+        splits={name: split for dataset in datasets for name, split in dataset.splits.items()},
+        refused=pd.concat([*(dataset.left_out for dataset in datasets), judgement.account], ignore_index=True),
         _unread={},
     )

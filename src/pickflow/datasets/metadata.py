@@ -82,11 +82,13 @@ def read_metadata(path: str | Path) -> pd.DataFrame:
         raise ValueError(f"{path}: it names no trace")
     frame = pd.DataFrame(index=pd.RangeIndex(len(raw)))
     for name, sources in TEXTS.items():
-        frame[name] = _first([one for source in sources for one in columns.get(source, [])], frame.index)
+        frame[name] = _first([column for source in sources for column in columns.get(source, [])], frame.index)
     for name, sources in NUMBERS.items():
-        frame[name] = _numbers(_first([one for source in sources for one in columns.get(source, [])], frame.index))
+        frame[name] = _numbers(
+            _first([column for source in sources for column in columns.get(source, [])], frame.index)
+        )
     for name, pattern in ARRIVALS.items():
-        arrivals = [_numbers(one) for source in columns if pattern.fullmatch(source) for one in columns[source]]
+        arrivals = [_numbers(column) for source in columns if pattern.fullmatch(source) for column in columns[source]]
         frame[name] = pd.concat(arrivals, axis=1).min(axis=1) if arrivals else float("nan")
     return frame
 
@@ -102,7 +104,11 @@ def _is_known(name: str) -> bool:
 def _first(columns: list[pd.Series], index: pd.Index) -> pd.Series:
     """First text of each row that says something."""
     cleaned = [column.str.strip().mask(column.str.strip().str.lower().isin(_NOTHING), "") for column in columns]
-    return reduce(lambda one, other: one.mask(one == "", other), cleaned, pd.Series("", index=index, dtype=object))
+    return reduce(
+        lambda column, column_after: column.mask(column == "", column_after),
+        cleaned,
+        pd.Series("", index=index, dtype=object),
+    )
 
 
 def _numbers(column: pd.Series) -> pd.Series:

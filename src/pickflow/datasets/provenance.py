@@ -114,8 +114,8 @@ def touched(card: Mapping[str, Any], table: pd.DataFrame) -> pd.Series:
     remarks = pd.Series("", index=table.index, dtype=object)
     families = families_of(table)
     for entry in _entries(card):
-        same = families.isin(entry["families"])
-        records = table[same & (remarks == "")]
+        of_family = families.isin(entry["families"])
+        records = table[of_family & (remarks == "")]
         if len(records):
             remarks[records.index] = _remarks(entry, records)
     return remarks
@@ -131,8 +131,8 @@ def _remarks(entry: Mapping[str, Any], table: pd.DataFrame) -> pd.Series:
     recording = table.recording if "recording" in table else table.name.map(recording_of)
     table = table.assign(recording=recording, split=table.split if "split" in table else "")
     parts = parts_of(table, split, entry["single_station"])
-    used = (parts == "") | parts.isin(entry["parts"])
-    described = (f"{entry['name']}: part " + parts.mask(parts == "", "train or validation")).where(used, "")
+    in_parts = (parts == "") | parts.isin(entry["parts"])
+    described = (f"{entry['name']}: part " + parts.mask(parts == "", "train or validation")).where(in_parts, "")
     return described.where(_is_comparable(entry, split, table), everything)
 
 

@@ -273,8 +273,8 @@ def open_dataset(
         table, account = _open_chunk(folder, name, chunk, components)
         tables.append(table)
         accounts.append(account)
-    table = pd.concat([each for each in tables if len(each)] or tables[:1], ignore_index=True)
-    account = pd.concat([each for each in accounts if len(each)] or accounts[:1], ignore_index=True)
+    table = pd.concat([part for part in tables if len(part)] or tables[:1], ignore_index=True)
+    account = pd.concat([part for part in accounts if len(part)] or accounts[:1], ignore_index=True)
     table, account = with_parts(table, account, split)
     if table.empty:
         raise ValueError(f"{folder}: no trace can be used: {_counts(account)}; see docs/datasets.md for the reasons")
@@ -299,14 +299,14 @@ def _choose_chunks(folder: Path, chunks: Sequence[str] | None) -> list[str]:
     available = listed.read_text().split() if listed.is_file() else []
     if not available:
         names = [path.name for path in folder.iterdir()]
-        metadata = {one[8:-4] for one in names if one.startswith("metadata") and one.endswith(".csv")}
-        waveforms = {one[9:-5] for one in names if one.startswith("waveforms") and one.endswith(".hdf5")}
+        metadata = {name[8:-4] for name in names if name.startswith("metadata") and name.endswith(".csv")}
+        waveforms = {name[9:-5] for name in names if name.startswith("waveforms") and name.endswith(".hdf5")}
         available = sorted(metadata | waveforms)
     if not available:
         raise ValueError(f"{folder}: no metadata.csv; {_SET}")
     absent = sorted(set(chunks or ()) - set(available))
     if absent:
-        raise ValueError(f"{folder}: no chunk {absent[0]!r}; there are {', '.join(repr(one) for one in available)}")
+        raise ValueError(f"{folder}: no chunk {absent[0]!r}; there are {', '.join(repr(chunk) for chunk in available)}")
     return list(available if chunks is None else chunks)
 
 
@@ -365,8 +365,8 @@ def with_parts(table: pd.DataFrame, account: pd.DataFrame, split: Split) -> tupl
         judgement.refuse(apart, "no_part", lambda at: f"split {table.split[at]!r}")
     else:
         judgement.refuse(apart, "parts_differ", lambda at: f"{table.event[at]} at {table.station[at]}")
-    others = [name for name in table if name not in COLUMNS]
-    usable = table.loc[judgement.kept, [*COLUMNS, *others]].reset_index(drop=True)
+    further_columns = [name for name in table if name not in COLUMNS]
+    usable = table.loc[judgement.usable_traces, [*COLUMNS, *further_columns]].reset_index(drop=True)
     return usable, pd.concat(
-        [each for each in (account, judgement.account) if len(each)] or [account], ignore_index=True
+        [part for part in (account, judgement.account) if len(part)] or [account], ignore_index=True
     )

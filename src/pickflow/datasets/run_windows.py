@@ -208,23 +208,25 @@ def _is_quiet(times_ns: NDArray[np.int64], start_ns: int) -> bool:
 def _judged(table: pd.DataFrame, arrivals: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Leave out windows with arrivals of other events, and labels behind the end."""
     judgement = Judgement(table.name)
-    others = pd.Series(_others(table, arrivals), index=table.index)
-    judgement.refuse(others != "", "other_event", lambda at: f"{others[at]} arrives in it as well")
+    events = pd.Series(_other_events(table, arrivals), index=table.index)
+    judgement.refuse(events != "", "other_event", lambda at: f"{events[at]} arrives in it as well")
     for phase in "ps":
         column = f"{phase}_sample"
         outside = table[column] >= table.n_samples
-        judgement.remark(outside & judgement.kept, f"{phase}_outside", lambda at: f"behind the end of {table.name[at]}")
+        judgement.remark(
+            outside & judgement.usable_traces, f"{phase}_outside", lambda at: f"behind the end of {table.name[at]}"
+        )
         table[column] = table[column].mask(outside)
-    return table[judgement.kept].reset_index(drop=True), judgement.account
+    return table[judgement.usable_traces].reset_index(drop=True), judgement.account
 
 
-def _others(table: pd.DataFrame, arrivals: pd.DataFrame) -> list[str]:
+def _other_events(table: pd.DataFrame, arrivals: pd.DataFrame) -> list[str]:
     """An event beside its own that arrives in each window; empty where there is none."""
     by_station = {station: group.sort_values("time_ns") for station, group in arrivals.groupby("station")}
-    others = []
+    events = []
     for station, start_ns, event in zip(table.station, table.start_ns, table.event, strict=True):
         group = by_station.get(station, arrivals.head(0))
         first, last = np.searchsorted(group.time_ns.to_numpy(), [start_ns, start_ns + round(WINDOW_S * NS_PER_S)])
         names = [name for name in group.event_id.to_numpy()[first:last] if name != event]
-        others.append(str(names[0]) if names else "")
-    return others
+        events.append(str(names[0]) if names else "")
+    return events

@@ -57,7 +57,7 @@ def dataset_by_name(name: str, split: Split | None = None, chunks: Sequence[str]
     ValueError
         If there is no such set, or it is not there and cannot be downloaded.
     """
-    by_letters = {one.lower(): one for one in known_names()}
+    by_letters = {title.lower(): title for title in known_names()}
     title = by_letters.get(name.lower())
     if title is None and Path(name).is_dir():
         return open_dataset(name, split=split, chunks=chunks)
@@ -66,7 +66,7 @@ def dataset_by_name(name: str, split: Split | None = None, chunks: Sequence[str]
     if title in SUBSETS:
         return _subset(title, split)
     if title in PAIRS:
-        return join(title, [dataset_by_name(one, split, chunks) for one in PAIRS[title]])
+        return join(title, [dataset_by_name(member, split, chunks) for member in PAIRS[title]])
     kind = _classes()[title]
     folder = data_set_folder(kind)
     if not _is_there(folder, chunks):
@@ -84,8 +84,8 @@ def _unknown(name: str, by_letters: dict[str, str]) -> str:
 
 def _is_there(folder: Path, chunks: Sequence[str] | None) -> bool:
     listed = folder / "chunks"
-    needed = chunks if chunks is not None else listed.read_text().split() if listed.is_file() else [""]
-    files = [folder / file for chunk in needed for file in (f"metadata{chunk}.csv", f"waveforms{chunk}.hdf5")]
+    names = chunks if chunks is not None else listed.read_text().split() if listed.is_file() else [""]
+    files = [folder / file for chunk in names for file in (f"metadata{chunk}.csv", f"waveforms{chunk}.hdf5")]
     return all(file.is_file() for file in files)
 
 

@@ -72,9 +72,9 @@ def parse_place(name: str) -> Place:
     array, dollar, text = name.partition("$")
     if not dollar:
         return Place(array, -1, "")
-    first, _, rest = text.partition(",")
+    first, _, location = text.partition(",")
     _parse_location(text)
-    return Place(array, -1, text) if ":" in first else Place(array, int(first), rest)
+    return Place(array, -1, text) if ":" in first else Place(array, int(first), location)
 
 
 @lru_cache(maxsize=4096)

@@ -51,14 +51,14 @@ class Judgement:
         self._rows.append(pd.DataFrame(rows, columns=list(ACCOUNT), index=index))
 
     @property
-    def kept(self) -> pd.Series:
+    def usable_traces(self) -> pd.Series:
         """Which traces there is nothing against."""
         return self.reason == ""
 
     @property
     def account(self) -> pd.DataFrame:
         """``name``, ``reason`` and ``detail``, in the order of the traces."""
-        rows = [each for each in self._rows if len(each)]
+        rows = [account for account in self._rows if len(account)]
         if not rows:
             return empty_account()
         return pd.concat(rows).sort_index(kind="stable").reset_index(drop=True)
@@ -109,7 +109,7 @@ def make_table(
     _judge_components(judgement, table)
     table = _at_our_rate(table, metadata, judgement)
     _judge_labels(judgement, table, metadata)
-    return table[judgement.kept].reset_index(drop=True), judgement.account
+    return table[judgement.usable_traces].reset_index(drop=True), judgement.account
 
 
 def recording_of(name: str) -> str:
@@ -230,7 +230,7 @@ def _judge_labels(judgement: Judgement, table: pd.DataFrame, metadata: pd.DataFr
     for phase in "ps":
         sample = table[f"{phase}_sample"].copy()
         outside = sample.notna() & ((sample < 0) | (sample >= table.n_samples))
-        stays = outside & judgement.kept
+        stays = outside & judgement.usable_traces
         judgement.remark(stays, f"{phase}_outside", partial(_outside, metadata[phase], table.n_stored))
         table[f"{phase}_sample"] = sample.mask(outside)
     unlabelled = table.p_sample.isna() & table.s_sample.isna()

@@ -135,12 +135,12 @@ def _copied_block(
             whole = orient(trace, row["dimensions"])[:, : row["n_stored"]]
             stored[traces.index[position]] = np.ascontiguousarray(whole)
     for dtype in sorted({trace.dtype.str for trace in stored.values()}):
-        same = traces.loc[[index for index in traces.index if index in stored and stored[index].dtype.str == dtype]]
-        originals = metadata.loc[same.metadata_row].reset_index(drop=True)
-        kept = [name for name in originals if str(name).strip().lower() not in ("trace_name", "trace_name_original")]
-        block = originals[kept].assign(
-            trace_name=same.name.to_list(),
-            trace_component_order=same.components.to_list(),
-            trace_sampling_rate_hz=same.rate_hz.to_list(),
+        of_type = traces.loc[[index for index in traces.index if index in stored and stored[index].dtype.str == dtype]]
+        originals = metadata.loc[of_type.metadata_row].reset_index(drop=True)
+        columns = [name for name in originals if str(name).strip().lower() not in ("trace_name", "trace_name_original")]
+        block = originals[columns].assign(
+            trace_name=of_type.name.to_list(),
+            trace_component_order=of_type.components.to_list(),
+            trace_sampling_rate_hz=of_type.rate_hz.to_list(),
         )
-        yield Block(block, [stored[index] for index in same.index], [])
+        yield Block(block, [stored[index] for index in of_type.index], [])

@@ -171,8 +171,8 @@ class AttentionMixture(Activation):
         weights = np.exp(energies - energies.max(axis=1, keepdims=True))
         if self.width is not None:
             distance = np.arange(n_samples)[:, None] - np.arange(n_samples)
-            seen = (distance >= -(self.width // 2)) & (distance < self.width - self.width // 2)
-            weights = weights * seen[:, :, None]
+            in_window = (distance >= -(self.width // 2)) & (distance < self.width - self.width // 2)
+            weights = weights * in_window[:, :, None]
         weights /= weights.sum(axis=1, keepdims=True) + self.epsilon
         return np.einsum("qkn,ckn->cqn", weights, values).reshape(self.n_states, -1)
 

@@ -174,8 +174,8 @@ class Builder:
         signal = self._input_of(layer, signal, layer.in_channels)
         self.require(layer.groups == 1, layer, "only dense transposed convolutions are")
         weight, stride, dilation = parameter(layer.weight), layer.stride[0], layer.dilation[0]
-        padding, more = layer.padding[0], layer.output_padding[0]
-        n_made = (signal.n_samples - 1) * stride - 2 * padding + dilation * (weight.shape[2] - 1) + more + 1
+        padding, output_padding = layer.padding[0], layer.output_padding[0]
+        n_made = (signal.n_samples - 1) * stride - 2 * padding + dilation * (weight.shape[2] - 1) + output_padding + 1
         self._long_enough(layer, signal, n_made)
         matrix = transposed_matrix(weight, signal.n_samples, n_made, start=padding, stride=stride, dilation=dilation)
         return self._weighted(signal, layer, matrix, weight.shape[1], n_made)
@@ -188,8 +188,8 @@ class Builder:
         """Matrix of shape (n_out, n_in) over the channels, at each sample, with a parameter of torch as bias."""
         signal = self._input_of(layer, signal, weight.shape[1])
         matrix = sparse.kron(sparse.csr_array(weight), sparse.eye_array(signal.n_samples), format="csr") @ signal.matrix
-        made = Signal(matrix, len(weight), signal.n_samples, name or self.name(layer), "weights")
-        return made if bias is None else self.shifted(made, parameter(bias))
+        product = Signal(matrix, len(weight), signal.n_samples, name or self.name(layer), "weights")
+        return product if bias is None else self.shifted(product, parameter(bias))
 
     def norm(self, signal: Signal, layer: Any) -> Signal:
         """BatchNorm1d with its running statistics; folded into the convolution before it."""
@@ -217,8 +217,10 @@ class Builder:
         settled = [self.settle(signal) for signal in signals]
         lengths = {signal.n_samples for signal in settled}
         if len(lengths) > 1:
-            found = ", ".join(f"{signal.name} {signal.n_samples}" for signal in settled)
-            raise ValueError(f"samples to be joined differ ({found}); this length of window does not fit the network")
+            lengths_of_signals = ", ".join(f"{signal.name} {signal.n_samples}" for signal in settled)
+            raise ValueError(
+                f"samples to be joined differ ({lengths_of_signals}); this length of window does not fit the network"
+            )
         matrix = sparse.vstack([self.widened(signal.matrix) for signal in settled], format="csr")
         n_channels = sum(signal.n_channels for signal in settled)
         name = ", ".join(signal.name for signal in settled)
@@ -279,8 +281,8 @@ class Builder:
 
     def pool_size(self, layer: Any) -> int:
         """Samples per group of a MaxPool1d."""
-        size = _one(layer.kernel_size)
-        plain = (_one(layer.stride), _one(layer.padding), _one(layer.dilation)) == (size, 0, 1)
+        size = _number(layer.kernel_size)
+        plain = (_number(layer.stride), _number(layer.padding), _number(layer.dilation)) == (size, 0, 1)
         self.require(plain, layer, "only pooling of neighbours, without padding, is")
         return size
 
@@ -291,17 +293,17 @@ class Builder:
     def _weighted(
         self, signal: Signal, layer: Any, matrix: sparse.csr_array, n_channels: int, n_samples: int
     ) -> Signal:
-        made = Signal(sparse.csr_array(matrix @ signal.matrix), n_channels, n_samples, self.name(layer), "weights")
-        return made if layer.bias is None else self.shifted(made, parameter(layer.bias))
+        product = Signal(sparse.csr_array(matrix @ signal.matrix), n_channels, n_samples, self.name(layer), "weights")
+        return product if layer.bias is None else self.shifted(product, parameter(layer.bias))
 
     def shifted(self, signal: Signal, shift: np.ndarray) -> Signal:
         """Signal plus a constant per channel."""
         size = signal.matrix.shape[0]
-        where = (np.arange(size), np.full(size, self._n_inputs))
-        constant = sparse.csr_array((np.repeat(shift, signal.n_samples), where), shape=signal.matrix.shape)
+        entries = (np.arange(size), np.full(size, self._n_inputs))
+        constant = sparse.csr_array((np.repeat(shift, signal.n_samples), entries), shape=signal.matrix.shape)
         return replace(signal, matrix=sparse.csr_array(signal.matrix + constant))
 
 
-def _one(value: Any) -> int:
+def _number(value: Any) -> int:
     """The number that torch stores as a number or a tuple of one."""
     return int(value[0] if isinstance(value, tuple) else value)

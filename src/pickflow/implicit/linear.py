@@ -27,12 +27,12 @@ def conv_matrix(
     csr_array, shape (n_out * n_made, n_in * n_samples)
     """
     n_out, n_group = weight.shape[:2]
-    out, channel, tap, made = np.meshgrid(*map(np.arange, (*weight.shape, n_made)), indexing="ij", sparse=True)
-    sample = start + made * stride + tap * dilation
+    out, channel, tap, position = np.meshgrid(*map(np.arange, (*weight.shape, n_made)), indexing="ij", sparse=True)
+    sample = start + position * stride + tap * dilation
     channel = channel + out // (n_out // groups) * n_group
     shape = (n_out * n_made, n_group * groups * n_samples)
     return _gathered(
-        weight, out * n_made + made, channel * n_samples + sample, (sample >= 0) & (sample < n_samples), shape
+        weight, out * n_made + position, channel * n_samples + sample, (sample >= 0) & (sample < n_samples), shape
     )
 
 
@@ -58,9 +58,11 @@ def transposed_matrix(
     """
     n_in, n_out, _ = weight.shape
     channel, out, tap, sample = np.meshgrid(*map(np.arange, (*weight.shape, n_samples)), indexing="ij", sparse=True)
-    made = sample * stride + tap * dilation - start
+    position = sample * stride + tap * dilation - start
     shape = (n_out * n_made, n_in * n_samples)
-    return _gathered(weight, out * n_made + made, channel * n_samples + sample, (made >= 0) & (made < n_made), shape)
+    return _gathered(
+        weight, out * n_made + position, channel * n_samples + sample, (position >= 0) & (position < n_made), shape
+    )
 
 
 def _gathered(

@@ -186,10 +186,10 @@ class ImplicitModel:
     def dependencies(self) -> sparse.csr_array:
         """Which block (row) reads states of which (column): non-zero where it does, shape (n_blocks, n_blocks)."""
         entries = self.A.tocoo()
-        used = entries.data != 0
-        pairs = (self.block_of_row()[entries.row[used]], self.block_of_state()[entries.col[used]])
+        nonzero = entries.data != 0
+        pairs = (self.block_of_row()[entries.row[nonzero]], self.block_of_state()[entries.col[nonzero]])
         shape = (len(self.blocks), len(self.blocks))
-        return sparse.csr_array((np.ones(used.sum()), pairs), shape=shape)
+        return sparse.csr_array((np.ones(nonzero.sum()), pairs), shape=shape)
 
     @cached_property
     def order(self) -> tuple[int, ...] | None:

@@ -146,7 +146,7 @@ class _Walk:
     def _step(self, node: Node) -> Signal:
         if node.kind in ("crop", "pad", "max_pool1d"):
             return self._resampled(node, node.inputs[0])
-        signals = [self._read(one) for one in node.inputs]
+        signals = [self._read(source) for source in node.inputs]
         if node.kind == "relu":
             self._waiting.add(node)
             return signals[0]
@@ -164,8 +164,8 @@ class _Walk:
         if waiting:
             self._waiting.add(node)
         if node.kind == "crop":
-            left = node.settings["left"]
-            return self._builder.crop(signal, left, signal.n_samples - left - node.n_samples)
+            n_before = node.settings["left"]
+            return self._builder.crop(signal, n_before, signal.n_samples - n_before - node.n_samples)
         value = node.settings["value"]
         pooled = [reader.kind for reader in node.readers] == ["max_pool1d"] and node.settings["left"] == 0
         if pooled and (value <= _LOWEST or (value == 0.0 and waiting)):

@@ -32,8 +32,8 @@ def _direction(builder: Builder, signal: Signal, cell: Cell, name: str) -> np.nd
     before = None
     steps = range(signal.n_samples)
     for step in reversed(steps) if cell.backward else steps:
-        now = signal.matrix[step :: signal.n_samples]
-        gates = Signal(builder.widened(of_input @ now), 4 * n_hidden, 1, name, "weights")
+        inputs = signal.matrix[step :: signal.n_samples]
+        gates = Signal(builder.widened(of_input @ inputs), 4 * n_hidden, 1, name, "weights")
         gates = builder.shifted(gates, cell.bias)
         copies = sparse.csr_array((n_hidden, builder.n_columns))
         rows = gates.matrix

@@ -42,9 +42,9 @@ def rescale(model: ImplicitModel, kappa: float) -> ImplicitModel:
         elif not block.activation.homogeneous:
             raise ValueError(f"{block.name}: {type(block.activation).__name__} is not homogeneous and cannot be scaled")
         lipschitz = block.activation.lipschitz or np.inf
-        needed = scale[index] * lipschitz * float(sums[block.rows].max(initial=0.0)) / kappa
+        minimum = scale[index] * lipschitz * float(sums[block.rows].max(initial=0.0)) / kappa
         for read in model.dependencies[[index]].indices:
-            scale[read] = max(scale[read], needed)
+            scale[read] = max(scale[read], minimum)
     of_rows, of_states = scale[model.block_of_row()], scale[model.block_of_state()]
     rows, inverse = sparse.diags_array(of_rows), sparse.diags_array(1 / of_states)
     return dataclasses.replace(

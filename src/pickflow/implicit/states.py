@@ -115,13 +115,13 @@ def states_of(model: ImplicitModel, inputs: np.ndarray) -> States:
     ValueError
         If a window makes a state that is not finite; it names the window and the block.
     """
-    found = model.infer(inputs) if model.order is None else model.sweep(inputs)
+    inference = model.infer(inputs) if model.order is None else model.sweep(inputs)
     for block in model.blocks:
-        broken = np.flatnonzero(~np.isfinite(found.states[:, block.states]).all(axis=1))
+        broken = np.flatnonzero(~np.isfinite(inference.states[:, block.states]).all(axis=1))
         if len(broken):
             raise ValueError(f"window {broken[0]}: a state of {block.name} is not finite; leave this window out")
-    z = model.pre_activations(inputs, found.states)
-    return States(np.asarray(inputs, dtype=np.float64), z, found.states, found.outputs)
+    z = model.pre_activations(inputs, inference.states)
+    return States(np.asarray(inputs, dtype=np.float64), z, inference.states, inference.outputs)
 
 
 def fit_states(
@@ -274,9 +274,9 @@ def _same_columns(
         return
     sharing: dict[bytes, list[int]] = {}
     supports: dict[bytes, np.ndarray] = {}
-    own: Any = sparse.hstack([model.A[rows], model.B[rows, :-1]], format="csr")
-    for row, start, stop in zip(rows, own.indptr[:-1], own.indptr[1:], strict=True):
-        columns = np.sort(own.indices[start:stop]).astype(np.int64)
+    coefficients: Any = sparse.hstack([model.A[rows], model.B[rows, :-1]], format="csr")
+    for row, start, stop in zip(rows, coefficients.indptr[:-1], coefficients.indptr[1:], strict=True):
+        columns = np.sort(coefficients.indices[start:stop]).astype(np.int64)
         supports[columns.tobytes()] = columns
         sharing.setdefault(columns.tobytes(), []).append(row)
     for key, columns in supports.items():
@@ -285,12 +285,12 @@ def _same_columns(
 
 
 def _check_options(model: ImplicitModel, kappa: float | None, bound: str, pattern: str, sequential: bool) -> None:
-    for name, value, known in (
+    for name, value, options in (
         ("pattern", pattern, ("support", "earlier")),
         ("bound", bound, ("loops", "everywhere")),
     ):
-        if value not in known:
-            raise ValueError(f"{name} {value!r} is unknown; {' or '.join(known)}")
+        if value not in options:
+            raise ValueError(f"{name} {value!r} is unknown; {' or '.join(options)}")
     if bound == "everywhere":
         _require_lipschitz(model, kappa)
     if model.order is not None:

@@ -84,7 +84,9 @@ def synthetic_windows(part: str, n: int, n_samples: int, snr_db: tuple[float, fl
         noise = make_noise(rng, max(n_samples, LEAST_NOISE_SAMPLES))[:, :n_samples]
         signal = near_signal(rng, n_samples) if rng.random() < EVENT_SHARE else None
         mixed.append(mix(noise, signal, snr_db, rng))
-    return WindowSet(name="synthetic", samples=np.stack([one for one, _ in mixed]), arrivals=tuple(a for _, a in mixed))
+    return WindowSet(
+        name="synthetic", samples=np.stack([window for window, _ in mixed]), arrivals=tuple(a for _, a in mixed)
+    )
 
 
 def near_signal(rng: np.random.Generator, n_samples: int) -> Signal:
@@ -146,7 +148,9 @@ def labelled_windows(folder: str | Path, n_samples: int, seed: int) -> WindowSet
         _cut(record.samples, record.picks, n_samples, np.random.default_rng([seed, len(PARTS), index]))
         for index, record in enumerate(dataset.read())
     ]
-    return WindowSet(name=dataset.name, samples=np.stack([one for one, _ in cut]), arrivals=tuple(a for _, a in cut))
+    return WindowSet(
+        name=dataset.name, samples=np.stack([window for window, _ in cut]), arrivals=tuple(a for _, a in cut)
+    )
 
 
 def _cut(

@@ -44,10 +44,10 @@ def draw_sparsity(scores: pd.DataFrame) -> Figure:
     plain = scores[(scores.perturbation == "none") & (scores.bound == "none")]
     rows = list(plain.groupby(["form", "model", "weights", "data"], sort=True))
     figure = drawing.new_figure(drawing.WIDE_PX, _TOP_PX + _STEP_PX * len(rows))
-    for row, (name, own) in enumerate(rows):
+    for row, (name, part) in enumerate(rows):
         for column, phase in enumerate(PHASES):
             axes = drawing.add_axes(figure, _LEFT_PX + 440 * column, _TOP_PX + _STEP_PX * row, 400, _HEIGHT_PX)
-            _draw_lines(axes, own[own.phase == phase])
+            _draw_lines(axes, part[part.phase == phase])
             axes.set_title(f"{title_of(name[:3])}, {name[3]}: {phase}", fontsize=10.5)
             axes.set_xlabel("weights that are left (%)" if row == len(rows) - 1 else "")
             axes.set_ylabel("" if column else "F1 within 0.3 s")
@@ -65,17 +65,17 @@ def draw_perturbation(scores: pd.DataFrame) -> Figure:
         `IMPLICIT_SCORES`.
     """
     rows = [
-        (name, phase, own[own.phase == phase])
-        for name, own in perturbed_students(scores).groupby(["form", "model", "weights", "data"], sort=True)
+        (name, phase, part[part.phase == phase])
+        for name, part in perturbed_students(scores).groupby(["form", "model", "weights", "data"], sort=True)
         for phase in PHASES
     ]
     kinds = [kind for kind in KINDS if (scores.perturbation == kind).any()]
     figure = drawing.new_figure(drawing.WIDE_PX, _TOP_PX + _STEP_PX * max(len(rows), 1))
     width = 840 / max(len(kinds), 1)
-    for row, (name, phase, own) in enumerate(rows):
+    for row, (name, phase, part) in enumerate(rows):
         for column, kind in enumerate(kinds):
             axes = drawing.add_axes(figure, _LEFT_PX + width * column, _TOP_PX + _STEP_PX * row, width - 36, _HEIGHT_PX)
-            _draw_levels(axes, own[own.perturbation.isin(["none", kind])])
+            _draw_levels(axes, part[part.perturbation.isin(["none", kind])])
             axes.set_title("" if column else f"{title_of(name[:3])}, {name[3]}: {phase}", fontsize=10.5)
             axes.set_xlabel(KIND_LABELS[kind] if row == len(rows) - 1 else "", fontsize=9.5)
             axes.set_ylabel("" if column else "F1 within 0.3 s")
@@ -102,13 +102,13 @@ def _draw_lines(axes: Axes, scores: pd.DataFrame) -> None:
     axes.axhspan(teacher.f1_low, teacher.f1_high, color=drawing.FAINT, linewidth=0)
     axes.axhline(teacher.f1, color=colour, linestyle=line, label=label, linewidth=1.0)
     for (method, penalty, refit), (colour, line, label) in LOOKS.items():
-        own = scores[(scores.method == method) & (scores.penalty == penalty) & (scores.refit == refit)]
-        if own.empty:
+        curve = scores[(scores.method == method) & (scores.penalty == penalty) & (scores.refit == refit)]
+        if curve.empty:
             continue
-        own = own.sort_values("n_nonzero")
-        share = 100 * own.n_nonzero / own.n_weights
-        axes.plot(share, own.f1, color=colour, linestyle=line, marker="o", markersize=3.5, label=label)
-        axes.vlines(share, own.f1_low, own.f1_high, color=colour, linewidth=0.7, alpha=0.6)
+        curve = curve.sort_values("n_nonzero")
+        share = 100 * curve.n_nonzero / curve.n_weights
+        axes.plot(share, curve.f1, color=colour, linestyle=line, marker="o", markersize=3.5, label=label)
+        axes.vlines(share, curve.f1_low, curve.f1_high, color=colour, linewidth=0.7, alpha=0.6)
     axes.set_ylim(-0.02, 1.02)
     axes.grid(True)
 
@@ -117,13 +117,13 @@ def _draw_levels(axes: Axes, scores: pd.DataFrame) -> None:
     looks = {("teacher", "none", False): TEACHER_LOOK, **LOOKS}
     places = {level: place for place, level in enumerate(sorted(scores.level.unique()))}
     for (method, penalty, refit), (colour, line, label) in looks.items():
-        own = scores[(scores.method == method) & (scores.penalty == penalty) & (scores.refit == refit)]
-        if own.empty:
+        curve = scores[(scores.method == method) & (scores.penalty == penalty) & (scores.refit == refit)]
+        if curve.empty:
             continue
-        own = own.sort_values("level")
-        at = np.array([places[level] for level in own.level], dtype=float)
-        axes.plot(at, own.f1, color=colour, linestyle=line, marker="o", markersize=3.5, label=label)
-        axes.vlines(at, own.f1_low, own.f1_high, color=colour, linewidth=0.7, alpha=0.6)
+        curve = curve.sort_values("level")
+        at = np.array([places[level] for level in curve.level], dtype=float)
+        axes.plot(at, curve.f1, color=colour, linestyle=line, marker="o", markersize=3.5, label=label)
+        axes.vlines(at, curve.f1_low, curve.f1_high, color=colour, linewidth=0.7, alpha=0.6)
     axes.set_xticks(list(places.values()), [f"{level:g}" for level in places])
     axes.set_ylim(-0.02, 1.02)
     axes.grid(True, axis="y")

@@ -67,13 +67,13 @@ class LayeredPicker:
             names=tuple(f"{calibration.name} {index}" for index in range(len(calibration))),
             arrival_weight=ARRIVAL_WEIGHT,
         )
-        self._statistics = collect(model, layers, self._calibration, lambda *done: progress("states", *done))
+        self._statistics = collect(model, layers, self._calibration, lambda *counts: progress("states", *counts))
         self.account = Account()
         self._fits: dict[Setting, dict[str, list[Array]]] = {}
         self._solve()
 
     def _solve(self) -> None:
-        for done, (name, statistics) in enumerate(self._statistics.items()):
+        for n_done, (name, statistics) in enumerate(self._statistics.items()):
             scale = self._scale(name, statistics)
             for rows, gram in zip(statistics.rows, statistics.grams, strict=True):
                 features = np.full(gram.n_features, self._bounded[name])
@@ -84,7 +84,7 @@ class LayeredPicker:
                     matrices = self._fits.setdefault(setting, {}).setdefault(name, [])
                     matrices.append(solution.coefficients / scale)
                     self.account.add(setting, name, solution.facts)
-            self._progress("layers", done + 1, len(self._statistics))
+            self._progress("layers", n_done + 1, len(self._statistics))
 
     def _scale(self, name: str, statistics: LayerStatistics) -> Array:
         """What the normalisation behind a layer multiplies its rows with: those of A are rows times it."""
@@ -96,7 +96,7 @@ class LayeredPicker:
 
     def students(self) -> Iterator[Student]:
         """The teacher, then sparse models and pruned ones of the same size, one at a time."""
-        teacher = {name: [weights(rows) for rows in one.rows] for name, one in self._statistics.items()}
+        teacher = {name: [weights(rows) for rows in layer.rows] for name, layer in self._statistics.items()}
         yield self._student("teacher", TEACHER, False, self._model, _masks(teacher))
         for setting in settings_of(self._params, with_bound=True):
             masks = _masks(self._fits[setting])
@@ -110,7 +110,7 @@ class LayeredPicker:
 
     def bound(self) -> dict[str, Any]:
         """Largest sum of absolute weights of a row of A, of the teacher and of the student under the bound."""
-        teacher = {name: [weights(rows) for rows in one.rows] for name, one in self._statistics.items()}
+        teacher = {name: [weights(rows) for rows in layer.rows] for name, layer in self._statistics.items()}
         student = self._fits[settings_of(self._params, with_bound=True)[-1]]
         return {
             "norm": self._norm(teacher),
@@ -121,9 +121,9 @@ class LayeredPicker:
     def _norm(self, matrices: Mapping[str, Sequence[Array]]) -> float:
         return max(
             float(np.abs(matrix * self._scale(name, self._statistics[name])).sum(axis=0).max())
-            for name, some in matrices.items()
+            for name, matrices_of_layer in matrices.items()
             if self._bounded[name]
-            for matrix in some
+            for matrix in matrices_of_layer
         )
 
     def _student(
@@ -133,16 +133,16 @@ class LayeredPicker:
             method=method,
             setting=setting,
             refit=refit,
-            n_weights=sum(mask.size for some in masks.values() for mask in some),
+            n_weights=sum(mask.size for masks_of_layer in masks.values() for mask in masks_of_layer),
             n_nonzero=_n_nonzero(masks),
             predict=predictor(model),
         )
 
     def _write(self, matrices: Mapping[str, list[Array]]) -> Any:
         student = copy.deepcopy(self._model)
-        for name, some in matrices.items():
-            rows = [_of(student, one) for one in self._statistics[name].rows]
-            write_layer(student, self._wiring, rows, self._statistics[name].grams, some)
+        for name, matrices_of_layer in matrices.items():
+            rows = [_of(student, rows_of_teacher) for rows_of_teacher in self._statistics[name].rows]
+            write_layer(student, self._wiring, rows, self._statistics[name].grams, matrices_of_layer)
         return student
 
     def _refit(self, masks: dict[str, list[NDArray]]) -> Any:
@@ -152,14 +152,14 @@ class LayeredPicker:
 
     def _prune(self, teacher: Mapping[str, list[Array]], masks: Mapping[str, list[NDArray]]) -> Any:
         student = copy.deepcopy(self._model)
-        for name, some in masks.items():
-            rows = [_of(student, one) for one in self._statistics[name].rows]
-            kept = [weight * mask for weight, mask in zip(teacher[name], some, strict=True)]
-            set_weights(rows, kept, _bias(rows[0].layer, kept[0].shape[1]))
+        for name, masks_of_layer in masks.items():
+            rows = [_of(student, rows_of_teacher) for rows_of_teacher in self._statistics[name].rows]
+            weights_of_layer = [weight * mask for weight, mask in zip(teacher[name], masks_of_layer, strict=True)]
+            set_weights(rows, weights_of_layer, _bias(rows[0].layer, weights_of_layer[0].shape[1]))
         return student
 
     def _largest(self, teacher: Mapping[str, list[Array]], n_nonzero: int) -> dict[str, list[NDArray]]:
-        flat = [(name, weight) for name, some in teacher.items() for weight in some]
+        flat = [(name, weight) for name, weights_of_layer in teacher.items() for weight in weights_of_layer]
         masks = largest_masks([weight for _, weight in flat], [name for name, _ in flat], n_nonzero)
         pruned: dict[str, list[NDArray]] = {}
         for (name, _), mask in zip(flat, masks, strict=True):
@@ -198,7 +198,7 @@ def _norms(graph: Graph) -> dict[str, str]:
     return {
         node.name: node.readers[0].name
         for node in graph.layers()
-        if type(node.layer).__name__ in AXES and [one.kind for one in node.readers] == ["BatchNorm1d"]
+        if type(node.layer).__name__ in AXES and [reader.kind for reader in node.readers] == ["BatchNorm1d"]
     }
 
 
@@ -215,8 +215,8 @@ def _bias(layer: nn.Module, n_rows: int) -> Array:
 
 
 def _masks(matrices: Mapping[str, Sequence[Array]]) -> dict[str, list[NDArray]]:
-    return {name: [matrix != 0 for matrix in some] for name, some in matrices.items()}
+    return {name: [matrix != 0 for matrix in matrices_of_layer] for name, matrices_of_layer in matrices.items()}
 
 
 def _n_nonzero(masks: Mapping[str, Sequence[NDArray]]) -> int:
-    return sum(int(mask.sum()) for some in masks.values() for mask in some)
+    return sum(int(mask.sum()) for masks_of_layer in masks.values() for mask in masks_of_layer)

@@ -70,7 +70,7 @@ def train_narrow(
             logits=logits_of,
             loss=lambda logits, probability: soft_label_loss(model, logits, probability),
             batches=lambda first, last: (_batch(model, pools, params, step) for step in range(first, last)),
-            on_step=lambda done, total, loss: progress("training", done, total),
+            on_step=lambda n_done, total, loss: progress("training", n_done, total),
         )
         pace = Pace(
             n_steps=params.narrow.steps,

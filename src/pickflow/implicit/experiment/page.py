@@ -53,7 +53,7 @@ def make_page(
         The same tables give the same bytes.
     """
     sparsity, perturbation = draw_sparsity(scores), draw_perturbation(scores)
-    shown = [
+    figures = [
         illustrate(
             sparsity, "sparsity",
             "F1 against the share of the weights that are left, with intervals of 95 %; grey is the teacher's. Dotted"
@@ -73,8 +73,11 @@ def make_page(
         provenance,
         {"difference": _difference},
         run=run,
-        figures=shown,
-        pickers=[_picker(name, own, fits, certificates) for name, own in scores.groupby(_NAMES, sort=True)],
+        figures=figures,
+        pickers=[
+            _picker(name, scores_of_picker, fits, certificates)
+            for name, scores_of_picker in scores.groupby(_NAMES, sort=True)
+        ],
     )
     return Page(html, _picture(sparsity), _picture(perturbation))
 
@@ -88,13 +91,13 @@ def _picture(figure: Figure) -> bytes:
 def _picker(
     name: Any, scores: pd.DataFrame, fits: pd.DataFrame, certificates: Sequence[Mapping[str, Any]]
 ) -> dict[str, Any]:
-    certificate = next(one for one in certificates if tuple(one[key] for key in _NAMES) == name)
-    own = fits[(fits[_NAMES] == list(name)).all(axis=1)]
+    certificate = next(candidate for candidate in certificates if tuple(candidate[key] for key in _NAMES) == name)
+    fits_of_picker = fits[(fits[_NAMES] == list(name)).all(axis=1)]
     plain = scores[scores.perturbation == "none"]
     return {
         "title": title_of(name),
         "certificate": certificate,
-        "fits": _fits(own),
+        "fits": _fits(fits_of_picker),
         "tables": [(data, _students(part)) for data, part in plain.groupby("data", sort=False)],
         "sentences": [_smallest(data, part) for data, part in plain.groupby("data", sort=False)]
         + [_robust(data, part) for data, part in perturbed_students(scores).groupby("data", sort=False)],
@@ -113,9 +116,9 @@ def _students(scores: pd.DataFrame) -> list[dict[str, Any]]:
     names = ["method", "penalty", "bound", "refit", "ratio", "n_nonzero", "n_weights"]
     ordered = scores.sort_values(["n_nonzero", "method", "penalty", "refit"], ascending=False, kind="stable")
     rows = []
-    for student, own in ordered.groupby(names, sort=False):
+    for student, scores_of_student in ordered.groupby(names, sort=False):
         named = dict(zip(names, student if isinstance(student, tuple) else (student,), strict=True))
-        phases = {phase: own[own.phase == phase].iloc[0].to_dict() for phase in PHASES}
+        phases = {phase: scores_of_student[scores_of_student.phase == phase].iloc[0].to_dict() for phase in PHASES}
         rows.append({**named, "label": _label(named), "phases": phases})
     return rows
 
@@ -147,11 +150,11 @@ def _robust(data: Any, scores: pd.DataFrame) -> str:
     """How often a student under a perturbation is better or worse than the teacher under the same."""
     parts = []
     for key, (_, _, label) in LOOKS.items():
-        own = scores[(scores.perturbation != "none") & (scores.method == key[0]) & (scores.penalty == key[1])]
-        own = own[own.refit == key[2]]
-        if len(own):
-            better, worse = int((own.difference_low > 0).sum()), int((own.difference_high < 0).sum())
-            parts.append(f"{label} better {better}, worse {worse}, no difference {len(own) - better - worse}")
+        part = scores[(scores.perturbation != "none") & (scores.method == key[0]) & (scores.penalty == key[1])]
+        part = part[part.refit == key[2]]
+        if len(part):
+            better, worse = int((part.difference_low > 0).sum()), int((part.difference_high < 0).sum())
+            parts.append(f"{label} better {better}, worse {worse}, no difference {len(part) - better - worse}")
     return f"{data}: F1 under perturbations against the teacher's under the same: {'; '.join(parts)}."
 
 

@@ -127,15 +127,17 @@ def _scores(
 ) -> Iterator[dict[str, Any]]:
     """Rows of `IMPLICIT_SCORES`; the teacher comes first, and is the reference of the others."""
     of_teacher: dict[tuple[str, str, float], dict[str, Picks]] = {}
-    for done, student in enumerate(students):
+    for n_done, student in enumerate(students):
         thresholds = choose_thresholds(student.predict(development.samples), labels, development.arrivals)
         for windows, kind, level in _cases(tests, student, params):
             case = (windows.name, kind, level)
             picks = picks_of(student.predict(windows.samples), labels, thresholds)
             of_teacher.setdefault(case, picks)
-            wanted = arrivals_of(windows.arrivals)
+            arrivals = arrivals_of(windows.arrivals)
             for phase in PHASES:
-                each, reference = (counts(one[phase], wanted[phase]) for one in (picks, of_teacher[case]))
+                counts_of_student, reference = (
+                    counts(case_picks[phase], arrivals[phase]) for case_picks in (picks, of_teacher[case])
+                )
                 agreement = counts(picks[phase], of_teacher[case][phase])
                 yield {
                     **student.columns(),
@@ -144,13 +146,13 @@ def _scores(
                     "level": level,
                     "phase": phase,
                     "threshold": thresholds[phase],
-                    **score(each, reference, params.n_draws, params.seed)._asdict(),
+                    **score(counts_of_student, reference, params.n_draws, params.seed)._asdict(),
                     "agreement": float(f1_of(agreement.sum(axis=0))),
                 }
-        progress("students", done + 1, n_students(params))
+        progress("students", n_done + 1, n_students(params))
 
 
 def n_students(params: ImplicitParams) -> int:
     """Number of students, the teacher among them, for the progress bar."""
-    each = {"element": 4, "group": 2}
-    return 2 + sum(each[penalty] for penalty in params.penalties) * len(params.ratios)
+    n_of_penalty = {"element": 4, "group": 2}
+    return 2 + sum(n_of_penalty[penalty] for penalty in params.penalties) * len(params.ratios)

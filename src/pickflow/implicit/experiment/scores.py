@@ -55,23 +55,27 @@ def picks_of(probabilities: NDArray, labels: Sequence[str], thresholds: Mapping[
     thresholds : mapping of str to float
     """
     rows = {phase: list(labels).index(phase) for phase in PHASES}
-    return {phase: [peaks(one[row], thresholds[phase]) for one in probabilities] for phase, row in rows.items()}
+    return {phase: [peaks(window[row], thresholds[phase]) for window in probabilities] for phase, row in rows.items()}
 
 
 def arrivals_of(arrivals: Sequence[Mapping[str, float]]) -> dict[str, Picks]:
     """Arrivals in the form of picks."""
     return {
-        phase: [np.array([round(one[phase])] if phase in one else [], dtype=np.int64) for one in arrivals]
+        phase: [np.array([round(window[phase])] if phase in window else [], dtype=np.int64) for window in arrivals]
         for phase in PHASES
     }
 
 
-def counts(found: Picks, wanted: Picks) -> Array:
-    """Matches within 0.3 s, picks and what is wanted in each window, shape (n, 3)."""
+def counts(picks: Picks, reference: Picks) -> Array:
+    """Matches within 0.3 s, picks and reference picks in each window, shape (n, 3)."""
     return np.array(
         [
-            (n_matches(mine * _NS_PER_SAMPLE, other * _NS_PER_SAMPLE, TOLERANCE_S), mine.size, other.size)
-            for mine, other in zip(found, wanted, strict=True)
+            (
+                n_matches(picks_of_window * _NS_PER_SAMPLE, reference_of_window * _NS_PER_SAMPLE, TOLERANCE_S),
+                picks_of_window.size,
+                reference_of_window.size,
+            )
+            for picks_of_window, reference_of_window in zip(picks, reference, strict=True)
         ],
         dtype=float,
     ).reshape(-1, 3)
@@ -87,21 +91,21 @@ def choose_thresholds(
     probabilities: NDArray, labels: Sequence[str], arrivals: Sequence[Mapping[str, float]]
 ) -> dict[str, float]:
     """Thresholds of P and S with the best F1; the least of equally good ones."""
-    wanted, chosen = arrivals_of(arrivals), {}
+    reference, chosen = arrivals_of(arrivals), {}
     for phase in PHASES:
-        found = {t: picks_of(probabilities, labels, dict.fromkeys(PHASES, t))[phase] for t in _THRESHOLDS.tolist()}
-        scores = {t: float(f1_of(counts(found[t], wanted[phase]).sum(axis=0))) for t in found}
+        picks = {t: picks_of(probabilities, labels, dict.fromkeys(PHASES, t))[phase] for t in _THRESHOLDS.tolist()}
+        scores = {t: float(f1_of(counts(picks[t], reference[phase]).sum(axis=0))) for t in picks}
         chosen[phase] = max(scores, key=lambda threshold: scores[threshold])
     return chosen
 
 
-def score(each: Array, reference: Array, n_draws: int, seed: int) -> Score:
+def score(counts_of_picker: Array, reference: Array, n_draws: int, seed: int) -> Score:
     """
     F1 of a picker and its difference to a reference, with intervals by drawing records anew (the same for both).
 
     Parameters
     ----------
-    each, reference : ndarray, shape (n_records, 3)
+    counts_of_picker, reference : ndarray, shape (n_records, 3)
         See `counts`.
     n_draws, seed : int
 
@@ -110,15 +114,15 @@ def score(each: Array, reference: Array, n_draws: int, seed: int) -> Score:
     Score
         Intervals are those of `pickflow.lab.bootstrap.interval`.
     """
-    n_records = len(each)
+    n_records = len(counts_of_picker)
     weights = draw_blocks(n_records, n_draws, seed).astype(float)
-    mine, other = f1_of(weights @ each), f1_of(weights @ reference)
-    f1, f1_of_reference = float(f1_of(each.sum(axis=0))), float(f1_of(reference.sum(axis=0)))
+    draws, draws_of_reference = f1_of(weights @ counts_of_picker), f1_of(weights @ reference)
+    f1, f1_of_reference = float(f1_of(counts_of_picker.sum(axis=0))), float(f1_of(reference.sum(axis=0)))
     return Score(
-        int(each[:, 2].sum()),
-        int(each[:, 1].sum()),
+        int(counts_of_picker[:, 2].sum()),
+        int(counts_of_picker[:, 1].sum()),
         f1,
-        *interval(mine, n_records),
+        *interval(draws, n_records),
         f1 - f1_of_reference,
-        *interval(mine - other, n_records),
+        *interval(draws - draws_of_reference, n_records),
     )

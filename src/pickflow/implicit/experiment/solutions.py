@@ -172,8 +172,8 @@ def largest_masks(weights: Sequence[Array], layers: Sequence[Any], n_nonzero: in
         np.abs(values) * (sums[layer][0] / sums[layer][1] if sums[layer][1] > 0 else 0.0)
         for layer, values in zip(layers, weights, strict=True)
     ]
-    flat = np.concatenate([one.ravel() for one in relative])
-    kept = np.zeros(flat.size, dtype=bool)
-    kept[np.argsort(-flat, kind="stable")[:n_nonzero]] = True
-    parts = np.split(kept, np.cumsum([one.size for one in relative])[:-1])
-    return [part.reshape(one.shape) for part, one in zip(parts, relative, strict=True)]
+    flat = np.concatenate([weight.ravel() for weight in relative])
+    mask = np.zeros(flat.size, dtype=bool)
+    mask[np.argsort(-flat, kind="stable")[:n_nonzero]] = True
+    parts = np.split(mask, np.cumsum([weight.size for weight in relative])[:-1])
+    return [part.reshape(weight.shape) for part, weight in zip(parts, relative, strict=True)]

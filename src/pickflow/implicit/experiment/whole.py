@@ -74,7 +74,7 @@ class WholePicker:
         implicit, order = self.implicit, self.implicit.order or ()
         values, matrix = values_of(implicit, self._states), sparse.hstack([implicit.A, implicit.B], format="csr")
         every = round(1 / self._params.checked_share)
-        for done, index in enumerate(order):
+        for n_done, index in enumerate(order):
             block = implicit.blocks[index]
             limit = self._params.kappa / (block.activation.lipschitz or np.nan)
             for design in row_designs(implicit, index, values, self._states.pre_activations):
@@ -87,11 +87,11 @@ class WholePicker:
                 self._layers.append(index)
                 self._places.append((design.rows, design.columns))
                 self._teacher.append(matrix[design.rows][:, design.columns].toarray().T)
-            self._progress("rows", done + 1, len(order))
+            self._progress("rows", n_done + 1, len(order))
 
     def students(self) -> Iterator[Student]:
         """The teacher, then sparse models and pruned ones of the same size, one at a time."""
-        yield self._student("teacher", TEACHER, False, self.implicit, [one != 0 for one in self._teacher])
+        yield self._student("teacher", TEACHER, False, self.implicit, [matrix != 0 for matrix in self._teacher])
         for setting in settings_of(self._params, self._with_bound):
             masks = [coefficients != 0 for coefficients, _ in self._fits[setting]]
             yield self._student("lasso", setting, False, self._assemble(self._fits[setting]), masks)
@@ -152,8 +152,8 @@ class WholePicker:
 
     def _prune(self, masks: Sequence[NDArray]) -> ImplicitModel:
         constants = self.implicit.B[:, [-1]].toarray()[:, 0]
-        kept = zip(self._teacher, masks, self._places, strict=True)
-        return self._assemble([(weights * mask, constants[rows]) for weights, mask, (rows, _) in kept])
+        parts = zip(self._teacher, masks, self._places, strict=True)
+        return self._assemble([(weights * mask, constants[rows]) for weights, mask, (rows, _) in parts])
 
     def _refit(self, masks: Sequence[NDArray]) -> ImplicitModel:
         """Least squares on what is left, block by block, from the states that the blocks before make now."""
