@@ -1,9 +1,11 @@
-"""Networks with random weights and windows of noise, for tests of the compression and of implicit models."""
+"""Networks with random weights and windows of noise: what tests of compression, implicit models and insides share."""
 
 from __future__ import annotations
 
 import copy
 import warnings
+from importlib import resources
+from pathlib import Path
 
 import numpy as np
 import obspy
@@ -16,6 +18,8 @@ from torch import nn
 
 from pickflow.codes import band_instrument
 from pickflow.compress.states import Calibration
+from pickflow.inside.network import open_network
+from pickflow.inside.windows import synthetic_windows
 from pickflow.io.tables import conform, write_table
 from pickflow.io.waveforms import write_stream
 from pickflow.models.layers import input_axes, n_outputs
@@ -24,6 +28,7 @@ from pickflow.models.network import PickflowNet
 from pickflow.schemas import MANIFEST, PICKS
 from tests.waveform_fixture import with_digests
 
+BUNDLED = Path(str(resources.files("pickflow.models"))) / "bundled"
 START = obspy.UTCDateTime("2024-03-05T10:00:00")
 
 ARCHITECTURES = {
@@ -35,6 +40,8 @@ ARCHITECTURES = {
     "GRU": lambda: build("GRU", in_samples=3000),
     "kernel_size_changed": lambda: build("kernel_size_changed", in_samples=3000, recurrent_blocks=()),
 }
+ATTENTIVE = ["EQTransformer", "EQTransformer-conservative"]
+PICKERS = ["PhaseNet", "PhaseNetLight", "PickflowNet", *ATTENTIVE]
 # With the start values of torch the signal fades in deep networks: a channel read at the wrong place changes nothing.
 GAINS = {
     "PhaseNet": 2.4,
@@ -61,6 +68,13 @@ def picker(name, seed=0):
             nn.init.uniform_(module.weight, 0.5, 1.5)
             nn.init.uniform_(module.bias, -0.3, 0.3)
     return model
+
+
+def look(name, n_events=1, n_noise=1):
+    """An untrained picker, its windows and what it reads of them."""
+    network = open_network(picker(name))
+    windows = synthetic_windows(n_events, n_noise, network.model.in_samples)
+    return network, windows, network.inputs(windows)
 
 
 def vivid(model):

@@ -61,6 +61,22 @@ def write_set(folder, rows, traces, *, chunk="", bucket=None, **data_format):
     return folder
 
 
+def write_labelled_set(folder):
+    """Write a set of two events, the second with P alone, and one trace of noise."""
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(
+        {
+            "trace_name": ["first", "second", "quiet"],
+            "station_network_code": "XA",
+            "station_code": ["A", "B", "C"],
+            "trace_p_arrival_sample": [4000, 100, np.nan],
+            "trace_s_arrival_sample": [4300, np.nan, np.nan],
+        }
+    )
+    traces = [rng.normal(size=(3, 9000)) for _ in range(3)]
+    return write_set(folder, table.to_dict("records"), traces, component_order="ENZ")
+
+
 def network(n_events=40, n_stations=12, n_noise=6):
     """Metadata of a dense network: every event at every station, and noise of every station."""
     events = [
