@@ -19,6 +19,7 @@ from obspy.core.inventory import (
     Station,
 )
 
+from pickflow.download import download_day, fetch_inventory, requested_stations
 from pickflow.provenance import sha256_of_file
 from pickflow.run.configuration import complete
 from pickflow.run.settings.download import DownloadParams
@@ -157,3 +158,12 @@ def write_sds(stream, root):
     for path, pieces in files.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         pieces.write(str(path), format="MSEED")
+
+
+def download(params, inventory=None, window=(START, END), date=DAY, folder="waveforms", **kwargs):
+    """Download a day; rows of its table by station, one for each station asked for."""
+    inventory = fetch_inventory(params, *window) if inventory is None else inventory
+    stations = requested_stations(inventory, params)
+    table = download_day(date, window, stations, inventory, params, folder, **kwargs)
+    assert table["station"].tolist() == stations["station"].unique().tolist()
+    return {row["station"]: row for row in table.to_dict("records")}
