@@ -7,6 +7,8 @@ import io
 import os
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import yaml
 from snakemake.api import SnakemakeApi
 from snakemake.settings.enums import Quietness, RerunTrigger
@@ -19,6 +21,9 @@ from snakemake.settings.types import (
     WorkflowSettings,
 )
 
+from pickflow.run.configuration import complete
+from pickflow.run.effects import settings_of
+from pickflow.run.stations_of_days import BEGIN, END, Epoch, request_of, text
 from tests.snakemake_runner import ROOT
 
 # As in profiles/default.
@@ -27,6 +32,24 @@ TRIGGERS = frozenset(
         RerunTrigger.parse_choice, yaml.safe_load((ROOT / "profiles/default/config.yaml").read_text())["rerun-triggers"]
     )
 )
+
+LAYERS = "0.0 5.5 3.2 2.6\n20.0 6.5 3.7 2.8\n40.0 8.0 4.5 3.3\n"
+# A run of three days, to be taken for done.
+LEAN = {
+    "run": "small",
+    "starttime": "2024-05-01",
+    "endtime": "2024-05-04",
+    "download": {"source": "sds", "path": "sds", "inventory": ["stations.xml"], "stations": ["XX.A", "XX.B"]},
+    "associate": {"velocity_model": {"file": "velocity.nd"}},
+    "analyze": {"reference": {"file": "bulletin.xml"}},
+}
+# What has to be done after a change in a stage.
+REPORT = {"report"}
+ANALYZE = {"analyze"} | REPORT
+CATALOG = {"catalog"} | ANALYZE
+AMPLITUDE = {"amplitude"} | CATALOG
+LOCATE = {"locate"} | AMPLITUDE
+ASSOCIATE = {"associate"} | LOCATE
 
 
 @contextlib.contextmanager
@@ -87,3 +110,38 @@ def pretend_to_run(directory, config, contents=None):
             path.write_bytes((contents or {}).get(name, b"made by a test\n"))
     with planned(directory, config, "touch"):
         pass
+
+
+def epochs(config, *more):
+    """What `inventory` keeps of two stations that stand for ever, and more."""
+    request = request_of(settings_of("inventory", "download", complete(config)), [])
+    return text(request, ["XX.A", "XX.B"], [Epoch(BEGIN, END, "A"), Epoch(BEGIN, END, "B"), *more]).encode()
+
+
+def in_folder(folder, function, *arguments):
+    """Files of a configuration are seen from there."""
+    here = os.getcwd()
+    os.chdir(folder)
+    try:
+        return function(*arguments)
+    finally:
+        os.chdir(here)
+
+
+def finish(folder, config):
+    """A folder in which this run is done, as far as Snakemake knows."""
+    for name in ("sds", "elsewhere"):
+        (folder / name).mkdir(parents=True)
+    for name in ("stations.xml", "more.xml", "bulletin.xml"):
+        (folder / name).write_text("<FDSNStationXML/>\n")
+    (folder / "velocity.nd").write_text(LAYERS)
+    kept = in_folder(folder, epochs, config)
+    stations = folder / "stations.parquet"
+    pq.write_table(pa.table({"station": ["A", "B"]}), stations)
+    contents = {"epochs.json": kept, "stations.parquet": stations.read_bytes()}
+    pretend_to_run(folder, config, {f"results/small/inventory/{name}": content for name, content in contents.items()})
+    return folder
+
+
+def rules_to_run(folder, config):
+    return {job.split()[0] for job in jobs_to_run(folder, config)}

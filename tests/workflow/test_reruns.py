@@ -1,14 +1,10 @@
-"""A job runs again if, and only if, what it computes would differ: each key, each day, each station in turn."""
+"""A key changed runs again what it affects, and nothing else: each key in turn."""
 
 import copy
 import functools
 import json
-import os
 import re
-import shutil
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from pickflow.run.configuration import complete
@@ -16,20 +12,19 @@ from pickflow.run.effects import associator_settings, denoiser_settings, effects
 from pickflow.run.settings.configuration import Configuration
 from pickflow.run.settings.reference import bounds_of, type_text
 from pickflow.run.settings.section import section_of
-from pickflow.run.stations_of_days import BEGIN, END, Epoch, request_of, text
-from tests.snakemake_runner import ROOT
-from tests.workflow_plan import jobs_to_run, planned, pretend_to_run
+from tests.workflow_plan import (
+    AMPLITUDE,
+    ANALYZE,
+    ASSOCIATE,
+    CATALOG,
+    LEAN,
+    LOCATE,
+    REPORT,
+    finish,
+    jobs_to_run,
+    rules_to_run,
+)
 
-DAYS = ("2024-05-01", "2024-05-02", "2024-05-03")
-LAYERS = "0.0 5.5 3.2 2.6\n20.0 6.5 3.7 2.8\n40.0 8.0 4.5 3.3\n"
-LEAN = {
-    "run": "small",
-    "starttime": "2024-05-01",
-    "endtime": "2024-05-04",
-    "download": {"source": "sds", "path": "sds", "inventory": ["stations.xml"], "stations": ["XX.A", "XX.B"]},
-    "associate": {"velocity_model": {"file": "velocity.nd"}},
-    "analyze": {"reference": {"file": "bulletin.xml"}},
-}
 # Every rule has a job, in one day.
 RICH = {
     **LEAN,
@@ -38,19 +33,11 @@ RICH = {
     "associate": {**LEAN["associate"], "methods": ["pyocto", "gamma"]},
     "compress": {"target": {"macs": 0.5}},
 }
-
-REPORT = {"report"}
-ANALYZE = {"analyze"} | REPORT
-CATALOG = {"catalog"} | ANALYZE
-AMPLITUDE = {"amplitude"} | CATALOG
-LOCATE = {"locate"} | AMPLITUDE
-ASSOCIATE = {"associate"} | LOCATE
 COMPRESS = {"compress", "denoise", "pick"} | ASSOCIATE  # what is denoised is temporary, and read again
 PICK = COMPRESS
 DOWNLOAD = {"download"} | PICK
 # Which days will differ is known after the inventory; until then all of them may.
 INVENTORY = {"inventory"} | DOWNLOAD
-
 # What has to be done after a key was changed. Keys that are not here: see KEYS_OF_PATHS.
 WORK = {
     "compute": set(),
@@ -218,55 +205,9 @@ def changed(config, *names):
     return config
 
 
-def epochs(config, *more):
-    """What `inventory` keeps of two stations that stand for ever, and more."""
-    request = request_of(settings_of("inventory", "download", complete(config)), [])
-    return text(request, ["XX.A", "XX.B"], [Epoch(BEGIN, END, "A"), Epoch(BEGIN, END, "B"), *more]).encode()
-
-
-def in_folder(folder, function, *arguments):
-    """Files of a configuration are seen from there."""
-    here = os.getcwd()
-    os.chdir(folder)
-    try:
-        return function(*arguments)
-    finally:
-        os.chdir(here)
-
-
-def finish(folder, config):
-    """A folder in which this run is done, as far as Snakemake knows."""
-    for name in ("sds", "elsewhere"):
-        (folder / name).mkdir(parents=True)
-    for name in ("stations.xml", "more.xml", "bulletin.xml"):
-        (folder / name).write_text("<FDSNStationXML/>\n")
-    (folder / "velocity.nd").write_text(LAYERS)
-    kept = in_folder(folder, epochs, config)
-    stations = folder / "stations.parquet"
-    pq.write_table(pa.table({"station": ["A", "B"]}), stations)
-    contents = {"epochs.json": kept, "stations.parquet": stations.read_bytes()}
-    pretend_to_run(folder, config, {f"results/small/inventory/{name}": content for name, content in contents.items()})
-    return folder
-
-
 @pytest.fixture(scope="module")
 def rich(tmp_path_factory):
     return finish(tmp_path_factory.mktemp("rich") / "run", RICH)
-
-
-@pytest.fixture(scope="module")
-def lean_once(tmp_path_factory):
-    return finish(tmp_path_factory.mktemp("lean") / "run", LEAN)
-
-
-@pytest.fixture
-def lean(lean_once, tmp_path):
-    """A finished run of three days that a test may change."""
-    return shutil.copytree(lean_once, tmp_path / "run")
-
-
-def rules_to_run(folder, config):
-    return {job.split()[0] for job in jobs_to_run(folder, config)}
 
 
 def test_nothing_changed_runs_nothing(rich):
@@ -327,125 +268,3 @@ def test_each_key_is_read_by_the_first_rule_that_has_to_run_again(key):
     before, after = read_before(), read_by_rules(changed(RICH, key))
     rules = [rule for rule in before if before[rule] != after[rule]]
     assert set().union(*(SECTIONS[rule][1] if rule in SECTIONS else REPORT for rule in rules)) == work_after(key)
-
-
-# What sees all days. Amplitudes are of relocated events, and these move a little with every day.
-WHOLE = ["analyze", "catalog", "locate", "report"]
-
-
-def of_days(rule, *days):
-    return [f"{rule} {day}" for day in days]
-
-
-def day_jobs(new, associated, sized):
-    """Jobs of a day whose waveforms are new, of the days whose events may be others, and of the whole catalog."""
-    days = [*of_days("associate", *associated), *of_days("amplitude", *sized)]
-    return sorted([f"download {new}", f"pick {new}", *days, *WHOLE])
-
-
-def test_a_day_after_the_run_needs_its_jobs_and_the_association_of_the_day_before_it(lean):
-    new = "2024-05-04"
-    assert jobs_to_run(lean, {**LEAN, "endtime": "2024-05-05"}) == sorted(
-        [
-            f"download {new}",
-            f"pick {new}",
-            *of_days("associate", DAYS[-1], new),
-            *of_days("amplitude", *DAYS, new),
-            *WHOLE,
-        ]
-    )
-
-
-def test_a_day_before_the_run_needs_its_jobs_and_the_association_of_the_day_after_it(lean):
-    new = "2024-04-30"
-    assert jobs_to_run(lean, {**LEAN, "starttime": new}) == sorted(
-        [
-            f"download {new}",
-            f"pick {new}",
-            *of_days("associate", new, DAYS[0]),
-            *of_days("amplitude", new, *DAYS),
-            *WHOLE,
-        ]
-    )
-
-
-def test_a_run_that_ends_earlier_keeps_its_days(lean):
-    assert jobs_to_run(lean, {**LEAN, "endtime": "2024-05-03"}) == sorted(
-        [f"associate {DAYS[1]}", *of_days("amplitude", *DAYS[:2]), *WHOLE]
-    )
-
-
-def test_the_hours_of_a_day_belong_to_that_day(lean):
-    longer = {**LEAN, "endtime": "2024-05-04T06:00:00Z"}
-    once = jobs_to_run(lean, longer)
-    assert "download 2024-05-04" in once
-    assert not {f"download {day}" for day in DAYS} & set(once)
-
-
-def test_another_way_to_write_the_same_changes_nothing(lean):
-    same = {
-        "endtime": "2024-05-04T00:00:00Z",
-        "starttime": "2024-05-01T00:00:00+00:00",
-        "run": "small",
-        "analyze": {"event_time_tolerance_s": 2, "reference": {"file": "bulletin.xml"}},
-        "associate": {"min_evidence": 2.0, "velocity_model": {"file": "velocity.nd"}},
-        "download": {**LEAN["download"], "padding_s": 60.0, "exclude": []},
-    }
-    assert jobs_to_run(lean, same) == []
-
-
-def test_a_new_station_has_a_row_on_each_day(lean):
-    more = {**LEAN, "download": {**LEAN["download"], "stations": ["XX.A", "XX.B", "XX.C"]}}
-    jobs = jobs_to_run(lean, more)
-    assert "inventory" in jobs
-    assert {f"{rule} {day}" for rule in ("download", "pick") for day in DAYS} < set(jobs)
-    assert "weights" not in jobs
-
-
-def test_a_day_whose_stations_are_others_runs_again_and_its_neighbours_only_associate(lean):
-    change = Epoch("2024-05-03T12:00:00", END, "B has another sensor")
-    (lean / "results/small/inventory/epochs.json").write_bytes(in_folder(lean, epochs, LEAN, change))
-    assert jobs_to_run(lean, LEAN) == sorted(
-        [
-            f"download {DAYS[2]}",
-            f"pick {DAYS[2]}",
-            *of_days("associate", *DAYS[1:]),
-            *of_days("amplitude", *DAYS),
-            *WHOLE,
-        ]
-    )
-
-
-def test_newer_files_of_the_inventory_change_nothing(lean):
-    for path in (lean / "results/small/inventory").iterdir():
-        path.write_bytes(path.read_bytes())
-    (lean / "stations.xml").write_bytes((lean / "stations.xml").read_bytes())
-    assert jobs_to_run(lean, LEAN) == []
-
-
-def test_other_layers_locate_and_associate_and_download_nothing(lean):
-    (lean / "velocity.nd").write_text(LAYERS)
-    assert jobs_to_run(lean, LEAN) == []
-    (lean / "velocity.nd").write_text(LAYERS.replace("5.5", "5.6"))
-    assert {job.split()[0] for job in jobs_to_run(lean, LEAN)} == ASSOCIATE
-
-
-def test_a_newer_script_runs_nothing_again(lean):
-    (ROOT / "scripts" / "pick.py").touch()
-    assert jobs_to_run(lean, LEAN) == []
-
-
-def test_a_longer_grid_makes_only_what_is_new(lean):
-    more = {**LEAN, "associate": {**LEAN["associate"], "methods": ["pyocto", "stack"]}}
-    with planned(lean, more) as dag:
-        jobs = [job for job in dag.needrun_jobs(exclude_finished=False) if "associator" in job.wildcards_dict]
-    assert {job.wildcards_dict["associator"] for job in jobs} == {"stack"}
-    assert rules_to_run(lean, more) == ASSOCIATE
-
-
-def test_one_format_more_writes_the_catalog_and_measures_nothing(lean):
-    assert rules_to_run(lean, {**LEAN, "catalog": {"formats": ["csv", "quakeml", "nordic"]}}) == CATALOG
-
-
-def test_one_format_less_runs_nothing(lean):
-    assert jobs_to_run(lean, {**LEAN, "catalog": {"formats": ["csv"]}}) == []
