@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 
+import lxml.html
 import numpy as np
 import pandas as pd
 from obspy import Stream, Trace, UTCDateTime
@@ -16,7 +17,6 @@ from pickflow.comparison.picks import compare_picks
 from pickflow.comparison.reference import ReferenceSet, reference_picks
 from pickflow.comparison.unmatched import missed_events, new_events, properties
 from pickflow.io.tables import conform
-from pickflow.report.compression import CompressionContent
 from pickflow.report.content import CatalogContent, ReportContent
 from pickflow.run.keys import CatalogKey, PickSetKey
 from pickflow.run.settings.analyze import AnalyzeParams, ReferenceParams
@@ -299,76 +299,6 @@ def summary_of(run: str, catalogs: list[CatalogContent], reference: pd.DataFrame
     }
 
 
-def _network(method: str, level: str | None, share: float, f1: float, *, int8: bool = False) -> dict:
-    name = "-".join(["original", *([method, level] if level else []), *(["int8"] if int8 else [])])
-    scores = {tolerance: round(f1 - loss, 4) for tolerance, loss in (("0.1s", 0.06), ("0.3s", 0.0), ("0.5s", -0.01))}
-    return {
-        "name": name, "method": method, "level": level, "int8": int8, "n_parameters": round(268_443 * share),
-        "n_nonzero": round(250_000 * share), "macs": round(62_300_000 * share),
-        "bytes": round((270_000 if int8 else 1_080_000) * share), "p_f1": scores,
-        "s_f1": {tolerance: round(score - 0.08, 4) for tolerance, score in scores.items()},
-        "n_screened": {"safe": 40, "gap": 310} if method == "safe" else {"safe": 0, "gap": 0},
-        "n_groups": 352 if method == "safe" else 0,
-        "n_false_eliminations": 0 if level == "s93" else None,
-        "not_expressed": ["decoder.3.attention"] if level == "s93" and method == "safe" else [],
-    }  # fmt: skip
-
-
-def compression_content() -> CompressionContent:
-    """A teacher, three students and one of them in integers, with the paths that they were chosen from."""
-    models = [
-        _network("teacher", None, 1.0, 0.92),
-        _network("safe", "s50", 0.5, 0.918),
-        _network("safe", "s50", 0.5, 0.905, int8=True),
-        _network("safe", "s93", 0.07, 0.88),
-        _network("magnitude", "s93", 0.07, 0.61),
-    ]
-    shares = np.geomspace(1.0, 0.01, 20)
-    curve = [
-        {
-            "method": method, "macs": round(62_300_000 * share), "n_parameters": round(268_443 * share**0.9),
-            "p_f1_0.3s": round(0.92 - loss * (1 - share) ** 8, 4),
-            "s_f1_0.3s": round(0.84 - 0.9 * loss * (1 - share) ** 8, 4),
-            "stage": stage,
-        }
-        for method, stage, loss in (("safe", "corrected", 0.6), ("safe", "tuned", 0.2), ("magnitude", "pruned", 0.9))
-        for share in shares
-    ]  # fmt: skip
-    latency = {
-        model["name"]: {
-            "torch_ms": None if model["int8"] else {"1": 9.4 * share**0.5, "16": 96.0 * share},
-            "onnxruntime_ms": {"1": 4.1 * share**0.6, "16": 61.0 * share},
-            "kernels_ms": None if model["int8"] else {"1": 2.2 * share**0.8, "16": 35.0 * share},
-            "peak_mb": 210.0 + 90 * share,
-        }
-        for model, share in zip(models, (1.0, 0.5, 0.3, 0.07, 0.07), strict=True)
-    }
-    compression = {
-        "teacher": {"model": "PhaseNet", "weights": "original"}, "reference": "the teacher's own picks",
-        "n_calibration_windows": 256, "n_test_windows": 256, "models": models, "curve": curve,
-    }  # fmt: skip
-    return CompressionContent(compression=compression, latency=latency)
-
-
-def with_students(run: ReportContent) -> ReportContent:
-    """The run with a compression of its picker; the students' catalogs are in the summary only."""
-    compression = compression_content()
-    students = [
-        {
-            **row, "weights": model["name"],
-            "n_picks": row["n_picks"] - 11 * index, "n_events": row["n_events"] - index,
-            "reference": {**row["reference"], "matched": row["reference"]["matched"] - index},
-            "teacher": {"matched": row["n_events"] - 2 * index, "lost": 2 * index, "new": index},
-        }
-        for row in run.summary["catalogs"]
-        for index, model in enumerate(compression.compression["models"])
-        if index
-    ]  # fmt: skip
-    catalogs = [*run.summary["catalogs"], *students]
-    summary = {**run.summary, "catalogs": catalogs, "compression": [compression.compression]}
-    return replace(run, summary=summary, compressions=(compression,))
-
-
 def report_content(n_events: int = 30, with_gathers: bool = True, n_days: int = 2) -> ReportContent:
     """The whole run."""
     random = np.random.default_rng(20240309)
@@ -405,3 +335,17 @@ def _with_gathers(
         for choice in choices
     )
     return replace(catalog, gathers=gathers)
+
+
+@cache
+def two_catalogs() -> ReportContent:
+    """The run, whose two catalogs have no waveforms."""
+    return report_content(with_gathers=False)
+
+
+def text_of(html: str) -> str:
+    """What a reader sees, without drawings."""
+    tree = lxml.html.fromstring(html)
+    for element in tree.xpath("//svg|//style"):
+        element.drop_tree()
+    return " ".join(" ".join(tree.itertext()).split())

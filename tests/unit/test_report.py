@@ -1,11 +1,10 @@
+"""The page of a report: complete, by itself, for any run."""
+
 import re
-import sys
 from dataclasses import replace
 from functools import cache
-from pathlib import Path
 
 import lxml.etree
-import lxml.html
 import numpy as np
 import pandas as pd
 import pytest
@@ -16,12 +15,10 @@ from pickflow.report import drawing
 from pickflow.report import page as report_page
 from pickflow.report.figures import suspicious_stations
 from pickflow.report.page import write_report
-from pickflow.report.trade_off import draw_trade_off
 from pickflow.run.keys import CatalogKey
 from pickflow.schemas import REASONS, STATION_CORRECTIONS
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-import report_fixture
+from tests import report_fixture
+from tests.report_fixture import text_of, two_catalogs
 
 MEGABYTE = 1_000_000
 
@@ -32,28 +29,14 @@ def content():
 
 
 @cache
-def both():
-    """Two catalogs, without waveforms."""
-    return report_fixture.report_content(with_gathers=False)
-
-
-@cache
 def light_content():
     """One of the two, which is drawn in half the time."""
-    return replace(both(), catalogs=both().catalogs[:1])
+    return replace(two_catalogs(), catalogs=two_catalogs().catalogs[:1])
 
 
 @cache
 def page() -> str:
     return write_report(content())
-
-
-def _text(html: str) -> str:
-    """What a reader sees, without drawings."""
-    tree = lxml.html.fromstring(html)
-    for element in tree.xpath("//svg|//style"):
-        element.drop_tree()
-    return " ".join(" ".join(tree.itertext()).split())
 
 
 def _alone(catalog, **changes):
@@ -97,7 +80,7 @@ def test_identifiers_inside_the_drawings_are_unique_and_every_reference_resolves
 
 def test_the_headline_is_that_of_the_summary_and_the_ledger():
     numbers = content().summary["catalogs"][0]
-    text = _text(page())
+    text = text_of(page())
     assert f"{numbers['n_events']} in the catalog" in text
     assert f"{numbers['reference']['matched']} of {numbers['reference']['n']}" in text
     assert f"{100 * numbers['reference']['precision']:.0f} %" in text
@@ -105,18 +88,18 @@ def test_the_headline_is_that_of_the_summary_and_the_ledger():
 
 
 def test_the_time_span_is_that_of_the_data():
-    assert "2024-03-09 00:00 to 2024-03-11 00:00 UTC" in _text(page())
+    assert "2024-03-09 00:00 to 2024-03-11 00:00 UTC" in text_of(page())
 
 
 def test_catalogs_stand_side_by_side_with_the_best_first():
-    text = _text(write_report(replace(both(), catalogs=both().catalogs[::-1])))
+    text = text_of(write_report(replace(two_catalogs(), catalogs=two_catalogs().catalogs[::-1])))
     assert text.index("PhaseNet original · pyocto") < text.index("PhaseNet original · gamma")
     assert "Catalogs side by side" in text
-    assert "Catalogs side by side" not in _text(write_report(_alone(both().catalogs[0])))
+    assert "Catalogs side by side" not in text_of(write_report(_alone(two_catalogs().catalogs[0])))
 
 
 def test_every_kind_of_event_is_shown_with_waveforms():
-    text = _text(page())
+    text = text_of(page())
     for kind in ("Among the best events", "Matched, with the largest error", "Missed:", "Not in the reference:"):
         assert kind in text
 
@@ -125,7 +108,7 @@ def test_a_station_with_a_bad_clock_is_named():
     sentence = (
         rf"OX\.{report_fixture.LATE_STATION}: P comes 0\.4\d s and S 0\.\d\d s later than elsewhere; check its clock"
     )
-    assert re.search(sentence, _text(page()))
+    assert re.search(sentence, text_of(page()))
 
 
 def test_slow_ground_is_not_taken_for_a_bad_clock():
@@ -140,15 +123,15 @@ def test_slow_ground_is_not_taken_for_a_bad_clock():
 def test_unmatched_events_are_counted_and_unjudged_ones_are_not_among_them():
     catalog = light_content().catalogs[0]
     false = set(catalog.events["event_id"]) - set(catalog.matches.dropna(subset=["reference_id"])["event_id"])
-    assert f"{len(false)} events are not in the reference" in _text(write_report(_alone(catalog)))
+    assert f"{len(false)} events are not in the reference" in text_of(write_report(_alone(catalog)))
     judged = catalog.matches[~catalog.matches["event_id"].isin(false)]
-    forgiven = _text(write_report(_alone(catalog, matches=judged)))
+    forgiven = text_of(write_report(_alone(catalog, matches=judged)))
     assert "no event is without a counterpart" in forgiven
     assert "not judged" in forgiven
 
 
 def test_every_code_of_the_ledger_is_explained_and_every_remark_listed():
-    text = _text(page())
+    text = text_of(page())
     for reason in content().ledger["reason"].unique():
         assert REASONS[reason].meaning in text
     for detail in content().ledger["detail"]:
@@ -189,26 +172,26 @@ def test_a_drawing_is_xml_whatever_a_station_is_called(text):
 
 def test_without_events_the_missed_ones_are_shown():
     html = write_report(_without_events(light_content().catalogs[0]))
-    assert "of which none belongs to an event" in _text(html)
-    assert "all missed" in _text(html)
+    assert "of which none belongs to an event" in text_of(html)
+    assert "all missed" in text_of(html)
 
 
 def test_without_picks_the_reader_is_sent_to_the_ledger():
     catalog = light_content().catalogs[0]
     run = _without_events(replace(catalog, picks=catalog.picks.head(0)))
-    assert "Nothing was picked. The ledger below says" in _text(write_report(run))
+    assert "Nothing was picked. The ledger below says" in text_of(write_report(run))
 
 
 def test_without_a_reference_nothing_is_called_missed_or_false():
     catalogs = tuple(replace(catalog, matches=catalog.matches.head(0)) for catalog in light_content().catalogs)
-    text = _text(write_report(replace(light_content(), reference=None, catalogs=catalogs, summary={})))
+    text = text_of(write_report(replace(light_content(), reference=None, catalogs=catalogs, summary={})))
     assert "There is no reference catalog" in text
     assert not any(word in text for word in ("Recall", "Precision", "not there"))
 
 
 def test_a_reference_without_magnitudes_has_no_recall_by_magnitude():
     reference = light_content().reference.assign(magnitude=np.nan)
-    text = _text(write_report(replace(light_content(), reference=reference)))
+    text = text_of(write_report(replace(light_content(), reference=reference)))
     assert "The reference has no magnitudes" in text
 
 
@@ -222,13 +205,13 @@ def test_one_station_without_events_is_a_page_of_sentences():
             run, stations=run.stations.head(1), ledger=run.ledger.head(1), reference=None, catalogs=(empty,), summary={}
         )
     )
-    assert "No map: no event was located." in _text(html)
+    assert "No map: no event was located." in text_of(html)
     assert html.count("<svg") == 1
 
 
 def test_a_run_without_catalogs_and_ledger_says_so():
     run = light_content()
-    text = _text(write_report(replace(run, catalogs=(), ledger=run.ledger.head(0), reference=None, summary={})))
+    text = text_of(write_report(replace(run, catalogs=(), ledger=run.ledger.head(0), reference=None, summary={})))
     assert "This run has no catalog." in text
     assert "The ledger is empty" in text
 
@@ -241,7 +224,7 @@ def test_no_number_is_written_as_nan(trouble):
     elif trouble == "no_reference":
         catalogs = tuple(replace(catalog, matches=catalog.matches.head(0)) for catalog in run.catalogs)
         run = replace(run, reference=None, catalogs=catalogs)
-    assert not re.search(r"\b(nan|NaN|NaT|None)\b", _text(write_report(run)))
+    assert not re.search(r"\b(nan|NaN|NaT|None)\b", text_of(write_report(run)))
 
 
 def test_a_year_of_a_large_network_stays_a_page():
@@ -261,8 +244,8 @@ def test_a_year_of_a_large_network_stays_a_page():
         replace(light_content(), stations=stations, ledger=ledger, reference=reference, catalogs=(catalog,), summary={})
     )
     assert len(html.encode()) < 6 * MEGABYTE
-    assert "Each column is 2 days, in the colour of the worst." in _text(html)
-    assert "19,700 more events" in _text(html)
+    assert "Each column is 2 days, in the colour of the worst." in text_of(html)
+    assert "19,700 more events" in text_of(html)
 
 
 @pytest.mark.nightly
@@ -275,15 +258,15 @@ def test_a_month_of_three_catalogs_stays_below_ten_megabytes():
 
 def test_catalogs_that_do_not_fit_are_named_and_not_drawn(monkeypatch):
     monkeypatch.setattr(report_page, "_PAGE_BUDGET_BYTES", 100_000)
-    html = write_report(both())
+    html = write_report(two_catalogs())
     assert html.count('<details class="catalog"') == 2
-    assert _text(html).count("Not drawn, to keep this page small") == 1
+    assert text_of(html).count("Not drawn, to keep this page small") == 1
     assert "c0-" in html
     assert "c1-" not in html
 
 
 def test_missed_and_new_events_are_listed_with_what_is_known_about_them():
-    run, text = light_content(), _text(page())
+    run, text = light_content(), text_of(page())
     catalog = run.catalogs[0]
     assert len(catalog.missed_events)
     assert len(catalog.new_events)
@@ -295,15 +278,15 @@ def test_missed_and_new_events_are_listed_with_what_is_known_about_them():
 
 
 def test_picks_are_held_against_the_reference_once_for_all_catalogs_of_the_same_picks():
-    assert _text(page()).count("Picks against those of the reference") == 1
-    other = replace(both().catalogs[1], key=CatalogKey.parse("none/PhaseNet/stead/gamma"))
-    run = replace(both(), catalogs=(both().catalogs[0], other), summary={})
-    assert _text(write_report(run)).count("Picks against those of the reference") == 2
+    assert text_of(page()).count("Picks against those of the reference") == 1
+    other = replace(two_catalogs().catalogs[1], key=CatalogKey.parse("none/PhaseNet/stead/gamma"))
+    run = replace(two_catalogs(), catalogs=(two_catalogs().catalogs[0], other), summary={})
+    assert text_of(write_report(run)).count("Picks against those of the reference") == 2
 
 
 def test_new_columns_of_the_catalog_are_shown_where_they_are_known():
     catalog = light_content().catalogs[0]
-    assert "Quality" not in _text(page())
+    assert "Quality" not in text_of(page())
     known = catalog.events.assign(
         magnitude=1.26, magnitude_uncertainty=0.12, n_magnitude_stations=7, quality="B", horizontal_uncertainty_km=0.84,
         depth_uncertainty_km=1.9, time_uncertainty_s=0.1,
@@ -312,7 +295,7 @@ def test_new_columns_of_the_catalog_are_shown_where_they_are_known():
         [("OX", "ACOM", phase, value, 0.05, 12) for phase, value in (("P", 0.1), ("S", -0.2))],
         columns=STATION_CORRECTIONS.schema.names,
     )
-    text = _text(write_report(_alone(catalog, events=known, corrections=conform(corrections, STATION_CORRECTIONS))))
+    text = text_of(write_report(_alone(catalog, events=known, corrections=conform(corrections, STATION_CORRECTIONS))))
     assert "1.3 ± 0.1 (7)" in text
     assert f"Quality: B {len(known)}" in text
     assert "Station corrections of the location" in text
@@ -323,7 +306,7 @@ def test_picks_without_probability_and_events_without_residual_are_no_trouble():
     bare = catalog.events.assign(rms_residual_s=np.nan, azimuthal_gap_deg=np.nan, depth_km=np.nan)
     scores = catalog.pick_scores[catalog.pick_scores["by"] != "threshold"]
     run = _alone(catalog, events=bare, picks=catalog.picks.assign(probability=np.nan), pick_scores=scores)
-    text = _text(write_report(run))
+    text = text_of(write_report(run))
     assert "The picks have no probabilities, so there is no curve" in text
     assert not re.search(r"\b(nan|NaN|NaT|None)\b", text)
 
@@ -336,108 +319,16 @@ def test_one_event_is_enough_for_a_page():
         for name in ("events", "assignments", "matches")
     }
     run = replace(_alone(catalog, **one), reference=light_content().reference.head(1))
-    assert not re.search(r"\b(nan|NaN|NaT|None)\b", _text(write_report(run)))
+    assert not re.search(r"\b(nan|NaN|NaT|None)\b", text_of(write_report(run)))
 
 
 def test_gathers_that_do_not_fit_are_counted(monkeypatch):
     run = replace(content(), catalogs=content().catalogs[:1])
     monkeypatch.setattr(report_page, "_GATHER_BUDGET_BYTES", 250_000)
     html = write_report(run)
-    shown, left_out = html.count("<h4>"), int(re.search(r"(\d+) more gathers are left out", _text(html)).group(1))
+    shown, left_out = html.count("<h4>"), int(re.search(r"(\d+) more gathers are left out", text_of(html)).group(1))
     assert shown >= 1
     assert shown + left_out == len(run.catalogs[0].gathers)
-
-
-@cache
-def taught():
-    """A run with students; its catalogs are in the summary only, so that the page is drawn in no time."""
-    return replace(report_fixture.with_students(both()), catalogs=())
-
-
-@cache
-def taught_page() -> str:
-    return write_report(taught())
-
-
-def _rows(html: str) -> dict[str, list[str]]:
-    """Cells of the table of teacher and students by the label of the row; of several catalogs the last."""
-    table = lxml.html.fromstring(html).xpath("//table[@class='sides']")[0]
-    cells = [["".join(cell.itertext()).strip() for cell in row] for row in table.xpath(".//tr")]
-    return {row[0]: row[1:] for row in cells}
-
-
-def test_teacher_and_students_stand_side_by_side():
-    rows = _rows(taught_page())
-    assert rows[""] == ["original(teacher)", "safe-s50", "safe-s50-int8", "safe-s93", "magnitude-s93"]
-    assert rows["Parameters"][:2] == ["268,443", "134,222 (−50 %)"]
-    assert rows["MACs per window"][3] == "4.36 M (−93 %)"
-    assert rows["File"][2] == "135 kB (−88 %)"
-    assert rows["Time per window in PyTorch"][:3] == ["9.4 ms", "6.65 ms (1.4 ×)", "–"]
-    assert rows["F1 of S within 0.1 / 0.3 / 0.5 s"][3] == "0.740 / 0.800 / 0.810"
-
-
-def test_the_catalogs_of_students_are_counted_against_reference_and_teacher():
-    rows = _rows(taught_page())
-    gamma = taught().summary["catalogs"][1]
-    assert gamma["associator"] == "gamma"
-    reference = gamma["reference"]
-    missed = reference["n"] - reference["matched"]
-    assert rows["Reference: found / missed / not in it"][:2] == [
-        f"{reference['matched']} / {missed} / {reference['n_false']}",
-        f"{reference['matched'] - 1} / {missed + 1} / {reference['n_false']}",
-    ]
-    assert rows["Teacher's events: found / lost / new"][:2] == ["–", f"{gamma['n_events'] - 2} / 2 / 1"]
-
-
-def test_a_certificate_is_a_sentence():
-    text = _text(taught_page())
-    proven = "of 352 groups of weights, 310 were proven to be zero by the GAP-safe rule and 40 by SAFE of 2010"
-    assert f"original-safe-s50: {proven}" in text
-    assert "not checked by solving again without screening (compress.check_certificate)" in text
-    assert "solved again without screening, none was eliminated in error" in text
-    assert "original-safe-s93: left as in the teacher" in text
-    assert "decoder.3.attention" in text
-
-
-def test_a_run_without_students_has_no_section_about_them():
-    assert "Teacher and students" in _text(taught_page())
-    assert "Teacher and students" not in _text(page())
-
-
-def test_each_teacher_has_its_own_table_and_identifiers():
-    html = write_report(replace(taught(), compressions=taught().compressions * 2))
-    assert html.count('<table class="sides">') == 2
-    identifiers = re.findall(r' id="([^"]+)"', html)
-    assert len(identifiers) == len(set(identifiers))
-
-
-def test_a_curve_that_is_cut_off_is_said():
-    content = report_fixture.compression_content()
-    assert "are cut off" in draw_trade_off("t", content.compression, content.latency).caption
-    near = [{**point, "p_f1_0.3s": 0.9, "s_f1_0.3s": 0.8} for point in content.compression["curve"]]
-    assert "cut off" not in draw_trade_off("t", {**content.compression, "curve": near}, content.latency).caption
-
-
-def test_only_the_latency_changes_the_page_of_teacher_and_students():
-    other = replace(taught().compressions[0], latency={})
-    page, without = taught_page(), write_report(replace(taught(), compressions=(other,)))
-    assert page != without
-    assert _rows(page).keys() - _rows(without).keys() == {
-        "Time per window in PyTorch",
-        "Time per window in ONNX Runtime",
-        "Time per window in our kernels",
-        "Memory of ONNX Runtime alone",
-    }
-
-
-def test_a_teacher_whose_students_pick_nothing_is_still_a_page():
-    content = report_fixture.compression_content()
-    nothing = {"0.1s": None, "0.3s": None, "0.5s": None}
-    models = [{**model, "p_f1": nothing, "s_f1": nothing} for model in content.compression["models"]]
-    lost = replace(content, compression={**content.compression, "models": models, "curve": []})
-    text = _text(write_report(replace(taught(), compressions=(lost,))))
-    assert "– / – / –" in text
-    assert not re.search(r"\b(nan|NaN|None)\b", text)
 
 
 def test_numbers_for_people_keep_their_digits_in_the_drawings():
