@@ -25,6 +25,7 @@ from pickflow.io.waveforms import write_stream
 from pickflow.models.layers import input_axes, n_outputs
 from pickflow.models.loading import build
 from pickflow.models.network import PickflowNet
+from pickflow.safe import GramAccumulator
 from pickflow.schemas import MANIFEST, PICKS
 from tests.waveform_fixture import with_digests
 
@@ -200,3 +201,19 @@ def write_day(folder, stations, minutes):
     write_table(with_digests(manifest_of(stations), waveforms), MANIFEST, waveforms / "manifest.parquet", {})
     write_table(table_of(picks, PICKS), PICKS, folder / "picks.parquet", {})
     return waveforms, folder / "picks.parquet"
+
+
+def gram_of(features, targets, weights=None):
+    """Statistics of samples that come in one batch."""
+    accumulator = GramAccumulator()
+    accumulator.add(features, targets, weights)
+    return accumulator.result()
+
+
+def sparse_samples(rng):
+    """200 samples of 12 features, of which the first three explain two targets."""
+    features = rng.normal(size=(200, 12)) + 3
+    coefficients = np.zeros((12, 2))
+    coefficients[:3] = [[2, -1], [1, 1], [-3, 0.5]]
+    targets = features @ coefficients + 0.1 * rng.normal(size=(200, 2)) + 7
+    return features, targets

@@ -1,11 +1,9 @@
-"""Lasso and group lasso from Gram matrices: what goes in, what comes out, what is refused."""
+"""Lasso and group lasso from Gram matrices: solutions, paths, limits, and arguments that are refused."""
 
 import numpy as np
 import pytest
 
 from pickflow.safe import (
-    Gram,
-    GramAccumulator,
     GroupDesign,
     check_certificate,
     debias,
@@ -19,13 +17,7 @@ from pickflow.safe import (
     solve_lasso,
     solve_lasso_limited,
 )
-from pickflow.safe.screening import dual_scale, duality_gap, gap_rule, safe_rule
-
-
-def gram_of(features, targets, weights=None):
-    accumulator = GramAccumulator()
-    accumulator.add(features, targets, weights)
-    return accumulator.result()
+from tests.compress_fixture import gram_of, sparse_samples
 
 
 @pytest.fixture
@@ -35,112 +27,7 @@ def rng():
 
 @pytest.fixture
 def sparse(rng):
-    """200 samples of 12 features, of which the first three explain two targets."""
-    features = rng.normal(size=(200, 12)) + 3
-    coefficients = np.zeros((12, 2))
-    coefficients[:3] = [[2, -1], [1, 1], [-3, 0.5]]
-    targets = features @ coefficients + 0.1 * rng.normal(size=(200, 2)) + 7
-    return features, targets
-
-
-def test_batches_in_any_order_give_the_sums_of_all_samples(rng):
-    features, targets, weights = rng.normal(size=(50, 4)) + 1e3, rng.normal(size=(50, 2)) - 5, rng.random(50)
-    first, second = GramAccumulator(), GramAccumulator()
-    first.add(features[40:], targets[40:], weights[40:])
-    second.add(features[:7], targets[:7], weights[:7])
-    second.add(features[7:40], targets[7:40], weights[7:40])
-    first.merge(second)
-    found = first.result()
-    psi = features - np.average(features, axis=0, weights=weights)
-    z = targets - np.average(targets, axis=0, weights=weights)
-    np.testing.assert_allclose(found.gram, psi.T @ (psi * weights[:, None]), rtol=1e-10, atol=1e-10)
-    np.testing.assert_allclose(found.cross, psi.T @ (z * weights[:, None]), rtol=1e-10, atol=1e-10)
-    np.testing.assert_allclose(found.square, np.sum(z**2 * weights[:, None], axis=0), rtol=1e-12)
-    assert found.n_samples == 50
-
-
-def test_samples_of_weight_zero_do_not_count(rng):
-    features, targets = rng.normal(size=(20, 3)), rng.normal(size=(20, 1))
-    weights = np.repeat([1.0, 0.0], 10)
-    found = gram_of(features, targets, weights)
-    np.testing.assert_allclose(found.gram, gram_of(features[:10], targets[:10]).gram, rtol=1e-12, atol=1e-13)
-
-
-def test_a_batch_without_weight_changes_nothing(rng):
-    accumulator = GramAccumulator()
-    accumulator.add(rng.normal(size=(5, 2)), rng.normal(size=(5, 1)))
-    before = accumulator.result().gram
-    accumulator.add(rng.normal(size=(5, 2)), rng.normal(size=(5, 1)), np.zeros(5))
-    np.testing.assert_array_equal(accumulator.result().gram, before)
-
-
-def test_what_is_constant_up_to_rounding_is_exactly_zero(rng):
-    features, targets = rng.normal(size=(31, 3)), rng.normal(size=(31, 2))
-    features[:, 1], targets[:, 0] = 0.1, 1e9 / 3
-    accumulator = GramAccumulator()
-    for batch in np.array_split(np.arange(31), 4):
-        accumulator.add(features[batch], targets[batch])
-    found = accumulator.result()
-    assert not found.gram[1].any()
-    assert not found.gram[:, 1].any()
-    assert not found.cross[1].any()
-    assert not found.cross[:, 0].any()
-    assert found.square[0] == 0
-    assert found.gram[0, 0] > 0
-
-
-def test_selected_statistics_are_those_of_the_selected_columns(rng):
-    features, targets = rng.normal(size=(30, 5)), rng.normal(size=(30, 3))
-    mask = np.array([True, False, True, False, True])
-    found, expected = gram_of(features, targets).select(mask, [2]), gram_of(features[:, mask], targets[:, [2]])
-    np.testing.assert_allclose(found.gram, expected.gram, rtol=1e-13, atol=1e-13)
-    np.testing.assert_allclose(found.cross, expected.cross, rtol=1e-12, atol=1e-13)
-    np.testing.assert_allclose(found.feature_mean, expected.feature_mean)
-
-
-def test_scaled_statistics_are_those_of_scaled_targets(rng):
-    features, targets, scale = rng.normal(size=(30, 5)), rng.normal(size=(30, 2)), np.array([3.0, 0.25])
-    found, expected = gram_of(features, targets).rescale(scale), gram_of(features, targets * scale)
-    for name in ("gram", "cross", "square", "target_mean"):
-        np.testing.assert_allclose(getattr(found, name), getattr(expected, name), rtol=1e-12, atol=1e-13)
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"features": (4, 1, np.nan)}, r"features: sample 4, feature 1 is nan.*1 values in all"),
-        ({"targets": (0, 1, np.inf)}, r"targets: sample 0, target 1 is inf"),
-        ({"weights": (3, None, np.nan)}, r"weights: sample 3 is nan"),
-        ({"weights": (3, None, -1.0)}, r"weight of sample 3 is -1"),
-    ],
-)
-def test_samples_that_are_no_numbers_are_named(rng, change, message):
-    arrays = {"features": rng.normal(size=(9, 2)), "targets": rng.normal(size=(9, 2)), "weights": np.ones(9)}
-    ((name, (sample, column, value)),) = change.items()
-    arrays[name][(sample,) if column is None else (sample, column)] = value
-    with pytest.raises(ValueError, match=message):
-        GramAccumulator().add(arrays["features"], arrays["targets"], arrays["weights"])
-
-
-def test_batches_that_do_not_fit_are_refused(rng):
-    accumulator = GramAccumulator()
-    with pytest.raises(ValueError, match="no sample of positive weight"):
-        accumulator.result()
-    with pytest.raises(ValueError, match="with the same m"):
-        accumulator.add(np.ones((3, 2)), np.ones((4, 1)))
-    with pytest.raises(ValueError, match="one for each of 3 samples"):
-        accumulator.add(np.ones((3, 2)), np.ones((3, 1)), np.ones(2))
-    accumulator.add(np.ones((3, 2)), np.ones((3, 1)))
-    with pytest.raises(ValueError, match="a batch of 5 features and 1 targets does not fit an accumulator of 2 and 1"):
-        accumulator.add(np.ones((3, 5)), np.ones((3, 1)))
-
-
-def test_a_gram_of_wrong_shape_or_with_nan_is_refused():
-    parts = {"cross": np.zeros((2, 1)), "square": np.zeros(1), "feature_mean": np.zeros(2), "target_mean": np.zeros(1)}
-    with pytest.raises(ValueError, match=r"Gram.gram has shape \(3, 3\), expected \(2, 2\)"):
-        Gram(gram=np.eye(3), n_samples=1, **parts)
-    with pytest.raises(ValueError, match=r"Gram.gram: index 0, index 1 is nan"):
-        Gram(gram=np.array([[1, np.nan], [0, 1]]), n_samples=1, **parts)
+    return sparse_samples(rng)
 
 
 def test_the_support_of_a_sparse_model_is_found_and_debiased(sparse):
@@ -347,89 +234,12 @@ def test_groups_may_be_empty_or_lie_anywhere(rng):
         assert found.screened["gap"][[1, 3]].all()
 
 
-def test_rounding_in_the_gap_never_screens_a_feature_at_its_bound():
-    """At the solution the gap is rounding, and a support feature may be a few units in the last place below λ."""
-    strength, penalty = np.array([[1e-3 * (1 - 1e-14), 1e-4]]), np.full((1, 2), 1e-3)
-    for gap in (0.0, -1e-16):
-        screened = gap_rule(strength, np.ones(2), penalty, np.ones((1, 1)), np.array([[gap]]))
-        np.testing.assert_array_equal(screened, [[False, True]])
-    at_maximum = safe_rule(np.array([[1.0, 0.5]]), np.ones(2), np.full((1, 2), 1.0))
-    np.testing.assert_array_equal(at_maximum, [[False, True]])
-
-
-def test_each_rule_is_sharp_at_its_bound():
-    """λ = 0.5 of λ_max = 1 and ‖z‖ = 1: SAFE drops below 0.5 − 0.5 ‖ψ‖, GAP below (0.5 − ‖ψ‖ √(2 gap)) / α."""
-    length, penalty = np.array([1.0, 0.3, 0.3]), np.full((1, 3), 0.5)
-    screened = safe_rule(np.array([[1.0, 0.35 - 1e-9, 0.35 + 1e-9]]), length, penalty)
-    np.testing.assert_array_equal(screened, [[False, True, False]])
-    strength = np.array([[0.6, 0.55 - 1e-9, 0.55 + 1e-9]])
-    screened = gap_rule(strength, length, penalty, np.array([[0.8]]), np.array([[0.02]]))
-    np.testing.assert_array_equal(screened, [[False, True, False]])
-
-
-def test_a_start_is_corrected_where_screening_proves_it_wrong(sparse):
-    """So near the solution that only screening can tell."""
-    gram = gram_of(*sparse)
-    designs = [GroupDesign(gram=gram, groups=np.arange(12))]
-    rows = solve_lasso(gram, 30.0)
-    again = solve_lasso(gram, 30.0, start=rows.coefficients + 1e-13)
-    assert rows.screened["gap"].any()
-    assert not again.coefficients[rows.screened["gap"]].any()
-    np.testing.assert_allclose(again.coefficients, rows.coefficients, atol=1e-12)
-    groups = solve_group_lasso(designs, 30.0)
-    again = solve_group_lasso(designs, 30.0, start=[groups.coefficients[0] + 1e-13])
-    assert groups.screened["gap"].any()
-    np.testing.assert_array_equal(again.active, groups.active)
-
-
-def test_screening_follows_the_formulas(sparse):
-    gram = gram_of(*sparse)
-    largest = lasso_penalty_max(gram)
-    solution = solve_lasso(gram, 0.9 * largest)
-    length, size = np.sqrt(np.diag(gram.gram)), np.sqrt(gram.square)
-    bound = 0.9 * largest - np.outer(length, size) * 0.1
-    expected = np.abs(gram.cross) < bound
-    assert expected.any()
-    np.testing.assert_array_equal(solution.screened["safe"], expected)
-
-
-def test_the_gap_bounds_the_distance_from_the_minimum(rng):
-    features, z = rng.normal(size=(40, 8)), rng.normal(size=40)
-    gram = gram_of(features, z[:, None])
-    penalty, s = 5.0, gram.square[0]
-
-    def objective(w):
-        return 0.5 * (s - 2 * gram.cross[:, 0] @ w + w @ gram.gram @ w) + penalty * np.abs(w).sum()
-
-    minimum = objective(solve_lasso(gram, penalty).coefficients[:, 0])
-    for _ in range(20):
-        w = rng.normal(size=8) * rng.choice([0.01, 0.1, 1])
-        q = gram.cross[:, 0] - gram.gram @ w
-        alpha = dual_scale(np.abs(q)[None], np.full((1, 8), penalty))[0, 0]
-        gap = duality_gap(s, gram.cross[:, 0] @ w, q @ w, penalty * np.abs(w).sum(), alpha)
-        assert gap >= objective(w) - minimum - 1e-9
-        assert gap > 0
-
-
 def test_a_solution_that_was_given_up_says_so(rng):
     features = np.maximum(rng.normal(size=(300, 60)) @ rng.normal(size=(60, 60)), 0)
     gram = gram_of(features, features @ rng.normal(size=(60, 1)))
     assert not solve_lasso(gram, 1e-3 * lasso_penalty_max(gram), max_sweeps=2).converged
     designs = [GroupDesign(gram=gram, groups=np.arange(60) // 2)]
     assert not solve_group_lasso(designs, 1e-3 * group_penalty_max(designs), max_sweeps=1).converged
-
-
-def test_a_false_elimination_is_counted(sparse):
-    gram = gram_of(*sparse)
-    solution = solve_lasso(gram, 0.1 * lasso_penalty_max(gram))
-    assert check_certificate(gram, solution).n_false_eliminations == 0
-    solution.screened["gap"][0, :] = True
-    assert check_certificate(gram, solution).n_false_eliminations == 2
-    designs = [GroupDesign(gram=gram, groups=np.arange(12))]
-    found = solve_group_lasso(designs, 0.1 * group_penalty_max(designs))
-    assert check_certificate(designs, found).n_false_eliminations == 0
-    found.screened["safe"][0] = True
-    assert check_certificate(designs, found).n_false_eliminations == 1
 
 
 def test_the_same_problem_gives_the_same_bytes(sparse):
