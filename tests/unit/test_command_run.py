@@ -67,6 +67,15 @@ def test_errors_of_the_grid_of_files_and_of_velocities_are_told_together(configu
         assert words in said
 
 
+def test_a_data_set_that_seisbench_lacks_is_told_before_a_job_asks_for_it(configuration, capsys):
+    sources = [{"name": name, "kind": "seisbench"} for name in ("STEADD", "stead", "STEADmini", "ETHZ")]
+    assert main(["check", configuration(lab={"variants": ["EQT"], "sources": sources})]) == 1
+    errors = capsys.readouterr().err.splitlines()
+    assert [line for line in errors if line.startswith("ERROR")] == [
+        "ERROR config key lab.sources: no data set 'STEADD': did you mean STEAD? (a folder is written with its path)"
+    ]
+
+
 def test_what_is_skipped_is_a_warning(configuration, capsys):
     grid = {"models": ["PhaseNet", "PickflowNet"], "weights": ["stead", "bundled"]}
     assert main(["check", configuration(pick=grid)]) == 0

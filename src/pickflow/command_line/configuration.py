@@ -48,7 +48,24 @@ def check_configuration(path: str | Path, with_files: bool = True) -> Checked:
         warnings += run.warnings
     except ConfigError as error:
         errors += str(error).splitlines()
+    errors += unknown_data_sets(config)
     return Checked(run, errors, warnings + remarks(config))
+
+
+def unknown_data_sets(config: Mapping[str, Any]) -> list[str]:
+    """Errors about data sets of SeisBench that it does not have; asked here alone, because its list takes seconds."""
+    names = [source["name"] for source in config["lab"]["sources"] if source["kind"] == "seisbench"]
+    if not names:
+        return []
+    from pickflow.datasets.sources import check_name
+
+    errors = []
+    for name in names:
+        try:
+            check_name(name)
+        except ValueError as error:
+            errors.append(f"config key lab.sources: {error}")
+    return errors
 
 
 def remarks(config: Mapping[str, Any]) -> list[str]:

@@ -25,6 +25,20 @@ def known_names() -> list[str]:
     return sorted([*_classes(), *PAIRS, *SUBSETS], key=str.lower)
 
 
+def check_name(name: str) -> None:
+    """
+    Refuse the name of a data set that SeisBench does not have.
+
+    Raises
+    ------
+    ValueError
+        Naming the nearest one.
+    """
+    by_letters = {title.lower(): title for title in known_names()}
+    if name.lower() not in by_letters:
+        raise ValueError(_unknown(name, by_letters))
+
+
 def _classes() -> dict[str, type]:
     import seisbench.data  # loads Matplotlib
 
