@@ -4,10 +4,12 @@ import json
 
 import pandas as pd
 import pytest
+import yaml
 
+from pickflow.datasets.synthetic import write_stand_in
 from pickflow.io.tables import read_table
 from pickflow.schemas import PREDICTIONS
-from tests.snakemake_runner import SMALL, snakemake
+from tests.snakemake_runner import ROOT, SMALL, snakemake
 
 pytestmark = [pytest.mark.slow, pytest.mark.nightly]
 VARIANTS = ["EQT", "Vanilla", "PhaseNet"]
@@ -66,3 +68,21 @@ def test_another_variant_leaves_the_trained_ones_as_they_are(run):
     assert "lab_train         1" in text or "lab_train     1" in " ".join(text.split("  "))
     assert "models/GRU/lab-1/model.safetensors" in text
     assert "output: results/lab/models/EQT" not in text
+
+
+def test_the_configuration_for_steadmicro_runs_on_a_stand_in_of_a_hundredth(tmp_path):
+    config = yaml.safe_load((ROOT / "config" / "lab-steadmicro.yaml").read_text())
+    short = {"epochs": 2, "batch_size": 8, "steps_per_epoch": 4, "precision": "float32"}
+    config = config | SMALL | {"run": "micro", "associate": SMALL["associate"] | {"methods": ["stack"]}}
+    config["lab"] |= {"training": {"optimisation": short}, "bootstrap": 50, "inside": {"n_windows": 3}}
+    write_stand_in(tmp_path / "cache" / "datasets" / "stead", n_events=10_302, n_noise=2_354)
+    environment = {"SEISBENCH_CACHE_ROOT": str(tmp_path / "cache")}
+    snakemake("--cores", "2", directory=tmp_path, config=config, environment=environment)
+    lab = tmp_path / "results" / "micro" / "lab"
+    table = pd.read_csv(lab / "table.csv")
+    assert set(config["lab"]["variants"]) < set(table.variant)
+    described = json.loads((lab / "description.json").read_text())["parts"]
+    [whole] = [part for part in described if part["part"] == "all"]
+    # The split by event and station leaves some of the 103 earthquakes and 24 records of noise out.
+    assert 60 <= whole["earthquake_records"] <= 103
+    assert 12 <= whole["noise_records"] <= 24
