@@ -89,11 +89,11 @@ def _solve(group: Index, left: Index, right: Index, cost: Array) -> Index:
     return selection[selection >= 0]
 
 
-def pairs_within(times: NDArray[Any], other: NDArray[Any], tolerance: float) -> tuple[Index, Index]:
+def pairs_within(times: NDArray[Any], reference_times: NDArray[Any], tolerance: float) -> tuple[Index, Index]:
     """Rows of two arrays of times that differ by at most a tolerance, all in one unit."""
-    order = np.argsort(other, kind="stable")
-    first = np.searchsorted(other[order], times - tolerance, side="left")
-    count = np.searchsorted(other[order], times + tolerance, side="right") - first
+    order = np.argsort(reference_times, kind="stable")
+    first = np.searchsorted(reference_times[order], times - tolerance, side="left")
+    count = np.searchsorted(reference_times[order], times + tolerance, side="right") - first
     left = np.repeat(np.arange(times.size), count)
     offset = np.arange(left.size) - np.repeat(np.cumsum(count) - count, count)
     return left, order[np.repeat(first, count) + offset]
@@ -125,12 +125,12 @@ def match_events(
     if events.empty or reference.empty:
         return _NO_PAIRS
     zero = reference.time.iloc[0]
-    times, other = _seconds(events.time, zero), _seconds(reference.time, zero)
-    left, right = pairs_within(times, other, time_tolerance_s)
+    times, reference_times = _seconds(events.time, zero), _seconds(reference.time, zero)
+    left, right = pairs_within(times, reference_times, time_tolerance_s)
     distance = _distance_km(events, reference, left, right)
     is_near = distance <= distance_tolerance_km
     left, right, distance = left[is_near], right[is_near], distance[is_near]
-    cost = (np.abs(times[left] - other[right]) / time_tolerance_s + distance / distance_tolerance_km) / 2
+    cost = (np.abs(times[left] - reference_times[right]) / time_tolerance_s + distance / distance_tolerance_km) / 2
     return best_pairs(left, right, cost)
 
 
@@ -138,8 +138,10 @@ _NO_PAIRS = Pairs(left=np.empty(0, np.int64), right=np.empty(0, np.int64))
 
 
 def _distance_km(events: pd.DataFrame, reference: pd.DataFrame, left: Index, right: Index) -> Array:
-    points, other = (table[["latitude_deg", "longitude_deg"]].to_numpy(float) for table in (events, reference))
-    return sphere_distance_km(*points[left].T, *other[right].T)
+    points, reference_points = (
+        table[["latitude_deg", "longitude_deg"]].to_numpy(float) for table in (events, reference)
+    )
+    return sphere_distance_km(*points[left].T, *reference_points[right].T)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,11 +182,11 @@ def candidates(picks: pd.DataFrame, reference: pd.DataFrame, tolerance_s: float,
     """
     columns = ["station", "phase"] if same_phase else ["station"]
     groups = reference.groupby(columns, sort=False).indices
-    times, other = (table.time.to_numpy("M8[ns]").astype(np.int64) for table in (picks, reference))
+    times, reference_times = (table.time.to_numpy("M8[ns]").astype(np.int64) for table in (picks, reference))
     parts: list[tuple[Index, Index]] = []
     for key, rows in picks.groupby(columns, sort=False).indices.items():
         if (rows_of_reference := groups.get(key)) is not None:
-            left, right = pairs_within(times[rows], other[rows_of_reference], round(tolerance_s * 1e9))
+            left, right = pairs_within(times[rows], reference_times[rows_of_reference], round(tolerance_s * 1e9))
             parts.append((np.asarray(rows)[left], np.asarray(rows_of_reference)[right]))
     if not parts:
         return Candidates(left=np.empty(0, np.int64), right=np.empty(0, np.int64), gap_s=np.empty(0))
@@ -192,7 +194,7 @@ def candidates(picks: pd.DataFrame, reference: pd.DataFrame, tolerance_s: float,
     networks, reference_networks = (table.network.fillna("").to_numpy(str) for table in (picks, reference))
     agrees = (networks[left] == reference_networks[right]) | (networks[left] == "") | (reference_networks[right] == "")
     left, right = left[agrees], right[agrees]
-    return Candidates(left=left, right=right, gap_s=(times[left] - other[right]) / 1e9)
+    return Candidates(left=left, right=right, gap_s=(times[left] - reference_times[right]) / 1e9)
 
 
 def match_picks(picks: pd.DataFrame, reference: pd.DataFrame, time_tolerance_s: float) -> Pairs:

@@ -121,8 +121,8 @@ def _near(
     events: pd.DataFrame, partners: pd.DataFrame, params: AnalyzeParams, time: float, distance: float
 ) -> tuple[Index, Index]:
     """Rows of all pairs within so many tolerances."""
-    times, other = (frame.time.to_numpy("M8[ns]").astype(np.int64) for frame in (events, partners))
-    rows, columns = pairs_within(times, other, round(1e9 * time * params.event_time_tolerance_s))
+    times, partner_times = (frame.time.to_numpy("M8[ns]").astype(np.int64) for frame in (events, partners))
+    rows, columns = pairs_within(times, partner_times, round(1e9 * time * params.event_time_tolerance_s))
     is_near = _distance_km(events.iloc[rows], partners.iloc[columns]) <= distance * params.event_distance_tolerance_km
     return rows[is_near], columns[is_near]
 
@@ -212,11 +212,11 @@ def _beside(misses: pd.DataFrame, extra: pd.DataFrame, params: AnalyzeParams) ->
 
 
 def _with_other(table: pd.DataFrame, events: pd.DataFrame) -> pd.DataFrame:
-    other = events.set_index("event_id").reindex(table.other_event_id)
-    difference = pd.to_datetime(other.time, utc=True).array - table.time.array
+    partners = events.set_index("event_id").reindex(table.other_event_id)
+    difference = pd.to_datetime(partners.time, utc=True).array - table.time.array
     return table.assign(
         other_time_difference_s=difference / pd.Timedelta(seconds=1),
-        other_distance_km=_distance_km(table, other),
+        other_distance_km=_distance_km(table, partners),
     )
 
 

@@ -37,15 +37,15 @@ def with_integers(program: Program, ranges: Ranges) -> Program:
     """
     fast = program.successor()
     rounding = _Rounding(program, ranges)
-    made = list(rounding.copies.values())
+    copies = list(rounding.copies.values())
     for row, following in zip(program.operations, [*program.operations[1:], None], strict=True):
         fast.operations.append(rounding.converted(fast, row))
         target = row["views"]["output"]
         unfinished = following is not None and following["views"]["output"] == target
         if target and target.buffer in rounding.copies and not rounding.makes_integers(row) and not unfinished:
             rounding.add_conversion(fast, target)
-    used = {view.buffer for row in fast.operations for view in row["views"].values() if view}
-    fast.buffers = [buffer for buffer in [*program.buffers, *made] if buffer in used]
+    buffers = {view.buffer for row in fast.operations for view in row["views"].values() if view}
+    fast.buffers = [buffer for buffer in [*program.buffers, *copies] if buffer in buffers]
     return fast
 
 
@@ -157,6 +157,6 @@ def quantised(weights: np.ndarray, positive: bool) -> tuple[np.ndarray, np.ndarr
 
 def _packed(weights: np.ndarray) -> np.ndarray:
     """As the kernel reads them: blocks of output channels, in each (input pair, tap, output channel), two in one."""
-    both = (weights[:, 0::2] & 0xFFFF) | (weights[:, 1::2] << 16)
-    blocks = [both[first : first + _OUTPUT_BLOCK] for first in range(0, len(both), _OUTPUT_BLOCK)]
+    pairs = (weights[:, 0::2] & 0xFFFF) | (weights[:, 1::2] << 16)
+    blocks = [pairs[first : first + _OUTPUT_BLOCK] for first in range(0, len(pairs), _OUTPUT_BLOCK)]
     return np.concatenate([block.transpose(1, 2, 0).ravel() for block in blocks]).astype(np.uint32).view(np.int32)

@@ -107,8 +107,8 @@ def _program(header: Mapping[str, Any], numbers: np.ndarray) -> Program:
     if numbers.dtype != np.float32 or numbers.ndim != 1:
         raise ValueError(f"numbers of type {numbers.dtype}")
     buffers = [Buffer(*sizes) for sizes in header["buffers"]]
-    done, saved = header["multiply_adds"]
-    program = Program(done, saved, buffers=buffers)
+    multiply_adds, n_saved = header["multiply_adds"]
+    program = Program(multiply_adds, n_saved, buffers=buffers)
     program.keep(numbers)
     for entry in header["operations"]:
         views = {name: view and View(buffers[view[0]], *view[1:]) for name, view in entry["views"].items()}

@@ -164,11 +164,11 @@ def resampled(
     residual : View or None
         Added.
     """
-    ones, zeros = np.ones((target.n_channels, 1, 1)), np.zeros(target.n_channels)
+    weights, zeros = np.ones((target.n_channels, 1, 1)), np.zeros(target.n_channels)
     for phase in range(scale):
         steps: dict[str, Any] = {"start": start, "out_start": phase, "out_stride": scale, "depthwise": True}
         n_samples = len(range(phase, target.n_samples, scale))
-        convolve(program, source, target, ones, zeros, Ending(residual=residual), n_samples=n_samples, **steps)
+        convolve(program, source, target, weights, zeros, Ending(residual=residual), n_samples=n_samples, **steps)
 
 
 def transposed_layer(program: Program, source: View, layer: Any, target: View, ending: Ending = PLAIN) -> None:

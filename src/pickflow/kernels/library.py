@@ -50,12 +50,12 @@ class Job(ctypes.Structure):
 
 def facts() -> dict[str, int]:
     """What the library must know as it is known here: layouts in bytes, and numbers, by the names of ``dispatch.c``."""
-    known = {"Op": OPERATION.itemsize, "Job": ctypes.sizeof(Job)}
-    known |= {f"Op.{name}": OPERATION.fields[name][1] for name in OPERATION.names or ()}  # type: ignore[index]
-    known |= {f"Job.{name}": getattr(Job, name).offset for name, _ in Job._fields_}
-    known |= {name: number for names in (KINDS, SCALES) for number, name in enumerate(names)}
+    numbers = {"Op": OPERATION.itemsize, "Job": ctypes.sizeof(Job)}
+    numbers |= {f"Op.{name}": OPERATION.fields[name][1] for name in OPERATION.names or ()}  # type: ignore[index]
+    numbers |= {f"Job.{name}": getattr(Job, name).offset for name, _ in Job._fields_}
+    numbers |= {name: number for names in (KINDS, SCALES) for number, name in enumerate(names)}
     flags = {"rectify": RECTIFY, "to_integers": TO_INTEGERS}
-    return known | flags | {"quantum_limit": QUANTUM_LIMIT, "max_components": MAX_COMPONENTS}
+    return numbers | flags | {"quantum_limit": QUANTUM_LIMIT, "max_components": MAX_COMPONENTS}
 
 
 def disagreements(library: Any) -> list[str]:

@@ -43,10 +43,10 @@ class Lowering:
         expressible = kinds == {"sigmoid"} or (kinds == {"softmax"} and len(graph.outputs) == 1)
         require(expressible, f"a sigmoid or a softmax at the end, not {', '.join(sorted(kinds))}")
         self._labels = [node.inputs[0] for node in graph.outputs]
-        first, *others = graph.nodes
+        first, *nodes = graph.nodes
         self.windows = self._views[first] = program.buffer(first.n_channels, first.n_samples)
         program.add("pack", None, self.windows)
-        for node in others:
+        for node in nodes:
             if node.kind in _STEPS and node not in self._with_others:
                 _STEPS[node.kind](self, node)
         self.outputs = self._all_of(self._labels) if len(self._labels) > 1 else self._view(self._labels[0])
@@ -93,15 +93,15 @@ class Lowering:
         ending, last = Ending(), node
         while len(last.readers) == 1 and last not in self._labels:
             following = last.readers[0]
-            more = self._more(ending, last, following)
-            if more is None:
+            extension = self._extension(ending, last, following)
+            if extension is None:
                 break
-            ending, last = more, following
+            ending, last = extension, following
             self._with_others.add(last)
         self._views[last] = self._target(last)
         return ending, self._views[last]
 
-    def _more(self, ending: Ending, last: Node, following: Node) -> Ending | None:
+    def _extension(self, ending: Ending, last: Node, following: Node) -> Ending | None:
         if following.kind == "BatchNorm1d" and last.kind in ("Conv1d", "ConvTranspose1d", "Linear"):
             return replace(ending, norm=following.layer)
         if ending.residual is not None:
@@ -111,8 +111,8 @@ class Lowering:
         if following.kind == "crop":
             return replace(ending, crop=ending.crop + following.settings["left"])
         if following.kind == "add" and not _is_normalised(following):
-            (other,) = [one for one in following.inputs if one is not last] or [last]
-            return replace(ending, residual=self._views[other]) if other in self._views else None
+            (addend,) = [source for source in following.inputs if source is not last] or [last]
+            return replace(ending, residual=self._views[addend]) if addend in self._views else None
         return None
 
     def _conv(self, node: Node) -> None:
@@ -125,8 +125,8 @@ class Lowering:
         ending, target = self._ending(node)
         cut = copied.n_samples - crop - source.n_samples
         doubled = copied.kind == "interpolate" and copied.settings["scale"] == 2
-        kept = is_plain(node.layer) and ending.crop == 0 and node.n_samples == source.n_samples
-        if doubled and kept and max(crop, cut) <= 1:
+        is_whole = is_plain(node.layer) and ending.crop == 0 and node.n_samples == source.n_samples
+        if doubled and is_whole and max(crop, cut) <= 1:
             upsampled_layer(self._program, self._view(copied.inputs[0]), node.layer, target, ending, crop, padding)
         else:
             conv_layer(self._program, self._view(source), node.layer, target, ending, padding)
@@ -155,7 +155,7 @@ class Lowering:
     def _layer_norm(self, node: Node) -> None:
         total, layer = node.inputs[0], node.layer
         require(_is_normalised(total), "layer normalisations of a sum")
-        first, second = (self._view(one) for one in total.inputs)
+        first, second = (self._view(addend) for addend in total.inputs)
         target = self._views[node] = self._target(node)
         terms = parameter(layer.gamma), parameter(layer.beta)
         self._program.add("layernorm", first, target, second, *terms, epsilon=layer.eps)

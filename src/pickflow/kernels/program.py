@@ -115,14 +115,14 @@ class Program:
         **fields
             Further fields of `OPERATION`.
         """
-        some = target or source
-        assert some is not None
+        view = target or source
+        assert view is not None
         row = {
             "kind": KINDS.index(kind),
             "views": {"input": source, "output": target, "second": second, "scratch": scratch},
             "n_in": source.n_channels if source else 0,
-            "n_out": some.n_channels,
-            "n_samples": some.n_samples,
+            "n_out": view.n_channels,
+            "n_samples": view.n_samples,
             "weights": self.keep(weights),
             "bias": self.keep(bias),
             "epsilon": 0.0,
@@ -163,19 +163,21 @@ class Program:
         touched = [{view.buffer for view in row["views"].values() if view} for row in self.operations]
         last = {buffer: index for index, buffers in enumerate(touched) for buffer in buffers}
         # Filling the margin of a buffer with anything but zeros spoils it for others.
-        own = {row["views"]["output"].buffer for row in self.operations if row["kind"] == KINDS.index("unit_peak")}
-        taken: dict[Buffer, Buffer] = {}
+        peak_buffers = {
+            row["views"]["output"].buffer for row in self.operations if row["kind"] == KINDS.index("unit_peak")
+        }
+        places: dict[Buffer, Buffer] = {}
         free: list[Buffer] = []
         for index, row in enumerate(self.operations):
             for buffer in dict.fromkeys(view.buffer for view in row["views"].values() if view):
-                if buffer not in taken:
-                    place = next((x for x in free if x.shape == buffer.shape and buffer not in own), buffer)
+                if buffer not in places:
+                    place = next((x for x in free if x.shape == buffer.shape and buffer not in peak_buffers), buffer)
                     free = [x for x in free if x is not place]
                     place.left, place.right = max(place.left, buffer.left), max(place.right, buffer.right)
-                    taken[buffer] = place
-            free += [taken[x] for x in taken if last[x] == index and x not in own]
-            row["views"] = {name: view and view.moved(taken[view.buffer]) for name, view in row["views"].items()}
-        self.buffers = list(dict.fromkeys(taken.values()))
+                    places[buffer] = place
+            free += [places[x] for x in places if last[x] == index and x not in peak_buffers]
+            row["views"] = {name: view and view.moved(places[view.buffer]) for name, view in row["views"].items()}
+        self.buffers = list(dict.fromkeys(places.values()))
 
     def assemble(self, lanes: int) -> tuple[np.ndarray, np.ndarray, int]:
         """

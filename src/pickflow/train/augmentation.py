@@ -181,9 +181,13 @@ def resample(window: Array32, rate: float, n_samples: int) -> Array32:
     at = np.arange(n_samples) * rate
     whole = np.minimum(at.astype(int), window.shape[1] - 2)
     part = (at - whole).astype(np.float32)
-    before, one, two, after = (window[:, np.clip(whole + shift, 0, window.shape[1] - 1)] for shift in (-1, 0, 1, 2))
-    return one + 0.5 * part * (
-        two - before + part * (2 * before - 5 * one + 4 * two - after + part * (3 * (one - two) + after - before))
+    before, first, second, after = (
+        window[:, np.clip(whole + shift, 0, window.shape[1] - 1)] for shift in (-1, 0, 1, 2)
+    )
+    return first + 0.5 * part * (
+        second
+        - before
+        + part * (2 * before - 5 * first + 4 * second - after + part * (3 * (first - second) + after - before))
     )
 
 
@@ -202,7 +206,7 @@ def noise_windows(records: list[Any], n_samples: int) -> list[Array32]:
     list of ndarray, shape (3, n_samples or more)
         Empty if there is no noise of 5 s.
     """
-    found = []
+    windows = []
     for record in records:
         end = record.samples.shape[1] if record.kind == "noise" else int(record.picks.get("P", 0)) - 150
         if end < 500:
@@ -211,8 +215,8 @@ def noise_windows(records: list[Any], n_samples: int) -> list[Array32]:
         if not noise.any():
             continue
         noise = noise if end >= n_samples else continued(noise, n_samples)
-        found.append((noise / noise[noise.any(axis=1)].std()).astype(np.float32))
-    return found
+        windows.append((noise / noise[noise.any(axis=1)].std()).astype(np.float32))
+    return windows
 
 
 def continued(noise: NDArray, n_samples: int) -> NDArray:

@@ -49,7 +49,7 @@ _TOLERANCE_SAMPLES = 30  # 0.3 s, as in the evaluation
 _BETA = 1.5
 
 
-def _silent(done: int, total: int, losses: dict[str, float]) -> None:
+def _silent(n_done: int, total: int, losses: dict[str, float]) -> None:
     """Report nothing."""
 
 
@@ -135,18 +135,18 @@ def choose_thresholds(lessons: Lessons, sure: Mapping[str, float]) -> dict[str, 
     batches = [lessons.batch(rng) for _ in range(48)]
     truth = np.concatenate([probability.numpy() for _, probability in batches])
     with torch.no_grad():
-        found = np.concatenate([probabilities_of(lessons.model, windows).numpy() for windows, _ in batches])
+        probabilities = np.concatenate([probabilities_of(lessons.model, windows).numpy() for windows, _ in batches])
     chosen = {}
     for phase, least in sure.items():
         row = list(lessons.model.labels).index(phase)
-        scores = [_f_score(found[:, row], truth[:, row], threshold, least) for threshold in _THRESHOLDS]
+        scores = [_f_score(probabilities[:, row], truth[:, row], threshold, least) for threshold in _THRESHOLDS]
         chosen[phase] = float(_THRESHOLDS[int(np.argmax(scores))])
     return chosen
 
 
-def _f_score(found: np.ndarray, truth: np.ndarray, threshold: float, sure: float) -> float:
+def _f_score(probabilities: np.ndarray, truth: np.ndarray, threshold: float, sure: float) -> float:
     hits = n_found = n_true = 0
-    for probability, label in zip(found, truth, strict=True):
+    for probability, label in zip(probabilities, truth, strict=True):
         picks, arrivals = peaks(probability, threshold), peaks(label, sure)
         n_found, n_true = n_found + picks.size, n_true + arrivals.size
         if picks.size and arrivals.size:
@@ -159,8 +159,8 @@ def _read_records(params: TrainParams, shared: Path) -> list[Record]:
         log.warning("train.real_data is synthetic_only: no real waveform is used, and none to evaluate on")
         return []
     folders = [shared / "data" / "labelled" / name for name in LABELLED_SETS]
-    needed = [*folders, shared / "data" / "ridgecrest-2019" / "sds", shared / "seisbench_cache"]
-    for path in needed:
+    paths = [*folders, shared / "data" / "ridgecrest-2019" / "sds", shared / "seisbench_cache"]
+    for path in paths:
         if not path.is_dir():
             raise ValueError(
                 f"train: {path} is absent; set PICKFLOW_SHARED to the folder with the real data, "
@@ -173,10 +173,10 @@ def _pools(params: TrainParams, in_samples: int, shared: Path, records: list[Rec
     share = 1.0 if part == "train" else _VALIDATION_SHARE
     sigma = params.label_sigma_s * SAMPLING_RATE_HZ
     n_noise_samples = round(NOISE_PER_WINDOW * in_samples)
-    mine = [record for record in records if record.part == part and _uses_labelled(params)]
+    labelled_records = [record for record in records if record.part == part and _uses_labelled(params)]
     continuous = _continuous(shared, part) if records else []
     real_noise = [window for record in continuous for window in quiet_windows(record, n_noise_samples)]
-    real_noise += [window for record in mine for window in noise_before(record, n_noise_samples)]
+    real_noise += [window for record in labelled_records for window in noise_before(record, n_noise_samples)]
     pools = Pools(
         signals=_many(make_signal, params, part, "signals", int(np.ceil(params.n_signals * share))),
         noise=_many(
@@ -184,7 +184,7 @@ def _pools(params: TrainParams, in_samples: int, shared: Path, records: list[Rec
         ),
         real_noise=real_noise,
         continuous=continuous,
-        labelled=[from_labelled(record, sigma) for record in mine],
+        labelled=[from_labelled(record, sigma) for record in labelled_records],
     )
     log.info("%s: %s", part, _counts(pools))
     return pools

@@ -73,12 +73,12 @@ def calibrate_picker(
     TimeUncertainty
         Without phases if no pick is within the tolerance of a manual one.
     """
-    kept = held_out(card, records)
-    counts = Counter(record.dataset for record in kept)
+    test_records = held_out(card, records)
+    counts = Counter(record.dataset for record in test_records)
     data = ", ".join(f"{dataset} ({n} records)" for dataset, n in counts.items())
-    if len(kept) < len(records):
+    if len(test_records) < len(records):
         data += "; without the records of the training"
-    table: TimeUncertainty = {**calibrate(time_errors(model, kept)), "data": data, "tolerance_s": TOLERANCE_S}
+    table: TimeUncertainty = {**calibrate(time_errors(model, test_records)), "data": data, "tolerance_s": TOLERANCE_S}
     return {**table, "remark": remark} if remark else table
 
 

@@ -43,14 +43,14 @@ def pick_records(model: Any, records: Iterable[Record], thresholds: Mapping[str,
             p_threshold=thresholds["P"], s_threshold=thresholds["S"], detection_threshold=thresholds.get("Detection"),
             grid="record",
         )  # fmt: skip
-        found = Picker(model, options).pick_many(map(record_stream, records))
-        rows = [(index, *_times_s(pick), pick.probability) for index, pick in found]
+        picks_of_records = Picker(model, options).pick_many(map(record_stream, records))
+        rows = [(index, *_times_s(pick), pick.probability) for index, pick in picks_of_records]
     else:
-        given = {f"{phase}_threshold": thresholds[phase] for phase in "PS"}
+        arguments = {f"{phase}_threshold": thresholds[phase] for phase in "PS"}
         rows = [
             (index, pick.phase, pick.peak_time.timestamp, math.nan, pick.peak_value)
             for index, record in enumerate(records)
-            for pick in model.classify(record_stream(record), **given).picks
+            for pick in model.classify(record_stream(record), **arguments).picks
         ]
     picks = pd.DataFrame(rows, columns=["record", "phase", "time_s", "end_s", "probability"])
     return picks.astype({"record": int, "time_s": float, "end_s": float, "probability": float})
@@ -88,28 +88,30 @@ def evaluate(model: Any, records: Sequence[Record], thresholds: Mapping[str, flo
     picks = pick_records(model, records, thresholds)
     scores = {}
     for phase in ("P", "S"):
-        mine = picks[picks.phase == phase]
-        found = [mine.time_s[mine.record == index].to_numpy() for index in range(len(records))]
-        scores[phase] = phase_scores(found, [manual_time_s(record, phase) for record in records])
+        picks_of_phase = picks[picks.phase == phase]
+        pick_times_s = [
+            picks_of_phase.time_s[picks_of_phase.record == index].to_numpy() for index in range(len(records))
+        ]
+        scores[phase] = phase_scores(pick_times_s, [manual_time_s(record, phase) for record in records])
     return scores
 
 
-def phase_scores(found: Sequence[np.ndarray], manual: Sequence[float | None]) -> dict[str, Any]:
+def phase_scores(pick_times_s: Sequence[np.ndarray], manual: Sequence[float | None]) -> dict[str, Any]:
     """
     Scores of one phase.
 
     Parameters
     ----------
-    found : sequence of ndarray
+    pick_times_s : sequence of ndarray
         Times of the picks of each record in s.
     manual : sequence of float or None
         Time of the manual pick of each record; None where there is none.
     """
     n_manual = sum(time is not None for time in manual)
-    n_found = sum(times.size for times in found)
+    n_found = sum(times.size for times in pick_times_s)
     errors = [
         float(times[np.argmin(np.abs(times - time))] - time)
-        for times, time in zip(found, manual, strict=True)
+        for times, time in zip(pick_times_s, manual, strict=True)
         if time is not None and times.size
     ]
     scores: dict[str, Any] = {"n": n_manual, "n_picks": int(n_found)}

@@ -86,15 +86,15 @@ def detection(p: Array32, s: Array32) -> Array32:
     ndarray, shape (n_samples,)
         An earthquake whose P is not in the window begins with the window, one whose S is not ends with it.
     """
-    found = np.zeros_like(p)
+    label = np.zeros_like(p)
     p_at, s_at = peaks(p, 0.5), peaks(s, 0.5)
     for begin in p_at:
         later = s_at[s_at > begin]
         end = later[0] + _CODA * (later[0] - begin) if later.size else p.size
-        found[begin : int(end)] = 1
+        label[begin : int(end)] = 1
     if s_at.size and not (p_at < s_at[0]).any():
-        found[: int(s_at[0] * (1 + _CODA))] = 1
-    return found
+        label[: int(s_at[0] * (1 + _CODA))] = 1
+    return label
 
 
 def peaks(probability: Array32, threshold: float) -> NDArray[np.int64]:

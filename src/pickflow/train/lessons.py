@@ -83,7 +83,7 @@ def new_model(params: TrainParams, teacher: WaveformModel | None) -> WaveformMod
         return plain
     inherited = ("component_order", "filter_args", "filter_kwargs", "norm")
     arguments: dict[str, Any] = {name: getattr(teacher, name) for name in inherited if hasattr(teacher, name)}
-    facts = [(list(each.labels), each.in_samples, each.sampling_rate) for each in (plain, teacher)]
+    facts = [(list(model.labels), model.in_samples, model.sampling_rate) for model in (plain, teacher)]
     if facts[0] != facts[1]:
         raise ValueError(
             f"train.teacher {params.teacher}: labels, samples of a window and rate are {facts[1]}, those of"
@@ -97,4 +97,7 @@ def teach(
 ) -> dict[str, Lessons]:
     """Lessons from each part of the data, for a model and a teacher that are ready."""
     answers = None if teacher is None else teacher_of(teacher)
-    return {part: Lessons(model=model, params=params, pools=each, teacher=answers) for part, each in pools.items()}
+    return {
+        part: Lessons(model=model, params=params, pools=pools_of_part, teacher=answers)
+        for part, pools_of_part in pools.items()
+    }

@@ -118,8 +118,10 @@ def train_picker(
     log.info("%s: the network waited for windows %.1f %% of its time", name, 100 * clock.waiting_share)
     card = make_card(name, model, dataset, settings, seed, history) | {"weights": weights}
     if teachers:
-        known = [entry for teacher in teachers for entry in provenance.sets_of_weights(*teacher.split("/", 1))]
-        card |= {"teacher": ", ".join(teachers), provenance.KEY: [*card[provenance.KEY], *known]}
+        sets_of_teachers = [
+            entry for teacher in teachers for entry in provenance.sets_of_weights(*teacher.split("/", 1))
+        ]
+        card |= {"teacher": ", ".join(teachers), provenance.KEY: [*card[provenance.KEY], *sets_of_teachers]}
     return _write(folder, model, card, history) if processes.first else card
 
 
@@ -256,18 +258,20 @@ def make_card(
     It says which sets the picker was trained on, how they were split (see `pickflow.datasets.provenance`), and how many
     records of each kind each part has; its thresholds are those at which the kept epoch makes as many picks as it may.
     """
-    kept = max(history, key=lambda entry: entry["score"])
-    thresholds = {phase: round(kept[key], 4) for phase in "PS" if (key := f"threshold_{phase.lower()}") in kept}
+    best_epoch = max(history, key=lambda entry: entry["score"])
+    thresholds = {
+        phase: round(best_epoch[key], 4) for phase in "PS" if (key := f"threshold_{phase.lower()}") in best_epoch
+    }
     counts = (dataset.table.part + " " + dataset.table.kind).value_counts().sort_index()
     return {
         **describe_picker(name, model, thresholds),
         provenance.KEY: provenance.training_sets(dataset),
         "training_data": {
-            "counts": {str(what): int(n) for what, n in counts.items()},
+            "counts": {str(kind): int(n) for kind, n in counts.items()},
             "phases": list(dataset.select(part="train").phases),
         },
         "training_parameters": deciding(settings),
-        "epoch": int(kept["epoch"]),
+        "epoch": int(best_epoch["epoch"]),
         "teacher": None,
         "parent": None,
         "seed": seed,

@@ -156,13 +156,13 @@ class RecordWindows:
         for index, record in enumerate(records):
             place = place_of(record, self.n_samples, draws, index)
             self._lay(record, place, np.float32(1), windows[index], phases[index], arrivals[index, 0], boxes[index])
-            other = records[index ^ 1] if index ^ 1 < len(records) else None
-            if draws.second[index] and record.picks and other is not None and other.picks:
+            neighbour = records[index ^ 1] if index ^ 1 < len(records) else None
+            if draws.second[index] and record.picks and neighbour is not None and neighbour.picks:
                 # Its neighbour in the batch, which is as random a record as any.
-                first_arrival = int(min(other.picks.values()))
+                first_arrival = int(min(neighbour.picks.values()))
                 place = Place(first_arrival - int(draws.second_place[index] * self.n_samples))
                 gain = np.float32(draws.second[index]) * present(record.samples)
-                self._lay(other, place, gain, windows[index], phases[index], arrivals[index, 1], boxes[index])
+                self._lay(neighbour, place, gain, windows[index], phases[index], arrivals[index, 1], boxes[index])
         self._change(windows, phases, arrivals, boxes, draws)
         return self._labelled(windows, phases, arrivals, boxes, tuple(record.name for record in records))
 
@@ -182,12 +182,12 @@ class RecordWindows:
             first, last = max(at, 0), min(at + n, n_record)
             if first >= last:
                 continue
-            there = slice(first - at, last - at)
-            window[:, there] += gain * record.samples[:, first:last]
+            span = slice(first - at, last - at)
+            window[:, span] += gain * record.samples[:, first:last]
             if record.probability is not None:
-                np.maximum(soft[:, there], record.probability[:, first:last], out=soft[:, there])
+                np.maximum(soft[:, span], record.probability[:, first:last], out=soft[:, span])
             if lasting := duration(record.picks, n_record, self._labels.detection_factor):
-                begin, end = (max(int(each) - at, 0) for each in lasting)
+                begin, end = (max(int(sample) - at, 0) for sample in lasting)
                 box[begin : min(end, last - at)] = 1
             for row, phase in enumerate("PS"):
                 if first <= record.picks.get(phase, np.nan) < last:
@@ -210,8 +210,8 @@ class RecordWindows:
             chosen = (draws.real_record * len(self._real_noise)).astype(int)
             cuts = self._cuts(draws.real_noise, self._real_noise, chosen, draws.real_place)
             add_noise(windows, draws.real_noise, cuts)
-        kept = kept_components(windows.any(axis=2), draws) if draws.n_dropped.any() else 1.0
-        windows *= (draws.gains * kept).astype(np.float32)[:, :, None]
+        components = kept_components(windows.any(axis=2), draws) if draws.n_dropped.any() else 1.0
+        windows *= (draws.gains * components).astype(np.float32)[:, :, None]
         for index, (first, last) in enumerate(gaps(draws, self.n_samples)):
             if last > first:
                 windows[index, :, first:last] = 0
@@ -219,11 +219,11 @@ class RecordWindows:
                 arrivals[index][(arrivals[index] >= first) & (arrivals[index] < last)] = np.nan
 
     def _cuts(
-        self, level: NDArray[np.float64], tapes: list[Array32], which: NDArray[np.int64], place: NDArray[np.float64]
+        self, level: NDArray[np.float64], tapes: list[Array32], numbers: NDArray[np.int64], place: NDArray[np.float64]
     ) -> dict[int, Array32]:
         cuts = {}
         for index in np.flatnonzero(level):
-            tape = tapes[which[index]]
+            tape = tapes[numbers[index]]
             first = int(place[index] * (tape.shape[1] - self.n_samples))
             cuts[int(index)] = tape[:, first : first + self.n_samples]
         return cuts

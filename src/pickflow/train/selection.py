@@ -59,9 +59,9 @@ class Judge:
         self._batches, self._labels, self._learnt = batches, settings.labels, phases
         self._tolerance = settings.optimisation.tolerance_s * rate_hz
         n_samples = drawn[0].samples.shape[-1]
-        self._seen = slice(blinding[0], n_samples - blinding[1])
-        arrivals = [_inside(each.arrivals, self._seen) for each in drawn]
-        hours = sum(map(len, arrivals)) * (self._seen.stop - self._seen.start) / rate_hz / _S_PER_HOUR
+        self._span = slice(blinding[0], n_samples - blinding[1])
+        arrivals = [_inside(batch.arrivals, self._span) for batch in drawn]
+        hours = sum(map(len, arrivals)) * (self._span.stop - self._span.start) / rate_hz / _S_PER_HOUR
         rate = settings.optimisation.picks_per_hour
         by_phase = {phase: arrivals_of(arrivals, "PS".index(phase)) for phase in phases}
         self._arrivals = {phase: at for phase, at in by_phase.items() if len(at)}
@@ -89,13 +89,15 @@ class Judge:
                 losses.append(_loss(model, batch, self._labels, self._learnt))
                 probability = probabilities_of(model, batch.windows)
                 for phase in self._arrivals:
-                    seen = probability[:, labels.index(phase), self._seen].float()
-                    peaks = peaks_of(seen, self._tolerance) + np.array([first, self._seen.start, 0])
+                    span_probability = probability[:, labels.index(phase), self._span].float()
+                    peaks = peaks_of(span_probability, self._tolerance) + np.array([first, self._span.start, 0])
                     picks[phase].append(peaks)
                 first += len(batch.windows)
         scores: dict[str, float] = {"validation_loss": float(np.mean(losses))}
-        for phase, each in picks.items():
-            f1, threshold = f1_at(np.concatenate(each), self._arrivals[phase], self.n_picks[phase], self._tolerance)
+        for phase, peaks_of_phase in picks.items():
+            f1, threshold = f1_at(
+                np.concatenate(peaks_of_phase), self._arrivals[phase], self.n_picks[phase], self._tolerance
+            )
             scores |= {f"f1_{phase.lower()}": f1, f"threshold_{phase.lower()}": threshold}
         scores["score"] = float(np.mean([scores[f"f1_{phase.lower()}"] for phase in self._arrivals]))
         return scores
@@ -128,16 +130,16 @@ def training_loss(model: Any, labels: Labels, phases: tuple[str, ...]) -> Any:
     return loss
 
 
-def _inside(arrivals: NDArray[np.float64], seen: slice) -> NDArray[np.float64]:
+def _inside(arrivals: NDArray[np.float64], span: slice) -> NDArray[np.float64]:
     """Arrivals, NaN where they are not seen."""
-    return np.where((arrivals >= seen.start) & (arrivals < seen.stop), arrivals, np.nan)
+    return np.where((arrivals >= span.start) & (arrivals < span.stop), arrivals, np.nan)
 
 
 def arrivals_of(arrivals: list[NDArray[np.float64]], row: int) -> NDArray[np.float64]:
     """Window and sample of all arrivals of a phase, from arrays of shape (n, n_events, 2); shape (n_arrivals, 2)."""
     samples = np.concatenate(arrivals)[:, :, row]
-    window, _ = there = np.nonzero(~np.isnan(samples))
-    return np.stack([window, samples[there]], axis=1)
+    window, _ = positions = np.nonzero(~np.isnan(samples))
+    return np.stack([window, samples[positions]], axis=1)
 
 
 def peaks_of(probability: torch.Tensor, tolerance: float) -> NDArray[np.float64]:

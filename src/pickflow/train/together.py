@@ -53,18 +53,18 @@ def train_together(
     # Fresh processes: a fork would share threads and GPUs.
     context = multiprocessing.get_context("spawn")
     environments = [local_environment(rank, n, port) for rank in range(n)]
-    others = [
+    processes = [
         context.Process(target=_train, args=(environment, name, dataset, settings, seed, folder, device), daemon=True)
         for environment in environments[1:]
     ]
-    for other in others:
-        other.start()
+    for process in processes:
+        process.start()
     try:
         card = _train(environments[0], name, dataset, settings, seed, folder, device, **options)
     finally:
-        for other in others:
-            other.join(60)
-    if failed := [other.exitcode for other in others if other.exitcode]:
+        for process in processes:
+            process.join(60)
+    if failed := [process.exitcode for process in processes if process.exitcode]:
         raise ValueError(f"training: {len(failed)} of {n} processes ended with an error; see what they wrote")
     return card
 
