@@ -189,8 +189,10 @@ def run_gamma_defaults(scene: Scene) -> pd.DataFrame:
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         config["dbscan_eps"] = estimate_eps(stations, p_km_s)
         _, assignments = association(table, stations, config, method=config["method"])
-    found = pd.DataFrame(assignments, columns=["row", "event_id", "score"])
-    return pd.DataFrame({"event_id": found.event_id, "pick_id": picks.pick_id.to_numpy()[found.row.astype(int)]})
+    associated_picks = pd.DataFrame(assignments, columns=["row", "event_id", "score"])
+    return pd.DataFrame(
+        {"event_id": associated_picks.event_id, "pick_id": picks.pick_id.to_numpy()[associated_picks.row.astype(int)]}
+    )
 
 
 def mean_velocities(model: VelocityModel) -> tuple[float, float]:

@@ -96,7 +96,7 @@ def gather(results: Path, options: argparse.Namespace) -> dict[str, Any]:
     folder = results / "compress" / options.model / options.weights
     compression = json.loads((folder / "compression.json").read_text())
     summary = json.loads((results / "summary.json").read_text())
-    records = [one for name in LABELLED_SETS for one in open_dataset(SHARED / "data" / "labelled" / name).read()]
+    records = [record for name in LABELLED_SETS for record in open_dataset(SHARED / "data" / "labelled" / name).read()]
     pickers: dict[str, Any] = {}
     for catalog in summary["catalogs"]:
         place = results / "models" / catalog["model"] / catalog["weights"]

@@ -291,7 +291,7 @@ def score(record: Record, picks: list[Pick], plain_picks: list[Pick], anchor: st
     for (_, ns, _), reason in zip(picks, reasons, strict=True):
         if any(abs(ns - arrival) <= TOLERANCES_S[0] * 1e9 for arrival in arrivals_ns):
             counts["true_dropped"] += bool(reason)
-        elif any(abs(ns - other) <= 0.5e9 for _, other, _ in plain_picks):
+        elif any(abs(ns - plain_ns) <= 0.5e9 for _, plain_ns, _ in plain_picks):
             counts["known_dropped"] += bool(reason)
         elif any(abs(ns - edge) <= NEAR_S * 1e9 for edge in edges_ns):
             counts["artefact_picks"] += 1

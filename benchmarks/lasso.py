@@ -70,7 +70,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         "gram_s": gram_s,
         "rows": {key: value for key, value in own_rows.items() if key != "coefficients"},
         "groups": groups_of_ours(gram, ratios, options.taps),
-        "others": others(features, targets, gram, ratios, own_rows, options),
+        "others": peers(features, targets, gram, ratios, own_rows, options),
     }
 
 
@@ -174,7 +174,7 @@ def groups_of_ours(gram: Gram, ratios: np.ndarray, taps: int) -> dict[str, Any]:
     }
 
 
-def others(
+def peers(
     features: np.ndarray,
     targets: np.ndarray,
     gram: Gram,
@@ -200,9 +200,9 @@ def others(
         n_timed = min(options.rows_timed, options.rows)
         path(small, small_target[:, 0], lasso_penalty_max(small_gram) * ratios[:2] / 200, small_gram)
         for row in range(n_timed):
-            one = gram.select(np.arange(gram.n_features), [row])
+            row_gram = gram.select(np.arange(gram.n_features), [row])
             alphas = largest[row] * ratios / len(features)
-            seconds_spent, solution = timed(partial(path, features, targets[:, row], alphas, one))
+            seconds_spent, solution = timed(partial(path, features, targets[:, row], alphas, row_gram))
             seconds += seconds_spent / n_timed
             expected = np.column_stack([coefficients[:, row] for coefficients in own_rows["coefficients"]])
             difference = max(difference, float(np.abs(solution - expected).max()))

@@ -208,8 +208,8 @@ def main() -> None:
     n_pairs = len(amplitudes)
     print(f"{n_pairs} pairs of event and station in {cpu_s:.1f} CPU-s, {1000 * cpu_s / n_pairs:.2f} s for 1000")
     print("reasons:", ", ".join(f"{count} {reason}" for reason, count in amplitudes.reason.value_counts().items()))
-    same = pd.DataFrame({"event_id": events.event_id, "reference_id": events.event_id})
-    magnitudes = {"predicted arrivals": paired(network_magnitudes(events, amplitudes, params), events, same)}
+    identity_pairs = pd.DataFrame({"event_id": events.event_id, "reference_id": events.event_id})
+    magnitudes = {"predicted arrivals": paired(network_magnitudes(events, amplitudes, params), events, identity_pairs)}
     for path in sorted(options.run.glob("catalog/*/*/*/*/catalog.parquet")) if options.run else []:
         catalog = read_table(path, EVENTS)
         magnitudes[str(path.parent.relative_to(options.run / "catalog"))] = paired(

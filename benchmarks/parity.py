@@ -133,11 +133,11 @@ def compare(model, streams, options) -> dict:
         totals["same"] += len(own_picks & seisbench_picks)
         totals["near"] += len(own_picks & neighbours)
         for trace in picker.annotate(stream):
-            for other in annotations.select(channel=trace.stats.channel):
-                lag = (other.stats.starttime - trace.stats.starttime) * RATE_HZ
+            for annotation in annotations.select(channel=trace.stats.channel):
+                lag = (annotation.stats.starttime - trace.stats.starttime) * RATE_HZ
                 if abs(lag) < 1:
-                    n_samples = min(len(trace), len(other))
-                    step = np.abs(trace.data[:n_samples] - other.data[:n_samples])
+                    n_samples = min(len(trace), len(annotation))
+                    step = np.abs(trace.data[:n_samples] - annotation.data[:n_samples])
                     difference = max(difference, float(np.nanmax(step)))
     n_largest = max(totals["n_ours"], totals["n_seisbench"], 1)
     return {

@@ -132,16 +132,16 @@ def worker(options: argparse.Namespace) -> None:
         start_s = time.process_time()
         if options.worker == "ours":
             segments, _ = annotator.segments(stream)
-            found = [
+            stream_picks = [
                 (pick.phase, pick.segment.time_ns(pick.peak), pick.probability) for pick in annotator.picks(segments)
             ]
         else:
             batch = {} if PEER_BATCH[options.peer] is None else {"batch_size": PEER_BATCH[options.peer]}
             output = model.classify(stream, **batch).picks
-            found = [(p.phase, p.peak_time.ns, p.peak_value) for p in output if p.phase in ("P", "S")]
+            stream_picks = [(p.phase, p.peak_time.ns, p.peak_value) for p in output if p.phase in ("P", "S")]
         seconds += time.process_time() - start_s
         resident.append(resident_mb())
-        picks += [(seed, *pick) for pick in found]
+        picks += [(seed, *pick) for pick in stream_picks]
     if options.worker == "ours":
         extra |= {"forward_share": forward.seconds / seconds, "forward_s": forward.seconds}
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -163,9 +163,9 @@ class Clock:
 
     def __call__(self, cuts):
         start_s = time.process_time()
-        found = self._predict(cuts)
+        predictions = self._predict(cuts)
         self.seconds += time.process_time() - start_s
-        return found
+        return predictions
 
 
 def resident_mb() -> float:
@@ -223,12 +223,18 @@ def run(options: argparse.Namespace, side_name: str, environment: dict[str, str]
 def compare(ours: Path, peer: Path) -> dict[str, float | int]:
     import numpy as np
 
-    one, two = (np.load(path, allow_pickle=True) for path in (ours, peer))  # written by this benchmark a moment ago
+    # Written by this benchmark a moment ago.
+    our_content, peer_content = (np.load(path, allow_pickle=True) for path in (ours, peer))
     difference = 0.0
-    for name in set(one.files) - {"picks"}:
-        n_samples = min(one[name].size, two[name].size)
-        difference = max(difference, float(np.nanmax(np.abs(one[name][:n_samples] - two[name][:n_samples]))))
-    sides = [{(seed, phase, round(ns * RATE_HZ / 1e9)) for seed, phase, ns, _ in side["picks"]} for side in (one, two)]
+    for name in set(our_content.files) - {"picks"}:
+        n_samples = min(our_content[name].size, peer_content[name].size)
+        difference = max(
+            difference, float(np.nanmax(np.abs(our_content[name][:n_samples] - peer_content[name][:n_samples])))
+        )
+    sides = [
+        {(seed, phase, round(ns * RATE_HZ / 1e9)) for seed, phase, ns, _ in side["picks"]}
+        for side in (our_content, peer_content)
+    ]
     neighbours = {(seed, phase, sample + shift) for seed, phase, sample in sides[1] for shift in (-1, 0, 1)}
     n_most = max(map(len, sides)) or 1
     return {

@@ -24,13 +24,13 @@ FOLDERS_NOT_COMPARED = {"logs", "benchmarks", "cache"}
 FILES_NOT_COMPARED = {".lock", "latency.json", "report.html", ".snakemake_timestamp"}
 
 
-def differences(run: Path, other: Path) -> list[str]:
+def differences(run: Path, second_run: Path) -> list[str]:
     """One line for each file that only one of the runs has, or that differs."""
-    files, other_files = _files(run), _files(other)
+    files, other_files = _files(run), _files(second_run)
     lines = [f"{name}: only in {run}" for name in sorted(files - other_files)]
-    lines += [f"{name}: only in {other}" for name in sorted(other_files - files)]
+    lines += [f"{name}: only in {second_run}" for name in sorted(other_files - files)]
     for name in sorted(files & other_files):
-        if problem := _difference(run / name, other / name):
+        if problem := _difference(run / name, second_run / name):
             lines.append(f"{name}: {problem}")
     return lines
 
@@ -46,21 +46,21 @@ def _files(run: Path) -> set[str]:
     }
 
 
-def _difference(path: Path, other: Path) -> str | None:
-    if path.read_bytes() == other.read_bytes():
+def _difference(path: Path, second_path: Path) -> str | None:
+    if path.read_bytes() == second_path.read_bytes():
         return None
     if path.suffix == ".parquet":
-        return _difference_of_tables(path, other)
+        return _difference_of_tables(path, second_path)
     if path.suffix == ".json":
         is_same = _without_provenance(json.loads(path.read_text())) == _without_provenance(
-            json.loads(other.read_text())
+            json.loads(second_path.read_text())
         )
         return None if is_same else "the content differs"
     return "the bytes differ"
 
 
-def _difference_of_tables(path: Path, other: Path) -> str | None:
-    table, other_table = (pq.read_table(one).replace_schema_metadata(None) for one in (path, other))
+def _difference_of_tables(path: Path, second_path: Path) -> str | None:
+    table, other_table = (pq.read_table(file).replace_schema_metadata(None) for file in (path, second_path))
     if table.schema != other_table.schema:
         return "the columns or their types differ"
     if table.num_rows != other_table.num_rows:

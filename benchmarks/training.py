@@ -54,8 +54,8 @@ def changes(everything: bool) -> Any:
     from pickflow.run.settings.training import Augmentation
 
     extra = {"second_event": 0.6, "amplitude": 0.5, "rotation": 0.5, "polarity": 0.5, "real_noise": 0.3}
-    same = {"shift": SHIFT, "noise": NOISE, "dropped_component": DROPPED, "gap": GAP, "second_event": 0.0}
-    return Augmentation(**{**same, **(extra if everything else {})})
+    basic = {"shift": SHIFT, "noise": NOISE, "dropped_component": DROPPED, "gap": GAP, "second_event": 0.0}
+    return Augmentation(**{**basic, **(extra if everything else {})})
 
 
 def seisbench_loader(model: Any, folder: str, batch_size: int) -> Any:
@@ -232,10 +232,10 @@ def run_side(side: str, model: str, folder: str, options: argparse.Namespace) ->
     from pickflow.run.workers import ONE_THREAD, WORKER_ENVIRONMENT
 
     environment = {**os.environ, **(WORKER_ENVIRONMENT if SIDES[side][2] else ONE_THREAD)}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    if done.returncode:
-        sys.exit(f"{model}, {side} failed:\n{done.stderr[-3000:]}")
-    return json.loads(done.stdout.splitlines()[-1])
+    process = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if process.returncode:
+        sys.exit(f"{model}, {side} failed:\n{process.stderr[-3000:]}")
+    return json.loads(process.stdout.splitlines()[-1])
 
 
 def main() -> int:
@@ -252,11 +252,11 @@ def main() -> int:
         write_stand_in(folder, N_RECORDS, 0)
         for model in options.models:
             for side in SIDES:
-                found = run_side(side, model, folder, options)
-                together = found["data_s"] + found["step_s"]
-                waits = f"{100 * found['waiting_share']:.0f} %" if "waiting_share" in found else ""
-                numbers = f"{found['data_s']:.2f} | {found['step_s']:.1f} | {together:.1f}"
-                print(f"| {model} | {side} | {numbers} | {waits} | {found['peak_mb']:.0f} |", flush=True)
+                costs = run_side(side, model, folder, options)
+                together = costs["data_s"] + costs["step_s"]
+                waits = f"{100 * costs['waiting_share']:.0f} %" if "waiting_share" in costs else ""
+                numbers = f"{costs['data_s']:.2f} | {costs['step_s']:.1f} | {together:.1f}"
+                print(f"| {model} | {side} | {numbers} | {waits} | {costs['peak_mb']:.0f} |", flush=True)
     return 0
 
 

@@ -64,7 +64,13 @@ def sizes() -> list[list[str]]:
         parts = parts_of(model)
         eqt = eqt or [""] * len(parts)
         numbers = [f"{n_parameters(model)[0]:,}", f"{n_weights_of_keras(model):,}", f"{multiply_adds(model) / 1e6:.1f}"]
-        rows.append([name, *("" if part == same else part for part, same in zip(parts, eqt, strict=True)), *numbers])
+        rows.append(
+            [
+                name,
+                *("" if part == part_of_eqt else part for part, part_of_eqt in zip(parts, eqt, strict=True)),
+                *numbers,
+            ]
+        )
         eqt = parts if name == "EQT" else eqt
     return rows
 
@@ -87,7 +93,7 @@ def times() -> list[list[str]]:
                 return model(torch.from_numpy(windows))
 
         rows.append(
-            [name, *(f"{milliseconds(each, windows):.2f}" for each in (in_torch, compile_network(model).predict))]
+            [name, *(f"{milliseconds(predict, windows):.2f}" for predict in (in_torch, compile_network(model).predict))]
         )
     return rows
 

@@ -178,15 +178,15 @@ def share_stations(options: argparse.Namespace, scratch: Path) -> dict[str, Any]
                 list(parallel_map(do_nothing, range(N_TRIVIAL_TASKS)))
                 per_task.append((time.perf_counter() - begin) / N_TRIVIAL_TASKS)
     assert all(counts == counts_of_runs[0] for counts in counts_of_runs), "the results depend on the number of workers"
-    single, one, two = (statistics.median(times) for times in (single_s, work[1], work[2]))
+    single, one_worker, two_workers = (statistics.median(times) for times in (single_s, work[1], work[2]))
     return {
         "station_days": options.station_days,
         "picks": sum(counts_of_runs[0]),
         "in_process_s": round(single, 2),
-        "one_worker_s": round(one, 2),
-        "two_workers_s": round(two, 2),
-        "efficiency_1": round(single / one, 3),
-        "efficiency_2": round(single / (2 * two), 3),
+        "one_worker_s": round(one_worker, 2),
+        "two_workers_s": round(two_workers, 2),
+        "efficiency_1": round(single / one_worker, 3),
+        "efficiency_2": round(single / (2 * two_workers), 3),
         "first_task_s": round(statistics.median(start[2]), 2),
         "per_task_ms": round(1000 * statistics.median(per_task), 2),
     } | model(options.workers, single / options.station_days, statistics.median(start[2]), statistics.median(per_task))

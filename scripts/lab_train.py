@@ -16,5 +16,5 @@ if __name__ == "__main__":
     with progress_bars() as show:
         train_together(
             name, dataset, params.training, job.params.seed, folder, device=device_of(job), weights=folder.name,
-            teachers=params.teachers, on_step=lambda done, total, _: show(name, done, total),
+            teachers=params.teachers, on_step=lambda n_done, total, _: show(name, n_done, total),
         )  # fmt: skip

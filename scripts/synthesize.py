@@ -14,4 +14,4 @@ if __name__ == "__main__":
     starttime, endtime = job.params.span
     params = SynthesizeParams(**job.params.settings, starttime=starttime, endtime=endtime)
     with tqdm(total=len(params.stations), desc="synthesize", unit="station") as bar:
-        write_archive(params, Path(job.output[0]), lambda done, total, station: bar.update())
+        write_archive(params, Path(job.output[0]), lambda n_done, total, station: bar.update())

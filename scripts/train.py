@@ -14,9 +14,9 @@ if __name__ == "__main__":
     params = TrainParams(**job.params.settings)
     with tqdm(total=params.epochs, desc="train", unit="epoch") as bar:
 
-        def show(done: int, total: int, losses: dict[str, float]) -> None:
+        def show(n_done: int, total: int, losses: dict[str, float]) -> None:
             """Move the bar to the epochs done."""
-            bar.update(done - bar.n)
+            bar.update(n_done - bar.n)
             bar.set_postfix(losses)
 
         train(params, Path(job.params.shared), Path(job.output.card).parent, show)

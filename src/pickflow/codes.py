@@ -58,11 +58,11 @@ def code_problem(network: str, station: str, location: str = "", channel: str = 
     for kind, value in values.items():
         if not isinstance(value, str) or not _CODES[kind].fullmatch(value):
             min_length, first = (1, ", the first a letter or digit") if kind in ("network", "station") else (0, "")
-            return f"{kind} code {_shown(value)} is not {min_length} to 8 of A-Z, a-z, 0-9, _ and -{first}"
+            return f"{kind} code {_excerpt(value)} is not {min_length} to 8 of A-Z, a-z, 0-9, _ and -{first}"
     return ""
 
 
-def _shown(value: object) -> str:
+def _excerpt(value: object) -> str:
     text = repr(value)
     return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}… ({len(text)} characters)"
 

@@ -59,7 +59,7 @@ rule report:
         runtime=60,
     params:
         stage_version=STAGE_VERSIONS["analyze"],
-        config=RUN.shown,
+        config=RUN.settings_of_report,
         span=RUN.span,
         catalogs=list(map(str, RUN.catalogs)),
         days=DAYS,

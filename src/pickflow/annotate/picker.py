@@ -194,8 +194,8 @@ class Picker:
             ]
             if self._options.detection_threshold is not None:
                 times += [
-                    (DETECTION, one.start_time, one.start_time, one.end_time, one.peak_value)
-                    for one in getattr(output, "detections", [])
+                    (DETECTION, detection.start_time, detection.start_time, detection.end_time, detection.peak_value)
+                    for detection in getattr(output, "detections", [])
                 ]
             for phase, *moments, value in times:
                 peak_ns, on_ns, off_ns = (

@@ -64,7 +64,7 @@ def run(arguments: Sequence[str]) -> int:
     return say(f"{out / PAGE_FILE}{parts}")
 
 
-def _tell(stage: str, done: int, total: int) -> None:
+def _tell(stage: str, n_done: int, total: int) -> None:
     """Say each tenth of the way."""
-    if done * _N_STEPS // total > (done - 1) * _N_STEPS // total:
-        write_error(f"{stage}: {done} of {total}")
+    if n_done * _N_STEPS // total > (n_done - 1) * _N_STEPS // total:
+        write_error(f"{stage}: {n_done} of {total}")

@@ -91,13 +91,13 @@ def progress_of(results: Path) -> Progress:
     ended_jobs = [job for job in jobs if job.ended_s is not None and not job.failed]
     failed_jobs = [job for job in jobs if job.failed]
     not_ended = [job for job in jobs if job.ended_s is None]
-    running = not_ended if lock.held else []
+    running = not_ended if lock.is_held else []
     counts = {"done": _by_rule(ended_jobs), "running": _by_rule(running), "failed": _by_rule(failed_jobs)}
     rules = {}
     for rule, n in (summary.jobs_by_rule if summary else {}).items():
         row = {name: count[rule] for name, count in counts.items()}
         rules[rule] = row | {"to_do": max(0, n - sum(row.values()))}
-    rest_s, not_measured = _rest(results, rules, jobs, running, now_s) if lock.held else (None, [])
+    rest_s, not_measured = _remaining_time(results, rules, jobs, running, now_s) if lock.is_held else (None, [])
     return Progress(
         run=results.resolve().name,
         state=_state(results, lock, summary),
@@ -119,8 +119,8 @@ def progress_of(results: Path) -> Progress:
 
 
 def _state(results: Path, lock: LockState, summary: LogSummary | None) -> str:
-    if lock.held or lock.note:
-        return "running" if lock.held else "killed"
+    if lock.is_held or lock.note:
+        return "running" if lock.is_held else "killed"
     if summary is None:  # as of copied results
         return "done" if RunLayout(results).summary.exists() else "unknown"
     return "done" if summary.n_done == summary.n_jobs and not any(job.failed for job in summary.jobs) else "failed"
@@ -204,7 +204,7 @@ def _note_job(jobs: dict[str, Job], block: dict[str, str], stamp_s: float) -> No
         jobs[name] = job
 
 
-def _rest(
+def _remaining_time(
     results: Path, rules: dict[str, dict[str, int]], jobs: list[Job], running: list[Job], now_s: float
 ) -> tuple[float | None, list[str]]:
     """Remaining seconds at the pace of this start, and the rules without a measured job."""
@@ -329,6 +329,6 @@ def _name(job: dict[str, Any]) -> str:
 
 
 def _duration(seconds: float) -> str:
-    minutes, left = divmod(round(seconds), 60)
+    minutes, rest_s = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {left:02} s" if minutes else f"{left} s"
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest_s:02} s" if minutes else f"{rest_s} s"

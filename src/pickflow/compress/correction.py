@@ -67,12 +67,7 @@ def correct(
     set_of = {name: channel_set.name for channel_set in wiring.sets for name in channel_set.writers}
     order, readers = list(statistics), wiring.readers()
     # Layers after the first narrowed one get other inputs than the teacher's, even if all their inputs are kept.
-    narrowed_readers = {
-        reader
-        for channel_set in wiring.sets
-        if _is_narrowed(channel_set, selection)
-        for reader, _ in channel_set.readers
-    }
+    narrowed_readers = {reader for part in wiring.sets if _is_narrowed(part, selection) for reader, _ in part.readers}
     first = min((order.index(name) for name in narrowed_readers | set(supports or ())), default=len(order))
 
     def fit(name: str) -> Callable[..., None]:

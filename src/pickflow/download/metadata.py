@@ -177,10 +177,10 @@ def _faults(current: list[ChannelEpoch]) -> list[str]:
     """Contradictions between the epochs of a channel; the first is the one that counts."""
     first = current[0]
     faults = [*first.faults]
-    for other in current[1:]:
-        pair = (first.sensitivity_counts_per_unit, other.sensitivity_counts_per_unit)
+    for epoch in current[1:]:
+        pair = (first.sensitivity_counts_per_unit, epoch.sensitivity_counts_per_unit)
         if _differ(*pair):
-            at_once = other.starttime < first.endtime and first.starttime < other.endtime
+            at_once = epoch.starttime < first.endtime and first.starttime < epoch.endtime
             relation = "two epochs at once have" if at_once else "it changes within the day between"
             faults.append(f"{relation} sensitivities of {pair[0]:.3g} and {pair[1]:.3g}: the first counts")
     return faults
@@ -189,27 +189,29 @@ def _faults(current: list[ChannelEpoch]) -> list[str]:
 def _between(epochs: dict[str, ChannelEpoch]) -> list[str]:
     """Contradictions between the components of a sensor."""
     faults = []
-    for (name, one), (other_name, other) in combinations(epochs.items(), 2):
-        pair = (one.sensitivity_counts_per_unit, other.sensitivity_counts_per_unit)
+    for (name, epoch), (other_name, other_epoch) in combinations(epochs.items(), 2):
+        pair = (epoch.sensitivity_counts_per_unit, other_epoch.sensitivity_counts_per_unit)
         if _differ(*pair):
             faults.append(f"the sensitivities of {name} and {other_name} differ: {pair[0]:.3g}, {pair[1]:.3g}")
-        flat = all(e.dip_deg is not None and abs(e.dip_deg) <= HORIZONTAL_BELOW_DEG for e in (one, other))
-        angle = _axis_angle_deg(one.azimuth_deg, other.azimuth_deg)
+        flat = all(e.dip_deg is not None and abs(e.dip_deg) <= HORIZONTAL_BELOW_DEG for e in (epoch, other_epoch))
+        angle = _axis_angle_deg(epoch.azimuth_deg, other_epoch.azimuth_deg)
         if flat and angle < OFF_AXIS_DEG:
-            faults.append(f"{name} and {other_name} point the same way ({one.azimuth_deg:g}°, {other.azimuth_deg:g}°)")
+            faults.append(
+                f"{name} and {other_name} point the same way ({epoch.azimuth_deg:g}°, {other_epoch.azimuth_deg:g}°)"
+            )
     return faults
 
 
-def _differ(one: float, other: float) -> bool:
+def _differ(first: float, second: float) -> bool:
     """Whether two sensitivities, both known, contradict one another."""
-    return max(one, other) > TOLERATED_FACTOR * min(one, other)  # False with NaN
+    return max(first, second) > TOLERATED_FACTOR * min(first, second)  # False with NaN
 
 
-def _axis_angle_deg(one: float | None, other: float | None) -> float:
+def _axis_angle_deg(first_deg: float | None, second_deg: float | None) -> float:
     """Angle between two axes, 0 to 90 degrees; NaN if one is unknown."""
-    if one is None or other is None:
+    if first_deg is None or second_deg is None:
         return float("nan")
-    angle = abs(one - other) % 180.0
+    angle = abs(first_deg - second_deg) % 180.0
     return min(angle, 180.0 - angle)
 
 

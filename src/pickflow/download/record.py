@@ -123,7 +123,9 @@ def _with_near_rates(sensor: SensorSet) -> tuple[SensorSet, list[Remark]]:
     if sensor.rates_agree:
         return sensor, []
     rates = {letter: channel.pieces[0].stats.sampling_rate for letter, channel in sensor.channels.items()}
-    mode_hz = max(rates.values(), key=lambda rate: sum(same_rate(rate, other) for other in rates.values()))
+    mode_hz = max(
+        rates.values(), key=lambda rate: sum(same_rate(rate, channel_rate) for channel_rate in rates.values())
+    )
     odd = [letter for letter, rate in rates.items() if not mode_hz / FARTHEST_RATE <= rate <= mode_hz * FARTHEST_RATE]
     rates_text = ", ".join(f"{letter} {rate:g} Hz" for letter, rate in rates.items())
     left_out = f"; {', '.join(odd)} left out" if odd else ""

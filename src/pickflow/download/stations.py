@@ -61,8 +61,10 @@ def requested_stations(
         table = places_in_run(table, *span)
     known_codes = [StationCode(*codes) for codes in table[["network", "station"]].itertuples(index=False)]
     plain = [pattern for pattern in patterns if not any(letter in pattern for letter in WILDCARDS)]
-    others = [parse_station(pattern) for pattern in plain] + ([] if params.inventory else archive_stations(params))
-    unknown = sorted(set(others) - set(known_codes))
+    further_codes = [parse_station(pattern) for pattern in plain] + (
+        [] if params.inventory else archive_stations(params)
+    )
+    unknown = sorted(set(further_codes) - set(known_codes))
     if unknown:
         unlocated = pd.DataFrame(unknown, columns=["network", "station"])
         unlocated = conform(unlocated.assign(latitude_deg=np.nan, longitude_deg=np.nan, elevation_m=np.nan), STATIONS)
@@ -141,7 +143,7 @@ def _thin_out(table: pd.DataFrame, params: DownloadParams) -> pd.DataFrame:
     kept_rows: list[int] = []
     dropped: set[str] = set()
     for row in order:
-        other_rows = [other for other in kept_rows if code[other] != code[row]]
+        other_rows = [kept_row for kept_row in kept_rows if code[kept_row] != code[row]]
         apart_km, _ = distance_and_azimuth(latitude[row], longitude[row], latitude[other_rows], longitude[other_rows])
         if np.any(apart_km < params.min_station_distance_km):  # NaN where a place is not known
             dropped.add(code[row])

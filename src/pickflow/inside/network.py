@@ -171,7 +171,7 @@ def refusal(model: WaveformModel) -> str:
         graph = trace(model)
     except Exception as error:  # networks of others do what they like with a window
         return f"its network does not take a window of {model.in_samples} samples ({type(error).__name__}: {error})"
-    return "" if any(_shown(node) for node in graph.nodes) else "it has no convolution, recurrence or attention"
+    return "" if any(_is_shown(node) for node in graph.nodes) else "it has no convolution, recurrence or attention"
 
 
 def layers_of(graph: Graph, labels: Sequence[str]) -> list[Layer]:
@@ -190,7 +190,7 @@ def layers_of(graph: Graph, labels: Sequence[str]) -> list[Layer]:
     keys: dict[Node, str] = {}
     layers = []
     for node in graph.nodes:
-        if not _shown(node):
+        if not _is_shown(node):
             continue
         use = uses[node.name] = uses.get(node.name, -1) + 1
         keys[node] = f"{node.name} ({use + 1})" if use else node.name
@@ -229,7 +229,7 @@ def kind_of(layer: nn.Module) -> str:
     return "LSTM" if hasattr(layer, "cell_f") else type(layer).__name__
 
 
-def _shown(node: Node) -> bool:
+def _is_shown(node: Node) -> bool:
     return bool(node.name) and kind_of(node.layer) in SHOWN_KINDS
 
 

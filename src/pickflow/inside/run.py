@@ -30,7 +30,7 @@ SENSITIVITIES_FILE = "sensitivities.parquet"
 ATTRIBUTIONS_FILE = "attributions.parquet"
 
 
-def _silent(what: str, done: int, total: int) -> None:
+def _silent(title: str, n_done: int, total: int) -> None:
     """Report nothing."""
 
 

@@ -26,7 +26,7 @@ NOTHING = Part(name="", kind="nothing", layer="")
 _BATCH_SIZE = 20
 
 
-def _silent(what: str, done: int, total: int) -> None:
+def _silent(title: str, n_done: int, total: int) -> None:
     """Report nothing."""
 
 

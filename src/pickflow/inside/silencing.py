@@ -132,8 +132,8 @@ class Silencer:
             if (name, use) not in self._memory:
                 self._memory[name, use] = (tensors, forward(*inputs, **options))
             inputs_of_whole, output = self._memory[name, use]
-            same = name in self._idle or all(map(_equal, inputs_of_whole, tensors))
-            return output if same else forward(*inputs, **options)
+            is_same = name in self._idle or all(map(_equal, inputs_of_whole, tensors))
+            return output if is_same else forward(*inputs, **options)
 
         return call
 

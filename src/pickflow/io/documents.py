@@ -43,16 +43,16 @@ def read_json(path: str | Path, schema: Mapping[str, Any] | None = None) -> dict
     try:
         content = json.loads(Path(path).read_bytes().decode(), parse_constant=_refuse)
         if not isinstance(content, dict):
-            raise StorageError(f"{path}: an object of names and values is expected, not {_shown(content)}; {AGAIN}")
+            raise StorageError(f"{path}: an object of names and values is expected, not {_excerpt(content)}; {AGAIN}")
         jsonschema.validate(content, schema or {}, jsonschema.Draft202012Validator)
     except (FileNotFoundError, StorageError):
         raise
     except jsonschema.ValidationError as error:
         json_path = error.json_path.removeprefix("$").removeprefix(".")
         prefix = f"key {json_path}: " if json_path else ""
-        raise StorageError(f"{path}: {prefix}{_shown(error.message)}; {AGAIN}") from None
+        raise StorageError(f"{path}: {prefix}{_excerpt(error.message)}; {AGAIN}") from None
     except (OSError, ValueError, RecursionError) as error:
-        raise StorageError(f"{path}: not JSON that can be read ({_shown(error)}); {AGAIN}") from error
+        raise StorageError(f"{path}: not JSON that can be read ({_excerpt(error)}); {AGAIN}") from error
     return content
 
 
@@ -60,6 +60,6 @@ def _refuse(name: str) -> None:
     raise ValueError(f"{name} is no number of JSON")
 
 
-def _shown(value: object) -> str:
+def _excerpt(value: object) -> str:
     text = str(value)
     return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…"

@@ -250,12 +250,14 @@ def _channels_move(claims: list[_Claim]) -> bool:
     last_start: dict[tuple[float, float], _Claim] = {}
     for claim in claims:
         coordinates = (claim.latitude_deg, claim.longitude_deg)
-        first_end[coordinates] = min(first_end.get(coordinates, claim), claim, key=lambda other: other.end_ns)
-        last_start[coordinates] = max(last_start.get(coordinates, claim), claim, key=lambda other: other.start_ns)
+        first_end[coordinates] = min(first_end.get(coordinates, claim), claim, key=lambda candidate: candidate.end_ns)
+        last_start[coordinates] = max(
+            last_start.get(coordinates, claim), claim, key=lambda candidate: candidate.start_ns
+        )
     return any(
-        one.end_ns <= other.start_ns and _apart_km(one, other) > MOVED_KM
-        for one in first_end.values()
-        for other in last_start.values()
+        earlier.end_ns <= later.start_ns and _apart_km(earlier, later) > MOVED_KM
+        for earlier in first_end.values()
+        for later in last_start.values()
     )
 
 
@@ -269,11 +271,11 @@ def _place(active: list[_Claim], channels_move: bool) -> _Place:
     of_channels = [claim for claim in active if claim.by_channel]
     located = [claim for claim in of_station if np.isfinite(claim.latitude_deg)]
     remarks = [claim.remark for claim in located or of_station if claim.remark]
-    channels_agree = bool(of_channels) and max(_apart_km(of_channels[0], other) for other in of_channels) <= MOVED_KM
+    channels_agree = bool(of_channels) and max(_apart_km(of_channels[0], claim) for claim in of_channels) <= MOVED_KM
     chosen = _latest(located) or _latest(of_channels) or of_station[0]
     if chosen.by_channel:
         remarks.append("its coordinates are those of its channels: the station itself has none then")
-    elif (distance_km := max((_apart_km(chosen, other) for other in located), default=0.0)) > MOVED_KM:
+    elif (distance_km := max((_apart_km(chosen, claim) for claim in located), default=0.0)) > MOVED_KM:
         remarks.append(f"two of its epochs at once are {distance_km:.0f} km apart: the one that begins last is taken")
     if channels_agree and located and (offset_km := _apart_km(chosen, of_channels[0])) > MOVED_KM:
         chosen = of_channels[0] if channels_move else chosen
@@ -290,8 +292,8 @@ def _latest(claims: list[_Claim]) -> _Claim | None:
     return max(claims, key=lambda claim: claim.start_ns, default=None)
 
 
-def _apart_km(one: _Claim, other: _Claim) -> float:
-    return float(sphere_distance_km(one.latitude_deg, one.longitude_deg, other.latitude_deg, other.longitude_deg))
+def _apart_km(first: _Claim, second: _Claim) -> float:
+    return float(sphere_distance_km(first.latitude_deg, first.longitude_deg, second.latitude_deg, second.longitude_deg))
 
 
 def _is_km(one_m: float, other_m: float) -> bool:

@@ -128,10 +128,10 @@ def interval(draws: Floats, n_blocks: int, level: float = LEVEL) -> Interval:
     level : float
         Its coverage.
     """
-    known = draws[np.isfinite(draws)]
-    if n_blocks < MIN_BLOCKS or not known.size:
+    finite_draws = draws[np.isfinite(draws)]
+    if n_blocks < MIN_BLOCKS or not finite_draws.size:
         return Interval(np.nan, np.nan)
-    low, high = np.quantile(known, [(1 - level) / 2, (1 + level) / 2])
+    low, high = np.quantile(finite_draws, [(1 - level) / 2, (1 + level) / 2])
     return Interval(float(low), float(high))
 
 

@@ -73,12 +73,12 @@ def compare_phase(picks: pd.DataFrame, records: pd.DataFrame, phase: str) -> Pha
     begin_s, end_s = _labels(records, phase)
     has_label = np.isfinite(begin_s) & np.isfinite(end_s)
     is_noise = records.kind.to_numpy(str) == "noise"
-    some = picks[picks.phase == phase]
-    row = pd.Index(records.record).get_indexer(pd.Index(some.record))
-    kept = (row >= 0) & (has_label | is_noise)[row]
-    some, row = some[kept], row[kept].astype(np.int64)
-    time_s, probability = some.time_s.to_numpy(float), some.probability.to_numpy(float)
-    last_s = some.end_s.to_numpy(float) if phase == "Detection" else time_s
+    phase_picks = picks[picks.phase == phase]
+    row = pd.Index(records.record).get_indexer(pd.Index(phase_picks.record))
+    is_scored = (row >= 0) & (has_label | is_noise)[row]
+    phase_picks, row = phase_picks[is_scored], row[is_scored].astype(np.int64)
+    time_s, probability = phase_picks.time_s.to_numpy(float), phase_picks.probability.to_numpy(float)
+    last_s = phase_picks.end_s.to_numpy(float) if phase == "Detection" else time_s
     gap_s = np.maximum(np.maximum(time_s - end_s[row], begin_s[row] - last_s), 0.0)
     distance_s = np.where(has_label[row], np.round(gap_s, _ROUNDING), np.inf)
     order = np.lexsort((time_s, row, -probability))

@@ -47,8 +47,8 @@ def _times_ms(model: Any) -> dict[str, float]:
     windows = windows.astype(np.float32)
 
     @torch.inference_mode()
-    def with_torch(some: np.ndarray) -> Any:
-        return model(torch.from_numpy(some))
+    def with_torch(batch: np.ndarray) -> Any:
+        return model(torch.from_numpy(batch))
 
     times_ms = {"torch_ms": milliseconds(with_torch, windows), "kernels_ms": float("nan")}
     if is_available():

@@ -120,8 +120,8 @@ def _opened(source: LabSource, split: LabSplit) -> Dataset:
     # The first ones by the digest of their name, so that a larger number holds a smaller one.
     order = pd.util.hash_array(dataset.table.name.to_numpy(str).astype(object))
     ranks = pd.Series(order).groupby(dataset.table.kind.to_numpy()).rank(method="first")
-    most = dataset.table.kind.map({kind: len(dataset) if n is None else n for kind, n in kinds.items()})
-    return dataset.take((ranks.to_numpy() <= most.to_numpy()).nonzero()[0])
+    n_most = dataset.table.kind.map({kind: len(dataset) if n is None else n for kind, n in kinds.items()})
+    return dataset.take((ranks.to_numpy() <= n_most.to_numpy()).nonzero()[0])
 
 
 def _records(source: LabSource, split: LabSplit) -> tuple[int, Iterator[Record]]:
@@ -148,9 +148,9 @@ def _synthetic(source: LabSource, split: LabSplit) -> Iterator[Record]:
 def _counted(
     records: Iterator[Record], name: str, total: int, progress: Callable[[str, int, int], None]
 ) -> Iterator[Record]:
-    for done, record in enumerate(records, start=1):
+    for n_done, record in enumerate(records, start=1):
         yield record
-        progress(name, done, total)
+        progress(name, n_done, total)
 
 
 def description_of(dataset: Dataset) -> dict[str, Any]:

@@ -30,7 +30,7 @@ def paired_detections(picks: pd.DataFrame) -> pd.DataFrame:
     DataFrame
         `PREDICTIONS` with the phase Detection.
     """
-    rows = [row for name, one in picks.groupby("record") for row in _pairs(str(name), one)]
+    rows = [row for name, record_picks in picks.groupby("record") for row in _pairs(str(name), record_picks)]
     return pd.DataFrame(rows, columns=["record", "phase", "time_s", "end_s", "probability"])
 
 
@@ -41,9 +41,9 @@ def _pairs(record: str, picks: pd.DataFrame) -> Iterator[tuple[str, str, float, 
     probability = np.minimum(p.probability.to_numpy(float)[:, None], s.probability.to_numpy(float)[None, :])
     first, second = np.nonzero((difference_s > 0) & (difference_s <= LONGEST_S_MINUS_P_S))
     order = np.lexsort((first, difference_s[first, second], -probability[first, second]))
-    used: tuple[set[int], set[int]] = (set(), set())
+    paired: tuple[set[int], set[int]] = (set(), set())
     for i, j in zip(first[order].tolist(), second[order].tolist(), strict=True):
-        if i not in used[0] and j not in used[1]:
-            used[0].add(i)
-            used[1].add(j)
+        if i not in paired[0] and j not in paired[1]:
+            paired[0].add(i)
+            paired[1].add(j)
             yield record, "Detection", p_s[i], float(detection_end_s(p_s[i], s_s[j])), probability[i, j]

@@ -62,8 +62,14 @@ def first_matches(picks: pd.DataFrame, records: pd.DataFrame) -> pd.DataFrame:
     DataFrame, one row for each record
         ``matched``, and ``p`` and ``s`` in samples (NaN: none).
     """
-    some = picks[picks.probability >= picks.phase.map(THRESHOLDS)].sort_values(["record", "time_s"], kind="stable")
-    matches = {str(name): match for name, one in some.groupby("record") if (match := next(_matches(one), None))}
+    confident_picks = picks[picks.probability >= picks.phase.map(THRESHOLDS)].sort_values(
+        ["record", "time_s"], kind="stable"
+    )
+    matches = {
+        str(name): match
+        for name, record_picks in confident_picks.groupby("record")
+        if (match := next(_matches(record_picks), None))
+    }
     rows = [matches.get(name, Match(np.nan, np.nan)) for name in records.record]
     table = pd.DataFrame(rows, columns=list(Match._fields), index=records.index, dtype=float)
     return table.assign(matched=table.notna().any(axis=1))
@@ -113,8 +119,8 @@ def earthml_numbers(picks: pd.DataFrame, records: pd.DataFrame) -> dict[str, flo
         numbers[f"{share}_precision"] = tp / (tp + fp) if tp + fp else np.nan
         if phase != "Detection":
             manual = records[f"{phase.lower()}_s"].to_numpy(float) * SAMPLING_RATE_HZ
-            both = (~is_noise & matches.p.notna() & matches.s.notna()).to_numpy() & np.isfinite(manual)
-            error = (matches[phase.lower()].to_numpy(float) - manual)[both]
+            is_matched = (~is_noise & matches.p.notna() & matches.s.notna()).to_numpy() & np.isfinite(manual)
+            error = (matches[phase.lower()].to_numpy(float) - manual)[is_matched]
             numbers[f"{number}_mae"] = float(np.abs(error).mean()) if error.size else np.nan
             numbers[f"{number}_rmse"] = float(np.sqrt((error**2).mean())) if error.size else np.nan
     return {name: numbers[name] for name in COLUMNS}

@@ -34,24 +34,28 @@ def draw_differences(name: str, content: LabContent, measure: str, label: str) -
     measure, label : str
         ``f1`` or ``equal_recall``, and how it is called.
     """
-    others = content.variants[1:]
+    variants = content.variants[1:]
     rows = content.table.intervals
-    rows = rows[rows.variant.isin(others) & rows.phase.isin(PHASES) & rows.score.str.startswith(measure)]
+    rows = rows[rows.variant.isin(variants) & rows.phase.isin(PHASES) & rows.score.str.startswith(measure)]
     if not rows.difference_low.notna().any():
         return drawing.no_figure(f"There are no intervals of {label}: nothing to compare, or too few blocks.")
-    height = _ROW_PX * len(others) + 8
+    height = _ROW_PX * len(variants) + 8
     figure = drawing.new_figure(drawing.WIDE_PX, 2 * (height + 58) + 22)
-    left = 26 + 6.4 * max(map(len, others))
-    width = (drawing.WIDE_PX - left - 14 * len(TOLERANCES_S)) / len(TOLERANCES_S)
+    left_px = 26 + 6.4 * max(map(len, variants))
+    width = (drawing.WIDE_PX - left_px - 14 * len(TOLERANCES_S)) / len(TOLERANCES_S)
     for line, phase in enumerate(PHASES):
-        some = rows[rows.phase == phase]
-        limit = 1.05 * float(np.nanmax(some[["difference_low", "difference_high"]].abs().to_numpy(), initial=0.01))
+        phase_rows = rows[rows.phase == phase]
+        limit = 1.05 * float(
+            np.nanmax(phase_rows[["difference_low", "difference_high"]].abs().to_numpy(), initial=0.01)
+        )
         for column, tolerance in enumerate(TOLERANCES_S):
-            place = (left + column * (width + 14), 30 + line * (height + 62), width, height)
+            place = (left_px + column * (width + 14), 30 + line * (height + 62), width, height)
             axes = drawing.add_axes(figure, *place)
-            shown = some[some.score == f"{measure}_{tolerance:g}s"].set_index("variant").reindex(others)
-            _draw_forest(axes, shown, limit)
-            axes.set_yticks(range(len(others)), others if not column else [""] * len(others))
+            forest_rows = (
+                phase_rows[phase_rows.score == f"{measure}_{tolerance:g}s"].set_index("variant").reindex(variants)
+            )
+            _draw_forest(axes, forest_rows, limit)
+            axes.set_yticks(range(len(variants)), variants if not column else [""] * len(variants))
             axes.set_title(f"{phase} within {tolerance:g} s")
     figure.axes[4].set_xlabel(f"{label}: variant − {content.table.params.reference}")
     caption = (
@@ -147,10 +151,10 @@ def draw_costs(name: str, content: LabContent) -> drawing.Illustration:
     costs = costs.sort_values(list(_COSTS), kind="stable")
     variants = [str(variant) for variant in costs.index]
     height = _ROW_PX * len(variants) + 8
-    left = 26 + 6.4 * max(map(len, variants))
-    width = (drawing.WIDE_PX - left - 18 * 4) / 4
+    left_px = 26 + 6.4 * max(map(len, variants))
+    width = (drawing.WIDE_PX - left_px - 18 * 4) / 4
     figure = drawing.new_figure(drawing.WIDE_PX, height + 58)
-    panels = [drawing.add_axes(figure, left + place * (width + 18), 8, width, height) for place in range(4)]
+    panels = [drawing.add_axes(figure, left_px + place * (width + 18), 8, width, height) for place in range(4)]
     for axes, (measure, label) in zip(panels, _COSTS.items(), strict=False):
         axes.plot(costs[measure].to_numpy(float), range(len(variants)), "o", color=drawing.INK, markersize=4.5)
         _cost_axis(axes, costs[measure].to_numpy(float))
@@ -213,9 +217,9 @@ def draw_trainings(name: str, content: LabContent) -> drawing.Illustration:
     figure = drawing.new_figure(drawing.WIDE_PX, 250 * n_lines + 6)
     for place, measure in enumerate(measures):
         axes = drawing.add_axes(figure, 58 + 450 * (place % 2), 24 + 250 * (place // 2), 390, 180)
-        some = curves[curves.measure == measure]
+        measure_curves = curves[curves.measure == measure]
         for variant in content.variants:
-            for _, rows in some[some.variant == variant].sort_values("epoch").groupby("seed"):
+            for _, rows in measure_curves[measure_curves.variant == variant].sort_values("epoch").groupby("seed"):
                 axes.plot(rows.epoch, rows.value, **_line_style(content, variant))
         axes.set(title=measure, xlabel="Epoch")
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))

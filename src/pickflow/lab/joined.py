@@ -36,11 +36,15 @@ def joined_table(
     means = table.scores.groupby(["variant", "phase"])[counted].mean()
     parts = [row_of.set_index("variant")]
     for phase in PHASES:
-        some = pd.DataFrame(means.xs(phase, level="phase"))
-        parts.append(some.reindex(variants).add_prefix(f"{phase.lower()}_"))
+        phase_means = pd.DataFrame(means.xs(phase, level="phase"))
+        parts.append(phase_means.reindex(variants).add_prefix(f"{phase.lower()}_"))
         parts += [_score_columns(table, phase, score).reindex(variants) for score in judged_scores(phase)]
     parts.append(table.touched.set_index("variant").reindex(variants))
-    parts += [one.set_index("variant").reindex(variants) for one in (costs, events) if one is not None]
+    parts += [
+        table_of_variants.set_index("variant").reindex(variants)
+        for table_of_variants in (costs, events)
+        if table_of_variants is not None
+    ]
     parts.append(table.earthml.set_index("variant").add_prefix("earthml_"))
     return pd.concat(parts, axis=1).rename_axis("variant").reset_index()
 

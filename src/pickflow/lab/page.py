@@ -90,8 +90,8 @@ def _subtitle(content: LabContent) -> str:
 
 def _phase_table(content: LabContent, phase: str) -> dict[str, Any]:
     """Headings, and a row of cells for each variant."""
-    known = set(content.table.intervals.score[content.table.intervals.phase == phase])
-    columns = [column for column in _COLUMNS if column[0] in known]
+    scores = set(content.table.intervals.score[content.table.intervals.phase == phase])
+    columns = [column for column in _COLUMNS if column[0] in scores]
     means = content.table.scores[content.table.scores.phase == phase].groupby("variant").mean(numeric_only=True)
     rows = []
     for variant in content.variants:
@@ -177,11 +177,11 @@ def _digits(name: str) -> int:
 
 
 def _data_rows(records: pd.DataFrame) -> Iterator[dict[str, Any]]:
-    for (dataset, part, kind), some in records.groupby(["dataset", "part", "kind"]):
+    for (dataset, part, kind), group in records.groupby(["dataset", "part", "kind"]):
         yield {
-            "dataset": dataset, "part": part, "kind": kind, "n": len(some), "n_stations": some.station.nunique(),
-            "n_events": some.event[some.event != ""].nunique(), "n_p": int(some.p_s.notna().sum()),
-            "n_s": int(some.s_s.notna().sum()), "hours": float(some.duration_s.sum() / 3600),
+            "dataset": dataset, "part": part, "kind": kind, "n": len(group), "n_stations": group.station.nunique(),
+            "n_events": group.event[group.event != ""].nunique(), "n_p": int(group.p_s.notna().sum()),
+            "n_s": int(group.s_s.notna().sum()), "hours": float(group.duration_s.sum() / 3600),
         }  # fmt: skip
 
 

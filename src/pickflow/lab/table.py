@@ -166,20 +166,20 @@ def _held_out(
     """Records without those of the test part that a picker knows from its training, and the account of what is out."""
     test = records[records.part == "test"]
     remarks = pd.concat([known_from_training(test, output.card) for output in outputs])
-    known = remarks[remarks != ""].groupby(level=0).first()
-    names = records.record[known.index]
-    dropped = pd.DataFrame({"record": names, "reason": "trained_on", "detail": known, "n_pickers": 0})
-    return records.drop(index=known.index), pd.concat([left_out, dropped], ignore_index=True)
+    remarks_on_training = remarks[remarks != ""].groupby(level=0).first()
+    names = records.record[remarks_on_training.index]
+    dropped = pd.DataFrame({"record": names, "reason": "trained_on", "detail": remarks_on_training, "n_pickers": 0})
+    return records.drop(index=remarks_on_training.index), pd.concat([left_out, dropped], ignore_index=True)
 
 
 def _part(records: pd.DataFrame, part: str) -> pd.DataFrame:
-    some = records[records.part == part].reset_index(drop=True)
-    if some.empty:
+    records_of_part = records[records.part == part].reset_index(drop=True)
+    if records_of_part.empty:
         use = "thresholds are chosen there" if part == "validation" else "pickers are compared there"
         raise ValueError(
             f"lab: no record of the part {part} is left; {use}, so split the data set into all three parts"
         )
-    return some
+    return records_of_part
 
 
 def _score_training(
@@ -191,14 +191,14 @@ def _score_training(
 ) -> _Training:
     rows: list[dict[str, float | str]] = []
     draws, comparisons = {}, {}
-    one = np.ones((1, weights.shape[1]), np.float32)
+    unit_weights = np.ones((1, weights.shape[1]), np.float32)
     picks = picks_on(output, pd.concat(list(parts.values())))
     for phase in PHASES:
         threshold = scores.choose_threshold(compare_phase(picks, parts["validation"], phase))
         comparison = comparisons[phase] = compare_phase(picks, parts["test"], phase)
         sums = scores.record_sums(comparison, threshold)
         whole = sums.sum(axis=0)
-        equal, n_equal = scores.equal_recall(comparison, params.picks_per_label, one, block)
+        equal, n_equal = scores.equal_recall(comparison, params.picks_per_label, unit_weights, block)
         values = {**scores.metrics(whole), **{name: value[0] for name, value in equal.items()}}
         row: dict[str, float | str] = {"variant": output.variant, "seed": output.seed, "phase": phase}
         rows.append(
@@ -222,13 +222,13 @@ def _intervals(trainings: Sequence[_Training], n_blocks: int, params: TableParam
         for score in judged_scores(phase):
             draws = {
                 name: bootstrap.mean_of_trainings(
-                    np.stack([training.draws[phase][score] for training in some]), params.seed, name
+                    np.stack([training.draws[phase][score] for training in variant_trainings]), params.seed, name
                 )
-                for name, some in by_variant.items()
+                for name, variant_trainings in by_variant.items()
             }
             values = {
-                name: np.array([training.rows[number][score] for training in some], float)
-                for name, some in by_variant.items()
+                name: np.array([training.rows[number][score] for training in variant_trainings], float)
+                for name, variant_trainings in by_variant.items()
             }
             rows += [
                 {
@@ -277,8 +277,8 @@ def _by_variant(trainings: Sequence[_Training]) -> dict[str, list[_Training]]:
 
 def _curves(trainings: Sequence[_Training]) -> pd.DataFrame:
     parts = []
-    for variant, some in _by_variant(trainings).items():
-        for phase, comparison in some[0].comparisons.items():
+    for variant, variant_trainings in _by_variant(trainings).items():
+        for phase, comparison in variant_trainings[0].comparisons.items():
             picks_per_label, recall = scores.recall_curve(comparison)
             curve = pd.DataFrame({"picks_per_label": picks_per_label, "recall": recall})
             parts.append(curve.assign(variant=variant, phase=phase))
@@ -286,7 +286,7 @@ def _curves(trainings: Sequence[_Training]) -> pd.DataFrame:
 
 
 def _earthml(trainings: Sequence[_Training], params: TableParams) -> pd.DataFrame:
-    rows = pd.DataFrame([{"variant": one.output.variant, **one.earthml} for one in trainings])
+    rows = pd.DataFrame([{"variant": training.output.variant, **training.earthml} for training in trainings])
     table = rows.groupby("variant", sort=False).mean()
     counted = earthml.better_than(table, params.reference, params.n_events_counts)
     return table.join(counted).reset_index()
@@ -296,9 +296,9 @@ def _touched(outputs: Sequence[PickerOutput], records: pd.DataFrame) -> pd.DataF
     rows = []
     for output in outputs:
         remarks = known_from_training(records, output.card)
-        known = remarks[remarks != ""]
-        row = {"variant": output.variant, "n_records": len(records), "n_touched": len(known)}
-        rows.append(row | {"sets": "; ".join(sorted(known.unique()))})
+        touched = remarks[remarks != ""]
+        row = {"variant": output.variant, "n_records": len(records), "n_touched": len(touched)}
+        rows.append(row | {"sets": "; ".join(sorted(touched.unique()))})
     # Trainings of a variant may know different records: the worst is shown.
     order = pd.DataFrame(rows).sort_values("n_touched", ascending=False, kind="stable").drop_duplicates("variant")
     return order.set_index("variant").loc[[*dict.fromkeys(output.variant for output in outputs)]].reset_index()

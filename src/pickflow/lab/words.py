@@ -32,10 +32,10 @@ def verdict_sentence(content: LabContent) -> str:
         return f"There are too few {content.table.params.blocks}s to say whether anything differs from {reference}."
     if not names:
         return f"On these records none of {n_others} variants can be told from {reference}: all intervals hold 0."
-    rest = f" The intervals of the other {n_others - len(names)} hold 0." if len(names) < n_others else ""
+    remainder = f" The intervals of the other {n_others - len(names)} hold 0." if len(names) < n_others else ""
     return (
         f"Of {n_others} variants, {len(names)} can be told from {reference} by F1 within 0.3 s or by recall at an equal"
-        f" number of picks, of P or of S.{rest}"
+        f" number of picks, of P or of S.{remainder}"
     )
 
 
@@ -68,8 +68,8 @@ def _by_measure(content: LabContent) -> Iterator[str]:
 
 
 def _names(rows: pd.DataFrame) -> str:
-    shown = rows.head(_MOST_NAMES)
-    texts = [f"{name} ({signed(by)})" for name, by in zip(shown.variant, shown.difference, strict=True)]
+    first_rows = rows.head(_MOST_NAMES)
+    texts = [f"{name} ({signed(by)})" for name, by in zip(first_rows.variant, first_rows.difference, strict=True)]
     return ", ".join(texts) + (f" and {len(rows) - _MOST_NAMES} more" if len(rows) > _MOST_NAMES else "")
 
 

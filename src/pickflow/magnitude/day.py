@@ -136,13 +136,13 @@ def measure_station(task: StationTask) -> pd.DataFrame:
     record = StationRecord(read_station_day(task.waveforms, task.row), task.row, task.responses, law, task.params)
     spans_ns = table.loc[open_rows, ["p_ns", "end_ns"]].to_numpy(np.int64)
     measured = [record.measure(int(p_ns), int(end_ns)) for p_ns, end_ns in spans_ns]
-    amplitude = pd.Series([one.amplitude_mm for one in measured], index=table.index[open_rows])
+    amplitude = pd.Series([measurement.amplitude_mm for measurement in measured], index=table.index[open_rows])
     measured_rows = table[open_rows].assign(
         amplitude_mm=amplitude,
-        snr_db=[one.snr_db for one in measured],
+        snr_db=[measurement.snr_db for measurement in measured],
         magnitude=law.magnitude(amplitude, table.hypocentral_distance_km[open_rows]).round(4),
     )
-    reason = pd.Series([one.reason for one in measured], index=measured_rows.index)
+    reason = pd.Series([measurement.reason for measurement in measured], index=measured_rows.index)
     reason = reason.mask(measured_rows.amplitude_mm.notna() & (measured_rows.reason == "cut"), "cut")
     reason = reason.mask(measured_rows.amplitude_mm.notna() & measured_rows.magnitude.isna(), "distance")
     return pd.concat([measured_rows.assign(reason=reason), table[~open_rows]])

@@ -152,12 +152,12 @@ class EQTransformerVariant(EQTransformer):
             layers = [_recurrent_layer(kind, width, parts["n_units"]) for _ in range(self.classes)]
             self.pick_lstms.extend(layers)
             width = parts["n_units"] * (2 if layers[0].bidirectional else 1)
-        each = range(self.classes)
+        branches = range(self.classes)
         self.pick_attentions = nn.ModuleList(
-            SeqSelfAttention(width, attention_width=_LOCAL_WIDTH, eps=_ATTENTION_EPSILON) for _ in each
+            SeqSelfAttention(width, attention_width=_LOCAL_WIDTH, eps=_ATTENTION_EPSILON) for _ in branches
         )
-        self.pick_decoders = nn.ModuleList(_Decoder(width, *decoder, lengths) for _ in each)
-        self.pick_convs = nn.ModuleList(_convolution(decoder[0][-1], 1, _END_KERNEL) for _ in each)
+        self.pick_decoders = nn.ModuleList(_Decoder(width, *decoder, lengths) for _ in branches)
+        self.pick_convs = nn.ModuleList(_convolution(decoder[0][-1], 1, _END_KERNEL) for _ in branches)
 
     def forward(self, x: Tensor, logits: bool = False) -> tuple[Tensor, ...]:
         """
@@ -304,7 +304,7 @@ def _over_time(layer: nn.Module, x: Tensor) -> Tensor:
 
 def _convolutions(widths: Sequence[int], kernel_sizes: Sequence[int]) -> nn.ModuleList:
     sizes = zip(widths[:-1], widths[1:], kernel_sizes, strict=True)
-    return nn.ModuleList(_convolution(*each) for each in sizes)
+    return nn.ModuleList(_convolution(*size) for size in sizes)
 
 
 def _convolution(n_in: int, n_out: int, kernel_size: int) -> nn.Conv1d:

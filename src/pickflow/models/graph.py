@@ -109,7 +109,7 @@ def trace(model: nn.Module, n_samples: int | None = None) -> Graph:
     finally:
         for module, training in modes:
             module.training = training
-    outputs = [recorder.node_of(one) for one in (output if isinstance(output, tuple | list) else [output])]
+    outputs = [recorder.node_of(tensor) for tensor in (output if isinstance(output, tuple | list) else [output])]
     for node in recorder.nodes:
         for source in node.inputs:
             source.readers.append(node)
@@ -141,7 +141,7 @@ class _Recorder(TorchFunctionMode):
             is_of_torch = type(layer).__module__.startswith("torch.nn") and not any(layer.children())
             if is_of_torch or type(layer).__name__ in _WHOLE:
                 handles.append(layer.register_forward_pre_hook(self._entered))
-                handles.append(layer.register_forward_hook(self._left(name)))
+                handles.append(layer.register_forward_hook(self._exit_hook(name)))
         try:
             yield
         finally:
@@ -151,7 +151,7 @@ class _Recorder(TorchFunctionMode):
     def _entered(self, *_: Any) -> None:
         self._depth += 1
 
-    def _left(self, name: str) -> Callable[..., None]:
+    def _exit_hook(self, name: str) -> Callable[..., None]:
         def hook(layer: nn.Module, tensors: tuple[Any, ...], output: Any) -> None:
             self._depth -= 1
             if self._depth == 0:
@@ -162,7 +162,7 @@ class _Recorder(TorchFunctionMode):
     def _layer(self, name: str, layer: nn.Module, tensors: list[Tensor], output: Tensor) -> None:
         kind = _KINDS.get(type(layer).__name__, type(layer).__name__)
         if "Dropout" in kind or kind == "Identity":
-            self._same(tensors[0], output)
+            self._add_view(tensors[0], output)
         elif any(True for _ in layer.parameters()) or any(True for _ in layer.buffers()):
             self._add(kind, tensors, output, name=name, layer=layer)
         else:
@@ -173,37 +173,37 @@ class _Recorder(TorchFunctionMode):
         name = getattr(function, "__name__", "unnamed").lower()
         if self._depth == 0:
             arguments = {**dict(enumerate(args)), **(kwargs or {})}
-            tensors = [x for some in arguments.values() for x in _tensors(some)]
-            for one in tensors[:1] if name == "__setitem__" else _tensors(output):
-                self._function(_KINDS.get(name, name), tensors, arguments, one)
+            tensors = [x for argument in arguments.values() for x in _tensors(argument)]
+            for result in tensors[:1] if name == "__setitem__" else _tensors(output):
+                self._function(_KINDS.get(name, name), tensors, arguments, result)
         return output
 
     def _function(self, kind: str, tensors: list[Tensor], arguments: dict[Any, Any], output: Tensor) -> None:
         axes = self._known[id(tensors[0])][1] if tensors and id(tensors[0]) in self._known else ""
         if kind in ("permute", "transpose", "squeeze", "unsqueeze", "dropout") and axes:
-            self._same(tensors[0], output, _turned(kind, axes, arguments))
+            self._add_view(tensors[0], output, _turned(kind, axes, arguments))
             return
         settings = _settings(kind, axes, tensors, arguments)
         kind = kind if settings is not None else f"{kind} of other arguments"
         layer = arguments[0] if isinstance(arguments.get(0), nn.Module) else None
         self._add(kind, tensors, output, settings=settings or {}, layer=layer)
 
-    def _same(self, source: Tensor, output: Tensor, axes: str | None = None) -> None:
+    def _add_view(self, source: Tensor, output: Tensor, axes: str | None = None) -> None:
         """A tensor that is another one in other axes."""
         if id(source) in self._known:
             node, before, _ = self._known[id(source)]
             self._known[id(output)] = (node, before if axes is None else axes, output)
 
-    def _add(self, kind: str, tensors: list[Tensor], output: Tensor, **more: Any) -> None:
+    def _add(self, kind: str, tensors: list[Tensor], output: Tensor, **fields: Any) -> None:
         sources = [self._known.get(id(tensor)) for tensor in tensors]
-        inputs = [one[0] for one in sources if one]
+        inputs = [source[0] for source in sources if source]
         axes = sources[0][1] if kind in _ELEMENTWISE and sources and sources[0] else _AXES.get(kind, "nct")
-        readable = [one for one in sources if one and one[1] == axes]
+        readable = [source for source in sources if source and source[1] == axes]
         if len(readable) < len(sources) or output.ndim != 3:
             kind = f"{kind} of other arguments"
         sizes = dict(zip(axes, output.shape, strict=False))
         sizes = {name: size for name, size in sizes.items() if name in "ct"}
-        node = Node(kind=kind, inputs=inputs, n_channels=sizes.get("c", 0), n_samples=sizes.get("t", 0), **more)
+        node = Node(kind=kind, inputs=inputs, n_channels=sizes.get("c", 0), n_samples=sizes.get("t", 0), **fields)
         self.nodes.append(node)
         self._known[id(output)] = (node, axes, output)
 
@@ -222,8 +222,8 @@ def _turned(kind: str, axes: str, arguments: dict[Any, Any]) -> str:
         names = list(axes)
         names[positional[0]], names[positional[1]] = axes[positional[1]], axes[positional[0]]
         return "".join(names)
-    if kind == "squeeze" and isinstance(gone := arguments.get("dim", arguments.get(1)), int):
-        return "".join(name for index, name in enumerate(axes) if index != gone % len(axes))
+    if kind == "squeeze" and isinstance(axis := arguments.get("dim", arguments.get(1)), int):
+        return "".join(name for index, name in enumerate(axes) if index != axis % len(axes))
     return axes if kind == "dropout" else "?"
 
 
@@ -244,8 +244,8 @@ def _settings(kind: str, axes: str, tensors: list[Tensor], arguments: dict[Any, 
         usual &= mode in (None, "constant") and len(around) == 2 and min(around) >= 0
         settings = {"left": around[0], "right": around[-1], "value": value or 0.0}
     elif kind == "crop":
-        *others, last = arguments[1] if isinstance(arguments[1], tuple) else (arguments[1],)
-        whole = (others == [Ellipsis]) or others == [slice(None)] * 2
+        *leading, last = arguments[1] if isinstance(arguments[1], tuple) else (arguments[1],)
+        whole = (leading == [Ellipsis]) or leading == [slice(None)] * 2
         usual &= whole and isinstance(last, slice) and last.step in (None, 1) and (last.start or 0) >= 0
         settings = {"left": last.start or 0} if usual else {}
     elif kind == "interpolate":

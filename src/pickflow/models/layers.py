@@ -151,7 +151,7 @@ def recurrent_cells(layer: Any, name: str = "") -> list[Cell]:
     if hasattr(layer, "cell_f"):
         parts = ["cell_f", "cell_b"][: 1 + layer.bidirectional]
         gates = [getattr(getattr(layer, part).gate_activation, "__name__", "unnamed") for part in parts]
-        names = [[f"{part}.{one}" for one in _CELL] for part in parts]
+        names = [[f"{part}.{weight}" for weight in _CELL] for part in parts]
     else:
         if (layer.num_layers, layer.bias, layer.proj_size) != (1, True, 0):
             raise UnsupportedLayerError(
@@ -160,7 +160,7 @@ def recurrent_cells(layer: Any, name: str = "") -> list[Cell]:
             )
         suffixes = ["_l0", "_l0_reverse"][: 1 + layer.bidirectional]
         gates = ["sigmoid"] * len(suffixes)
-        names = [[one + suffix for one in _CELL] for suffix in suffixes]
+        names = [[weight + suffix for weight in _CELL] for suffix in suffixes]
     if unknown := set(gates) - {"sigmoid", "hard_sigmoid"}:
         raise UnsupportedLayerError(f"layer {name} is not known: gates of {unknown.pop()}")
     return [Cell(layer, names[index], gates[index], backward=index == 1) for index in range(len(gates))]

@@ -12,7 +12,7 @@ import torch
 
 from pickflow.models.cards import read_card, read_state
 from pickflow.models.narrowing import resize_to
-from pickflow.models.registry import PICKERS, Entry, class_name, own
+from pickflow.models.registry import PICKERS, Entry, class_name, own_pickers
 from pickflow.models.seisbench_internals import annotate_defaults, weights_metadata
 from pickflow.provenance import sha256_of_file
 
@@ -28,7 +28,7 @@ def model_class(name: str) -> type[seisbench.models.WaveformModel]:
     """
     candidate = getattr(import_module(PICKERS.get(name, Entry()).module), class_name(name), None)
     if not (isinstance(candidate, type) and issubclass(candidate, seisbench.models.WaveformModel)):
-        raise ValueError(f"model {name!r} is neither ours ({', '.join(own())}) nor a SeisBench WaveformModel")
+        raise ValueError(f"model {name!r} is neither ours ({', '.join(own_pickers())}) nor a SeisBench WaveformModel")
     return candidate
 
 

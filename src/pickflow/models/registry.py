@@ -65,9 +65,9 @@ class Entry:
     training: Training | None = None
 
 
-def _published(*more: str) -> tuple[str, ...]:
+def _published(*further_names: str) -> tuple[str, ...]:
     """Weights trained on the data sets that SeisBench trains every picker on, and others."""
-    return tuple(sorted(("ethz", "geofon", "instance", "iquique", "lendb", "neic", "scedc", "stead", *more)))
+    return tuple(sorted(("ethz", "geofon", "instance", "iquique", "lendb", "neic", "scedc", "stead", *further_names)))
 
 
 def _variant(change: str, work: float = 1.0, **arguments: Any) -> Entry:
@@ -161,7 +161,7 @@ def class_name(picker: str) -> str:
     return PICKERS.get(picker, Entry()).class_name or picker
 
 
-def own() -> list[str]:
+def own_pickers() -> list[str]:
     """Pickers that do not come with SeisBench."""
     return [name for name, entry in PICKERS.items() if not entry.module.startswith("seisbench")]
 

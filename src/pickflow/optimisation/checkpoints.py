@@ -75,6 +75,6 @@ def _read_checkpoint(
             return None
         groups: dict[str, dict[str, Tensor]] = {}
         for name in file.keys():  # noqa: SIM118 - not a dict
-            group, _, rest = name.partition(".")
-            groups.setdefault(group, {})[rest] = file.get_tensor(name)
+            group, _, key = name.partition(".")
+            groups.setdefault(group, {})[key] = file.get_tensor(name)
     return groups, json.loads(metadata["history"])

@@ -37,15 +37,15 @@ class Clock:
         """The same batches, and the time that each takes, apart from the time until the next is asked for."""
         iterator = iter(batches)
         while True:
-            asked = time.perf_counter()
+            request_s = time.perf_counter()
             try:
                 batch = next(iterator)
             except StopIteration:
                 return
-            given = time.perf_counter()
-            self.waiting_s += given - asked
+            arrival_s = time.perf_counter()
+            self.waiting_s += arrival_s - request_s
             yield batch
-            self.computing_s += time.perf_counter() - given
+            self.computing_s += time.perf_counter() - arrival_s
 
 
 def in_order(make: Callable[[int], T], first: int, last: int, n_threads: int) -> Iterator[T]:

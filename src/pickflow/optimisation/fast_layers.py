@@ -51,7 +51,7 @@ def plain(model: nn.Module) -> None:
 def _fast_form(module: nn.Module) -> Callable[..., Any] | None:
     kind = type(module).__name__.strip("_")
     convolutions = getattr(module, "convs", None)
-    if convolutions is not None and all(_is_plain(each) for each in convolutions):
+    if convolutions is not None and all(_is_plain(layer) for layer in convolutions):
         if kind == "Encoder":
             return _encode
         if kind == "Decoder" and not getattr(module, "original_compatible", False):
@@ -128,9 +128,9 @@ def _convolve_repeated(x: Tensor, convolution: Any) -> Tensor:
     n_out, _, size = convolution.weight.shape
     taps = _taps(size, 2, x.device)
     weight = torch.einsum("ock,pkt->poct", convolution.weight, taps.to(convolution.weight)).flatten(0, 1)
-    both = functional.conv2d(x, weight.unsqueeze(2), convolution.bias.repeat(2), padding=(0, taps.shape[2] // 2))
+    parities = functional.conv2d(x, weight.unsqueeze(2), convolution.bias.repeat(2), padding=(0, taps.shape[2] // 2))
     # Even and odd results are neighbours among the channels, and so already in the order of time.
-    return both.permute(0, 2, 3, 1).reshape(len(x), 1, -1, n_out).permute(0, 3, 1, 2)
+    return parities.permute(0, 2, 3, 1).reshape(len(x), 1, -1, n_out).permute(0, 3, 1, 2)
 
 
 @lru_cache
@@ -200,8 +200,8 @@ def _attend(module: Any, x: Tensor) -> tuple[Tensor, None]:
 
     keys, queries = neighbours(torch.matmul(x, module.Wx)), torch.matmul(x, module.Wt).unsqueeze(2)
     emissions = (torch.matmul(torch.tanh(queries + keys + module.bh), module.Wa) + module.ba).squeeze(-1)
-    there = neighbours(torch.ones_like(x[:1, :, :1])).squeeze(-1) > 0
-    emissions = torch.where(there, emissions, -torch.inf)
+    is_neighbour = neighbours(torch.ones_like(x[:1, :, :1])).squeeze(-1) > 0
+    emissions = torch.where(is_neighbour, emissions, -torch.inf)
     weights = torch.exp(emissions - emissions.amax(dim=-1, keepdim=True).detach())
     weights = weights / (weights.sum(dim=-1, keepdim=True) + module.eps)
     return torch.einsum("ntw,ntwc->nct", weights, neighbours(x)), None

@@ -200,8 +200,8 @@ def _end_epoch(task: Task, pace: Pace, state: _State) -> dict[str, float]:
     with state.average.applied():
         if task.judge:
             task.model.eval()
-            entry |= task.processes.told(task.judge(task.model) if task.processes.first else None)
-        scores = [each[SCORE] for each in state.history if SCORE in each]
+            entry |= task.processes.broadcast(task.judge(task.model) if task.processes.first else None)
+        scores = [epoch[SCORE] for epoch in state.history if SCORE in epoch]
         if SCORE not in entry or entry[SCORE] > max(scores, default=-np.inf):
             state.best = {name: tensor.detach().clone() for name, tensor in task.model.state_dict().items()}
     return entry
@@ -220,10 +220,10 @@ def _write(checkpoint: Path, fingerprint: str, model: nn.Module, state: _State) 
 
 def _resume(checkpoint: Path | None, fingerprint: str, model: nn.Module, state: _State) -> None:
     """Put the checkpoint, where there is one, into model and state."""
-    found = read_checkpoint(checkpoint, fingerprint) if checkpoint else None
-    if found is None:
+    content = read_checkpoint(checkpoint, fingerprint) if checkpoint else None
+    if content is None:
         return
-    groups, state.history = found
+    groups, state.history = content
     model.load_state_dict(groups["model"])
     restore_optimiser(state.optimiser, groups.get("optimiser", {}))
     device = next(model.parameters()).device

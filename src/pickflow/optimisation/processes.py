@@ -73,7 +73,7 @@ class Processes:
         dist.all_reduce(total)
         return total.item() / self.n
 
-    def told(self, thing: Any) -> Any:
+    def broadcast(self, thing: Any) -> Any:
         """What the first process has, in all of them."""
         if self.n == 1:
             return thing
@@ -107,9 +107,9 @@ def join_processes(device: str = "cpu", environment: Mapping[str, str] = os.envi
         torch.cuda.set_device(place.local_rank)
     if not dist.is_initialized():
         # torchrun has made the meeting point itself.
-        where = "env://" if "TORCHELASTIC_RUN_ID" in environment else "tcp://" + _meeting_point(environment)
+        address = "env://" if "TORCHELASTIC_RUN_ID" in environment else "tcp://" + _meeting_point(environment)
         dist.init_process_group(
-            "nccl" if device == "cuda" else "gloo", init_method=where, rank=place.rank, world_size=place.n
+            "nccl" if device == "cuda" else "gloo", init_method=address, rank=place.rank, world_size=place.n
         )
     return place
 
@@ -142,10 +142,10 @@ def _meeting_point(environment: Mapping[str, str]) -> str:
 
 def first_node(nodes: str) -> str:
     """First of SLURM's list of nodes, such as ``lrdn[0012-0015,0020],login01``."""
-    prefix, bracket, rest = re.split(r",(?![^\[]*\])", nodes)[0].partition("[")
+    prefix, bracket, list_of_numbers = re.split(r",(?![^\[]*\])", nodes)[0].partition("[")
     if not bracket:
         return prefix
-    numbers, _, suffix = rest.partition("]")
+    numbers, _, suffix = list_of_numbers.partition("]")
     return prefix + re.split(r"[-,]", numbers)[0] + suffix
 
 

@@ -94,7 +94,7 @@ def _components(stream: obspy.Stream) -> list[_Component]:
             steps_ns = np.array([1e9 / trace.stats.sampling_rate for trace in pieces])
             starts_ns = np.array([trace.stats.starttime.ns for trace in pieces], np.int64)
             samples = [_with_nan(trace.data) for trace in pieces]
-            n_samples = np.array([len(one) for one in samples])
+            n_samples = np.array([len(piece) for piece in samples])
             components.append(_Component(1e9 / steps_ns[0], steps_ns, starts_ns, n_samples, samples))
     return components
 

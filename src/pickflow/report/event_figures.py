@@ -252,9 +252,9 @@ def draw_frequency_magnitude(name: str, events: pd.DataFrame, reference: pd.Data
         label="in 0.1",
     )
     axes.plot(fit.magnitudes, fit.n_above, "o", color=drawing.MATCHED_COLOUR, markersize=4, label="this and larger")
-    other = None if reference is None else frequency_magnitude(reference.magnitude.to_numpy(float))
-    if other is not None:
-        axes.step(other.magnitudes, other.n_above, where="mid", color=drawing.INK, linewidth=1.0, label="reference")
+    curve = None if reference is None else frequency_magnitude(reference.magnitude.to_numpy(float))
+    if curve is not None:
+        axes.step(curve.magnitudes, curve.n_above, where="mid", color=drawing.INK, linewidth=1.0, label="reference")
     axes.axvline(fit.completeness, color=drawing.GREY, linewidth=0.9, linestyle=(0, (3, 3)))
     if np.isfinite(fit.b):
         x = np.array([fit.completeness, fit.magnitudes[-1]])

@@ -296,9 +296,9 @@ def _legend(
     if 0 < len(links) <= drawing.N_VECTOR_POINTS:
         entries.append(Line2D([], [], color=drawing.INK, linewidth=0.7, alpha=0.6, label="to the reference location"))
     with matplotlib.rc_context({"legend.frameon": False, "legend.fontsize": 10.5}):
-        left = _LEFT_PX / (figure.get_figwidth() * 72)
+        left_share = _LEFT_PX / (figure.get_figwidth() * 72)
         figure.legend(
-            handles=entries, loc="upper left", bbox_to_anchor=(left - 0.012, 1.0), ncols=len(entries) or 1,
+            handles=entries, loc="upper left", bbox_to_anchor=(left_share - 0.012, 1.0), ncols=len(entries) or 1,
             columnspacing=1.2, handletextpad=0.3, handlelength=1.2, borderpad=0.6,
         )  # fmt: skip
 

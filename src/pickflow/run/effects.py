@@ -63,7 +63,7 @@ def _select(values: Mapping[str, Any], keys: set[str], prefix: str = "") -> dict
             part[name] = value
         elif isinstance(value, Mapping) and (subsection := _select(value, keys, key)):
             part[name] = subsection
-        elif value is None and any(other.startswith(f"{key}.") for other in keys):
+        elif value is None and any(known_key.startswith(f"{key}.") for known_key in keys):
             part[name] = None
     return part
 

@@ -109,12 +109,12 @@ def progress_bars() -> Iterator[Callable[[str, int, int], None]]:
     """A function ``show(what, done, total)`` that keeps one progress bar for each title."""
     bars: dict[str, tqdm] = {}
 
-    def show(title: str, done: int, total: int) -> None:
-        if title in bars and done <= bars[title].n:  # repeated for another student
+    def show(title: str, n_done: int, total: int) -> None:
+        if title in bars and n_done <= bars[title].n:  # repeated for another student
             bars.pop(title).close()
         if title not in bars:
             bars[title] = tqdm(total=total, desc=title, mininterval=2.0, dynamic_ncols=True)
-        bars[title].update(done - bars[title].n)
+        bars[title].update(n_done - bars[title].n)
 
     try:
         yield show

@@ -43,7 +43,7 @@ class RunLockedError(ValueError):
 class LockState(NamedTuple):
     """Whether a run is held, and the note of the process that holds it, or held it and was killed."""
 
-    held: bool
+    is_held: bool
     note: dict[str, str]
 
 
@@ -83,7 +83,9 @@ def hold_run(folder: str | Path, warn: Callable[[str], None]) -> bool:
     if previous is None:
         warn(f"{path}: what stands there is no note of a run; it is taken for one that did not end by itself")
     elif previous and previous["host"] != host:
-        warn(f"{path}: the run before, {_who(previous)}, did not end by itself; make sure that it no longer runs")
+        warn(
+            f"{path}: the run before, {_process_of(previous)}, did not end by itself; make sure that it no longer runs"
+        )
     _wait_for_jobs(file, warn)
     try:
         _write_note(file, {"host": host, "pid": os.getpid(), "since": datetime.now(UTC).isoformat(timespec="seconds")})
@@ -209,13 +211,13 @@ def _write_note(file: int, note: dict[str, str | int]) -> None:
     os.pwrite(file, json.dumps(note).encode(), 0)
 
 
-def _who(note: dict[str, str]) -> str:
+def _process_of(note: dict[str, str]) -> str:
     return f"process {note['pid']} on {note['host']} since {note['since']}" if note else "a process that is starting"
 
 
 def _refusal(path: Path, note: dict[str, str], file: int) -> str:
     return (
-        f"{path}: the run {path.parent.name!r} is already going on here: {_who(note)}; the lock is held by"
+        f"{path}: the run {path.parent.name!r} is already going on here: {_process_of(note)}; the lock is held by"
         f" {_holder(file, RUN_BYTE, 1)}. Wait for its end or stop it; another run needs another name (config key run)"
         " or another directory. If there is no such process (a network disk may keep the lock of a dead host), delete"
         " this file"

@@ -264,7 +264,7 @@ class ResolvedRun:
         return stations_of_days.request_of(self.settings("inventory", "download"), self.span_of_inventory)
 
     @property
-    def shown(self) -> dict[str, Any]:
+    def settings_of_report(self) -> dict[str, Any]:
         """Part of the configuration in the report: the keys that the run reads and that change its results."""
         unused_sections = {"train", "implicit", "catalog"} | (set() if self.students else {"compress"})
         unused_sections |= set() if self.trained else {"lab"}

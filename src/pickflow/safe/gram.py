@@ -141,10 +141,10 @@ class GramAccumulator:
         if total > 0:
             self._merge(_sums_of_batch(psi, z, None if weights is None else omega, total), total)
 
-    def merge(self, other: GramAccumulator) -> None:
+    def merge(self, accumulator: GramAccumulator) -> None:
         """Add the samples of another accumulator."""
-        if other._sums is not None:
-            self._merge(other._sums, other._weight)
+        if accumulator._sums is not None:
+            self._merge(accumulator._sums, accumulator._weight)
 
     def result(self) -> Gram:
         """

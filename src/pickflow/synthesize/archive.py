@@ -30,7 +30,7 @@ _CREATED = UTCDateTime(2026, 1, 1)  # arbitrary and fixed, so that the bytes are
 _ORIENTATION_DEG = {"Z": (0.0, -90.0), "N": (0.0, 0.0), "E": (90.0, 0.0)}
 
 
-def _silent(done: int, total: int, station: str) -> None:
+def _silent(n_done: int, total: int, station: str) -> None:
     """Report nothing."""
 
 

@@ -141,9 +141,9 @@ def _to_counts(data: np.ndarray) -> np.ndarray:
 
 
 def _with_data(trace: Trace, data: np.ndarray) -> Trace:
-    other = Trace(header=trace.stats)
-    other.data = data  # sets the number of samples, which the constructor would copy
-    return other
+    copy = Trace(header=trace.stats)
+    copy.data = data  # sets the number of samples, which the constructor would copy
+    return copy
 
 
 _FAULTS = {

@@ -118,10 +118,8 @@ def train_picker(
     log.info("%s: the network waited for windows %.1f %% of its time", name, 100 * clock.waiting_share)
     card = make_card(name, model, dataset, settings, seed, history) | {"weights": weights}
     if teachers:
-        sets_of_teachers = [
-            entry for teacher in teachers for entry in provenance.sets_of_weights(*teacher.split("/", 1))
-        ]
-        card |= {"teacher": ", ".join(teachers), provenance.KEY: [*card[provenance.KEY], *sets_of_teachers]}
+        sets = [entry for teacher in teachers for entry in provenance.sets_of_weights(*teacher.split("/", 1))]
+        card |= {"teacher": ", ".join(teachers), provenance.KEY: [*card[provenance.KEY], *sets]}
     return _write(folder, model, card, history) if processes.first else card
 
 

@@ -314,10 +314,10 @@ def time_and_slopes(  # pragma: no cover
     share = high - level
     slowness, by_row, by_column = _level(table[level], row, y - row, column, x - column)
     if share != 0.0 and table.shape[0] > 1:
-        other, other_row, other_column = _level(table[level + 1], row, y - row, column, x - column)
-        slowness += share * (other - slowness)
-        by_row += share * (other_row - by_row)
-        by_column += share * (other_column - by_column)
+        next_slowness, next_by_row, next_by_column = _level(table[level + 1], row, y - row, column, x - column)
+        slowness += share * (next_slowness - slowness)
+        by_row += share * (next_by_row - by_row)
+        by_column += share * (next_by_column - by_column)
     depth_difference = depth_km - receiver_km
     straight = np.sqrt(distance_km * distance_km + max(depth_difference * depth_difference, 1e-12))
     return (

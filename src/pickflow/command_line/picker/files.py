@@ -84,9 +84,9 @@ def sort_files(paths: Sequence[Path]) -> Supporting:
             )
         kinds[kind].append(path)
     references = {path.with_suffix(""): path for path in kinds["reference"]}
-    for what, group in (("velocity model", kinds["velocity"]), ("bulletin", list(references.values()))):
+    for title, group in (("velocity model", kinds["velocity"]), ("bulletin", list(references.values()))):
         if len(group) > 1:
-            raise UsageError(f"-F: there can be one {what}, these are {len(group)}: {', '.join(map(str, group))}")
+            raise UsageError(f"-F: there can be one {title}, these are {len(group)}: {', '.join(map(str, group))}")
     return Supporting(
         tuple(kinds["inventory"]),
         kinds["velocity"][0] if kinds["velocity"] else None,
@@ -191,15 +191,15 @@ def scan_folder(directory: Path, cache: Path, selection: Selection) -> Holding:
         source, days = "sds", _sds_days(directory, selection)
     else:
         source, days = "directory", _days_of_files(directory, cache, selection)
-    held: set[date] = set()
+    days_in_folder: set[date] = set()
     for day in days:
-        held.add(day)
+        days_in_folder.add(day)
         if selection.days and selection.days[0] <= day <= selection.days[1]:
             break
     else:
-        if selection.days or not held:
-            raise UsageError(_explain_absence(directory, cache, source, selection, sorted(held)))
-    return Holding(source, tuple(sorted(held)))
+        if selection.days or not days_in_folder:
+            raise UsageError(_explain_absence(directory, cache, source, selection, sorted(days_in_folder)))
+    return Holding(source, tuple(sorted(days_in_folder)))
 
 
 def _sds_days(root: Path, selection: Selection) -> Iterator[date]:

@@ -199,8 +199,8 @@ class _Messages:
             self.reading.add_event({"event_id": event_id, **values, **magnitude}, event.line)
             type_ = origin.event_type if origin else ""
             self.reading.descriptions.append({"event_id": event_id, "event_type": type_, "place": event.place})
-        for other in event.origins:
-            for number in other.lines if other is not origin else ():
+        for candidate in event.origins:
+            for number in candidate.lines if candidate is not origin else ():
                 self.reading.set_aside(number, OTHER_ORIGIN, "origin")
         for number, _, other_magnitude in event.magnitudes:
             if other_magnitude is not magnitude:

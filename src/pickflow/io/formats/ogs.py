@@ -150,11 +150,11 @@ def _link_arrivals(picks: pd.DataFrame, located_picks: pd.DataFrame, links: dict
     pairs = located_picks[[*key, "event_id"]].merge(picks[[*key, "event_id"]], on=key, suffixes=("", "_ours"))
     pairs = pairs[~pairs.event_id.isin(set(links)) & ~pairs.event_id_ours.isin(set(links.values()))]
     n_shared = pairs.groupby(["event_id", "event_id_ours"]).size().sort_values(ascending=False, kind="stable")
-    done = set(links.values())
+    linked_ids = set(links.values())
     for name, our in n_shared.index:
-        if name not in links and our not in done:
+        if name not in links and our not in linked_ids:
             links[name] = our
-            done.add(our)
+            linked_ids.add(our)
 
 
 def _link_times(picks: Bulletin, locations: Bulletin, links: dict[str, str]) -> None:
@@ -168,12 +168,12 @@ def _link_times(picks: Bulletin, locations: Bulletin, links: dict[str, str]) -> 
     starts = origins.time.to_numpy("datetime64[ns]")
     ways_s = (arrivals[None, :] - starts[:, None]) / np.timedelta64(1, "s")
     rows, columns = np.nonzero((ways_s >= 0) & (ways_s <= _LONGEST_WAY_S))
-    done = set(links.values())
+    linked_ids = set(links.values())
     for index in np.argsort(ways_s[rows, columns], kind="stable"):
         name, our = origins.event_id.iloc[rows[index]], candidates.event_id.iloc[columns[index]]
-        if name not in links and our not in done:
+        if name not in links and our not in linked_ids:
             links[name] = our
-            done.add(our)
+            linked_ids.add(our)
 
 
 def _merge_events(events: pd.DataFrame, located_events: pd.DataFrame) -> pd.DataFrame:

@@ -65,10 +65,10 @@ def add_event(reading: Reading, event: quakeml.Event, event_id: str, remarks: Se
     reading.add_event({"event_id": event_id, **row}, number)
     if event.event_type:
         reading.descriptions.append({"event_id": event_id, "event_type": str(event.event_type)})
-    for other in event.origins:
-        if other is not origin:
-            reading.set_aside(reading.add_object(f"{event_id} origin {other.time}"), OTHER_ORIGIN, "origin")
-            reading.count_aside("arrival", OTHER_ORIGIN, len(other.arrivals))
+    for candidate in event.origins:
+        if candidate is not origin:
+            reading.set_aside(reading.add_object(f"{event_id} origin {candidate.time}"), OTHER_ORIGIN, "origin")
+            reading.count_aside("arrival", OTHER_ORIGIN, len(candidate.arrivals))
     for amplitude in event.amplitudes:
         text = f"{event_id} amplitude {amplitude.type} {amplitude.generic_amplitude}"
         reading.set_aside(reading.add_object(text), MEASUREMENT, "amplitude")

@@ -144,8 +144,8 @@ def _take_apart(text: str, name: str, format: str) -> _Document:
 def _sorted(document: _Document, parts: list[etree._Element]) -> _Document:
     document.events = [part for part in parts if _kind(part) == "event"]
     document.siblings = [part for part in parts if _kind(part) != "event"]
-    for other in document.siblings:
-        document.named.setdefault((_kind(other), other.get("publicID", "")), []).append(other)
+    for sibling in document.siblings:
+        document.named.setdefault((_kind(sibling), sibling.get("publicID", "")), []).append(sibling)
     return document
 
 
@@ -196,7 +196,7 @@ def _parts_of(document: _Document, event: etree._Element) -> list[etree._Element
     parts = [event]
     for kind, tags in _REFERENCES.items():
         names = dict.fromkeys(element.text or "" for part in parts for element in part.iter() if _kind(element) in tags)
-        parts += [other for name in names for other in document.named.get((kind, name), [])]
+        parts += [sibling for name in names for sibling in document.named.get((kind, name), [])]
     return parts
 
 
@@ -204,7 +204,7 @@ def _of_no_event(document: _Document) -> list[etree._Element]:
     named = (
         {id(part) for event in document.events for part in _parts_of(document, event)} if document.siblings else set()
     )
-    return [other for other in document.siblings if id(other) not in named and _kind(other) in _KINDS]
+    return [sibling for sibling in document.siblings if id(sibling) not in named and _kind(sibling) in _KINDS]
 
 
 def _obspy_events(content: bytes, format: str) -> list[quakeml.Event]:
@@ -285,7 +285,7 @@ def _prune(element: etree._Element, fault: Callable[[], str]) -> list[tuple[etre
     if fault():
         element[:] = children
         return []
-    kept, removed = [], []
+    remainder, removed = [], []
     for child in children:
         element[:] = [child]
         reason = fault()
@@ -295,8 +295,8 @@ def _prune(element: etree._Element, fault: Callable[[], str]) -> list[tuple[etre
         if reason:
             removed.append((child, reason))
         else:
-            kept.append(child)
-    element[:] = kept
+            remainder.append(child)
+    element[:] = remainder
     return removed
 
 

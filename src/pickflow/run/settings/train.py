@@ -15,7 +15,7 @@ from pickflow.run.settings.section import Number, Section, Text, Whole, key
 def _trainable(name: str) -> str:
     names = trainable()
     if name not in names:
-        by_letters = {one.lower(): one for one in names}
+        by_letters = {title.lower(): title for title in names}
         matches = difflib.get_close_matches(name.lower(), list(by_letters), n=1)
         hint = f"did you mean {by_letters[matches[0]]!r}?" if matches else f"known: {', '.join(names)}"
         raise PydanticCustomError("not_trainable", "{problem}", {"problem": f"{name!r} cannot be trained; {hint}"})
