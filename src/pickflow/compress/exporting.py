@@ -72,10 +72,10 @@ def quantised(content: bytes, windows: torch.Tensor) -> bytes:
 
     class Windows(CalibrationDataReader):  # type: ignore[misc]
         def __init__(self) -> None:
-            self._left: Iterator[torch.Tensor] = iter(windows[:N_QUANTISATION_WINDOWS])
+            self._windows: Iterator[torch.Tensor] = iter(windows[:N_QUANTISATION_WINDOWS])
 
         def get_next(self) -> dict[str, np.ndarray] | None:
-            window = next(self._left, None)
+            window = next(self._windows, None)
             return None if window is None else {"windows": window[None].numpy()}
 
     with TemporaryDirectory() as scratch:

@@ -123,7 +123,7 @@ class _Joiner:
         self._finished: list[obspy.Trace] = []
         self._run: list[obspy.Trace] = []
         self._n_run = 0
-        self._seen: set[str] = set()
+        self._codes: set[str] = set()
 
     def finish(self) -> list[obspy.Trace]:
         """All pieces, in order."""
@@ -169,8 +169,8 @@ class _Joiner:
             self._remark("clock_jump", trace, f"{n_overlap} overlapping samples contradict, the earlier ones were kept")
 
     def _remark(self, code: str, trace: obspy.Trace, text: str) -> None:
-        if code not in self._seen:  # the first place is enough
-            self._seen.add(code)
+        if code not in self._codes:  # the first place is enough
+            self._codes.add(code)
             self.remarks.append(Remark(code, f"{trace.id} {trace.stats.starttime}: {text}"))
 
 

@@ -124,14 +124,14 @@ class _Recorder(TorchFunctionMode):
         first = Node(kind="input", inputs=[], n_channels=window.shape[1], n_samples=window.shape[2])
         self.nodes = [first]
         # Tensors are kept, so that no two have the same id.
-        self._known: dict[int, tuple[Node, str, Tensor]] = {id(window): (first, "nct", window)}
+        self._origins: dict[int, tuple[Node, str, Tensor]] = {id(window): (first, "nct", window)}
         self._depth = 0
 
     def node_of(self, tensor: Tensor) -> Node:
         """What made a tensor; a node of its own kind if nobody knows."""
-        if id(tensor) not in self._known:
+        if id(tensor) not in self._origins:
             self._add("unknown", [], tensor)
-        return self._known[id(tensor)][0]
+        return self._origins[id(tensor)][0]
 
     @contextmanager
     def watching(self, model: nn.Module) -> Iterator[None]:
@@ -179,7 +179,7 @@ class _Recorder(TorchFunctionMode):
         return output
 
     def _function(self, kind: str, tensors: list[Tensor], arguments: dict[Any, Any], output: Tensor) -> None:
-        axes = self._known[id(tensors[0])][1] if tensors and id(tensors[0]) in self._known else ""
+        axes = self._origins[id(tensors[0])][1] if tensors and id(tensors[0]) in self._origins else ""
         if kind in ("permute", "transpose", "squeeze", "unsqueeze", "dropout") and axes:
             self._add_view(tensors[0], output, _turned(kind, axes, arguments))
             return
@@ -190,12 +190,12 @@ class _Recorder(TorchFunctionMode):
 
     def _add_view(self, source: Tensor, output: Tensor, axes: str | None = None) -> None:
         """A tensor that is another one in other axes."""
-        if id(source) in self._known:
-            node, before, _ = self._known[id(source)]
-            self._known[id(output)] = (node, before if axes is None else axes, output)
+        if id(source) in self._origins:
+            node, before, _ = self._origins[id(source)]
+            self._origins[id(output)] = (node, before if axes is None else axes, output)
 
     def _add(self, kind: str, tensors: list[Tensor], output: Tensor, **fields: Any) -> None:
-        sources = [self._known.get(id(tensor)) for tensor in tensors]
+        sources = [self._origins.get(id(tensor)) for tensor in tensors]
         inputs = [source[0] for source in sources if source]
         axes = sources[0][1] if kind in _ELEMENTWISE and sources and sources[0] else _AXES.get(kind, "nct")
         readable = [source for source in sources if source and source[1] == axes]
@@ -205,7 +205,7 @@ class _Recorder(TorchFunctionMode):
         sizes = {name: size for name, size in sizes.items() if name in "ct"}
         node = Node(kind=kind, inputs=inputs, n_channels=sizes.get("c", 0), n_samples=sizes.get("t", 0), **fields)
         self.nodes.append(node)
-        self._known[id(output)] = (node, axes, output)
+        self._origins[id(output)] = (node, axes, output)
 
 
 def _tensors(value: Any) -> list[Tensor]:

@@ -42,7 +42,7 @@ class Shelf:
         n_parts = max(int(np.ceil(n_bytes / (memory_gb * 1e9) * _N_HELD)), 1) if n_bytes > memory_gb * 1e9 else 1
         n_blocks = -(-self.n_records // _BLOCK)
         self._part_size = _BLOCK * max(n_blocks // n_parts, 1) if n_parts > 1 else self.n_records
-        self._held: OrderedDict[tuple[int, int], dict[int, Record]] = OrderedDict()
+        self._parts: OrderedDict[tuple[int, int], dict[int, Record]] = OrderedDict()
         self._lock = threading.Lock()
         self._order = lru_cache(maxsize=2)(self._make_order)
 
@@ -68,12 +68,12 @@ class Shelf:
 
     def _part(self, cycle: int, part: int) -> dict[int, Record]:
         """Records of a part by their rows, read if need be."""
-        if (cycle, part) not in self._held:
-            if len(self._held) >= _N_HELD:
-                self._held.popitem(last=False)
+        if (cycle, part) not in self._parts:
+            if len(self._parts) >= _N_HELD:
+                self._parts.popitem(last=False)
             order = self._order(cycle)[part * self._part_size : (part + 1) * self._part_size]
-            self._held[cycle, part] = self._read(np.sort(order))
-        return self._held[cycle, part]
+            self._parts[cycle, part] = self._read(np.sort(order))
+        return self._parts[cycle, part]
 
     def _read(self, rows: NDArray[np.int64]) -> dict[int, Record]:
         table = self._dataset.table.iloc[rows]
