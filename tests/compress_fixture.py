@@ -114,15 +114,17 @@ def windows_of(implicit, n_windows=4, seed=1):
 def outputs(model, windows):
     """What a picker gives, stacked over its labels."""
     with torch.no_grad():
-        made = model(windows)
-    return torch.stack(made, dim=1) if isinstance(made, tuple) else made
+        probabilities = model(windows)
+    return torch.stack(probabilities, dim=1) if isinstance(probabilities, tuple) else probabilities
 
 
-def some_kept(wiring, rng, least=1):
+def random_selection(wiring, rng, least=1):
     """A random choice of channels of each set."""
     return {
-        one.name: np.sort(rng.choice(one.n_channels, rng.integers(least, one.n_channels + 1), replace=False))
-        for one in wiring.sets
+        channel_set.name: np.sort(
+            rng.choice(channel_set.n_channels, rng.integers(least, channel_set.n_channels + 1), replace=False)
+        )
+        for channel_set in wiring.sets
     }
 
 
@@ -137,15 +139,15 @@ def calibration(model, n_windows=6, seed=0):
     return Calibration(windows=windows, near_arrival=near, names=names, arrival_weight=4.0)
 
 
-def deaf_to(model, wiring, kept):
+def deaf_to(model, wiring, selection):
     """A copy of a model whose layers read nothing of the channels that are not kept."""
     deaf = copy.deepcopy(model)
     state = deaf.state_dict()
-    for one in wiring.sets:
-        gone = torch.from_numpy(np.setdiff1d(np.arange(one.n_channels), kept[one.name]))
-        for reader, first in one.readers:
+    for channel_set in wiring.sets:
+        lost = torch.from_numpy(np.setdiff1d(np.arange(channel_set.n_channels), selection[channel_set.name]))
+        for reader, first in channel_set.readers:
             for key, axis in input_axes(deaf.get_submodule(reader)):
-                state[f"{reader}.{key}"].index_fill_(axis, first + gone, 0.0)
+                state[f"{reader}.{key}"].index_fill_(axis, first + lost, 0.0)
     return deaf
 
 
@@ -183,8 +185,8 @@ def table_of(rows, table):
 
 def manifest_of(stations, usable=True):
     """A manifest of one day."""
-    rest = {"usable": usable, "reason": "ok" if usable else "no_data", "date": "2024-03-05"}
-    return table_of([{"network": "XA", "station": station} | rest for station in stations], MANIFEST)
+    columns = {"usable": usable, "reason": "ok" if usable else "no_data", "date": "2024-03-05"}
+    return table_of([{"network": "XA", "station": station} | columns for station in stations], MANIFEST)
 
 
 def write_day(folder, stations, minutes):

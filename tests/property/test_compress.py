@@ -60,25 +60,25 @@ def test_rows_of_any_transposed_convolution_are_its_regressions(seed, shape, str
 def check_rows(layer, inputs):
     """Rows give what the layer gives, are those of the implicit model, and can be written back."""
     with torch.no_grad():
-        made = layer(inputs)
-    own = rows_of("layer", layer)
-    found = torch.zeros_like(made)
+        layer_outputs = layer(inputs)
+    layer_rows = rows_of("layer", layer)
+    row_outputs = torch.zeros_like(layer_outputs)
     transposed = isinstance(layer, torch.nn.ConvTranspose1d)
-    reference = layer_samples(layer, inputs.numpy(), made.numpy())
-    for rows in own:
-        at = positions_of(rows, made.shape[-1])
+    reference = layer_samples(layer, inputs.numpy(), layer_outputs.numpy())
+    for rows in layer_rows:
+        at = positions_of(rows, layer_outputs.shape[-1])
         if not at.size:
             continue
         design = features(rows, inputs, at)
         by_rows = (design.numpy() @ weights(rows)).reshape(len(inputs), at.size, -1)
-        found[:, :, at] = torch.from_numpy(by_rows).float().transpose(1, 2)
-        same = reference[at[0] if transposed else 0]
-        assert np.array_equal(design.numpy(), same.features.astype(np.float32))
-    assert torch.allclose(found, made, atol=1e-5)
+        row_outputs[:, :, at] = torch.from_numpy(by_rows).float().transpose(1, 2)
+        problem = reference[at[0] if transposed else 0]
+        assert np.array_equal(design.numpy(), problem.features.astype(np.float32))
+    assert torch.allclose(row_outputs, layer_outputs, atol=1e-5)
     again = copy.deepcopy(layer)
     with torch.no_grad():
         again.weight.zero_()
-    set_weights(rows_of("layer", again), [weights(rows) for rows in own], np.zeros(layer.out_channels))
+    set_weights(rows_of("layer", again), [weights(rows) for rows in layer_rows], np.zeros(layer.out_channels))
     assert torch.equal(again.weight, layer.weight)
 
 
@@ -96,17 +96,17 @@ def test_channels_that_nobody_reads_can_go_at_any_width(name, seed):
     teacher, wiring, costs = teacher_of(name)
     rng = np.random.default_rng(seed)
     share = rng.uniform(0.05, 1.0)
-    kept = {}
-    for one in wiring.sets:
-        kept[one.name] = np.flatnonzero(rng.random(one.n_channels) < share)
-        if not kept[one.name].size:
-            kept[one.name] = np.array([rng.integers(one.n_channels)])
-    deaf = deaf_to(teacher, wiring, kept)
+    selection = {}
+    for channel_set in wiring.sets:
+        selection[channel_set.name] = np.flatnonzero(rng.random(channel_set.n_channels) < share)
+        if not selection[channel_set.name].size:
+            selection[channel_set.name] = np.array([rng.integers(channel_set.n_channels)])
+    deaf = deaf_to(teacher, wiring, selection)
     student = copy.deepcopy(teacher)
-    resize_to(student, narrowed_state(deaf, wiring, kept))
+    resize_to(student, narrowed_state(deaf, wiring, selection))
     windows = torch.from_numpy(rng.normal(size=(1, 3, teacher.in_samples)).astype(np.float32))
     assert (outputs(deaf, windows) - outputs(student, windows)).abs().max() < 1e-5
-    widths = {key: own.size for key, own in kept.items()}
+    widths = {key: channels.size for key, channels in selection.items()}
     assert round(costs.total(widths, "macs")) == multiply_adds(student)
     assert round(costs.total(widths, "parameters")) == n_parameters(student)[0]
 
@@ -147,11 +147,11 @@ def test_no_window_of_a_fit_touches_a_block_that_judges(start_s, offset_ns, piec
     for name, near in zip(drawn.names, drawn.near_arrival, strict=True):
         begin = obspy.UTCDateTime(name.split()[1]).ns
         samples = np.round((times - begin) * RATE_HZ / NS_PER_S)
-        wanted = np.zeros_like(near)
+        expected = np.zeros_like(near)
         for index in samples[(samples >= 0) & (samples < near.size)].astype(int):
-            wanted[max(index - RATE_HZ, 0) : index + RATE_HZ + 1] = True
+            expected[max(index - RATE_HZ, 0) : index + RATE_HZ + 1] = True
         # Names have microseconds: a pick may lie a sample beside.
-        assert np.count_nonzero(wanted != near) <= 2 * np.count_nonzero(np.diff(wanted, prepend=0, append=0))
+        assert np.count_nonzero(expected != near) <= 2 * np.count_nonzero(np.diff(expected, prepend=0, append=0))
 
 
 TIMES = st.lists(st.integers(0, 20), max_size=7).map(sorted)
@@ -161,24 +161,24 @@ TIMES = st.lists(st.integers(0, 20), max_size=7).map(sorted)
 @settings(max_examples=300, deadline=None)
 def test_matching_finds_the_most_pairs(left, right, reach):
     step_ns = NS_PER_S // 10
-    found = n_matches(np.array(left, np.int64) * step_ns, np.array(right, np.int64) * step_ns, reach / 10)
-    assert found == most_pairs(left, right, reach)
+    n_pairs = n_matches(np.array(left, np.int64) * step_ns, np.array(right, np.int64) * step_ns, reach / 10)
+    assert n_pairs == most_pairs(left, right, reach)
 
 
 def most_pairs(left, right, reach):
     """Largest number of pairs, by augmenting paths (Kuhn's algorithm)."""
     partner = {}
 
-    def place(one, seen):
+    def place(row, visited):
         for index, time in enumerate(right):
-            if abs(time - left[one]) <= reach and index not in seen:
-                seen.add(index)
-                if index not in partner or place(partner[index], seen):
-                    partner[index] = one
+            if abs(time - left[row]) <= reach and index not in visited:
+                visited.add(index)
+                if index not in partner or place(partner[index], visited):
+                    partner[index] = row
                     return True
         return False
 
-    return sum(place(one, set()) for one in range(len(left)))
+    return sum(place(row, set()) for row in range(len(left)))
 
 
 def random_problem(seed):
@@ -200,24 +200,24 @@ def random_problem(seed):
             LayerCost(name=f"l{index}", terms=terms, reads=reads, n_read=n_read, writes=writes, n_written=n_written)
         )
     paths = []
-    for one in sets:
-        counts = np.unique(rng.integers(0, one.n_channels + 1, 12))
+    for channel_set in sets:
+        counts = np.unique(rng.integers(0, channel_set.n_channels + 1, 12))
         counts = np.union1d(counts, [1])
         errors = np.sort(rng.random(counts.size))[::-1]
         points = tuple(
             Point(
-                ratio=1.0, active=np.arange(one.n_channels) < n, supports=None, error=float(e), n_features=1,
+                ratio=1.0, active=np.arange(channel_set.n_channels) < n, supports=None, error=float(e), n_features=1,
                 screened={}, duality_gap=0.0, n_false=None, largest_difference=None,
             )
             for n, e in zip(counts, errors, strict=True)
         )  # fmt: skip
-        paths.append(Path(sets=((one.name, one.n_channels),), readers=(), points=points))
-    costs = Costs(layers=tuple(layers), widths={one.name: one.n_channels for one in sets})
+        paths.append(Path(sets=((channel_set.name, channel_set.n_channels),), readers=(), points=points))
+    costs = Costs(layers=tuple(layers), widths={channel_set.name: channel_set.n_channels for channel_set in sets})
     return paths, list(10 ** rng.uniform(-2, 2, len(paths))), costs
 
 
 def spent(paths, chosen, costs, measure):
-    return costs.share({name: kept.size for name, kept in selection_of(paths, chosen).items()}, measure)
+    return costs.share({name: channels.size for name, channels in selection_of(paths, chosen).items()}, measure)
 
 
 def lost(paths, chosen, sensitivity):
@@ -238,7 +238,7 @@ def test_a_budget_is_kept_or_refused(seed, macs, parameters):
     chosen = choose(paths, sensitivity, costs, budget)
     # Shares are compared as quotients: a rounding is no excess.
     assert all(spent(paths, chosen, costs, measure) <= share * (1 + 1e-12) for measure, share in budget.items())
-    assert all(kept.size for kept in selection_of(paths, chosen).values())
+    assert all(channels.size for channels in selection_of(paths, chosen).values())
 
 
 @given(seed=SEEDS, share=st.floats(0.05, 1.0))

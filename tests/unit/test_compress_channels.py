@@ -15,7 +15,7 @@ from pickflow.kernels.compilation import compile_network
 from pickflow.models.layers import input_axes, n_inputs
 from pickflow.models.narrowing import resize_to
 from pickflow.models.registry import PICKERS, Entry
-from tests.compress_fixture import ARCHITECTURES, deaf_to, outputs, picker, some_kept
+from tests.compress_fixture import ARCHITECTURES, deaf_to, outputs, picker, random_selection
 from tests.network_fixture import STEPS, network_of
 
 # Networks that keep all channels: a layer is applied twice, or reads the states of a recurrence as well.
@@ -29,19 +29,28 @@ def test_every_input_channel_of_a_reader_belongs_to_one_set(name):
     model = picker(name)
     wiring = wiring_of(model)
     for reader in wiring.readers():
-        spans = [(first, one.n_channels) for one in wiring.sets for own, first in one.readers if own == reader]
+        spans = [
+            (first, channel_set.n_channels)
+            for channel_set in wiring.sets
+            for layer, first in channel_set.readers
+            if layer == reader
+        ]
         covered = np.sort(np.concatenate([np.arange(first, first + n) for first, n in spans]))
         assert covered.tolist() == list(range(n_inputs(model.get_submodule(reader))))
-    assert sorted(one.name for group in wiring.components() for one in group) == sorted(s.name for s in wiring.sets)
+    assert sorted(channel_set.name for group in wiring.components() for channel_set in group) == sorted(
+        s.name for s in wiring.sets
+    )
 
 
 @every_architecture
 def test_every_layer_writes_one_set_at_most(name):
     wiring = wiring_of(picker(name))
-    written = [layer for one in wiring.sets for layer in (*one.writers, *one.carriers)]
-    assert len(set(written)) == len(written)
-    for one in wiring.sets:
-        assert {wiring.norms[layer] for layer in one.writers if layer in wiring.norms} <= set(one.carriers)
+    layers = [layer for channel_set in wiring.sets for layer in (*channel_set.writers, *channel_set.carriers)]
+    assert len(set(layers)) == len(layers)
+    for channel_set in wiring.sets:
+        assert {wiring.norms[layer] for layer in channel_set.writers if layer in wiring.norms} <= set(
+            channel_set.carriers
+        )
 
 
 @every_architecture
@@ -49,14 +58,14 @@ def test_a_channel_that_is_read_at_the_wrong_place_would_be_seen(name):
     teacher = picker(name)
     windows = torch.randn(2, 3, teacher.in_samples)
     expected = outputs(teacher, windows)
-    for one in wiring_of(teacher).sets:
+    for channel_set in wiring_of(teacher).sets:
         wrong = copy.deepcopy(teacher)
-        for reader, first in one.readers:
+        for reader, first in channel_set.readers:
             for key, axis in input_axes(wrong.get_submodule(reader)):
                 weight = wrong.state_dict()[f"{reader}.{key}"]
-                span = torch.arange(first, first + one.n_channels)
+                span = torch.arange(first, first + channel_set.n_channels)
                 weight.index_copy_(axis, span, weight.index_select(axis, span.roll(1)))
-        assert (outputs(wrong, windows) - expected).abs().max() > 1e-4, one.name
+        assert (outputs(wrong, windows) - expected).abs().max() > 1e-4, channel_set.name
 
 
 @every_architecture
@@ -64,11 +73,11 @@ def test_a_channel_that_is_read_at_the_wrong_place_would_be_seen(name):
 def test_a_network_without_channels_that_nobody_reads_gives_the_same(name, seed):
     teacher = picker(name)
     wiring = wiring_of(teacher)
-    kept = some_kept(wiring, np.random.default_rng(seed))
-    kept[wiring.sets[0].name] = np.array([0])  # a single channel works as well
-    deaf = deaf_to(teacher, wiring, kept)
+    selection = random_selection(wiring, np.random.default_rng(seed))
+    selection[wiring.sets[0].name] = np.array([0])  # a single channel works as well
+    deaf = deaf_to(teacher, wiring, selection)
     student = copy.deepcopy(teacher)
-    resize_to(student, narrowed_state(deaf, wiring, kept))
+    resize_to(student, narrowed_state(deaf, wiring, selection))
     windows = torch.randn(2, 3, teacher.in_samples)
     assert n_parameters(student)[0] < n_parameters(teacher)[0]
     assert (outputs(deaf, windows) - outputs(teacher, windows)).abs().max() > 1e-4
@@ -79,7 +88,9 @@ def test_a_network_without_channels_that_nobody_reads_gives_the_same(name, seed)
 def test_one_channel_everywhere_is_a_network(name):
     teacher = picker(name)
     wiring = wiring_of(teacher)
-    student = narrowed(teacher, wiring, {one.name: np.array([one.n_channels - 1]) for one in wiring.sets})
+    student = narrowed(
+        teacher, wiring, {channel_set.name: np.array([channel_set.n_channels - 1]) for channel_set in wiring.sets}
+    )
     windows = torch.randn(2, 3, teacher.in_samples)
     assert outputs(student, windows).shape == outputs(teacher, windows).shape
     assert torch.isfinite(outputs(student, windows)).all()
@@ -90,9 +101,9 @@ def test_costs_of_a_student_are_known_before_it_is_built(name):
     teacher = picker(name)
     wiring = wiring_of(teacher)
     costs = costs_of(teacher, wiring)
-    kept = some_kept(wiring, np.random.default_rng(3))
-    widths = {key: own.size for key, own in kept.items()}
-    student = narrowed(teacher, wiring, kept)
+    selection = random_selection(wiring, np.random.default_rng(3))
+    widths = {key: channels.size for key, channels in selection.items()}
+    student = narrowed(teacher, wiring, selection)
     assert costs.total({}, "macs") == multiply_adds(teacher)
     assert costs.total(widths, "macs") == pytest.approx(multiply_adds(student))
     assert costs.total(widths, "parameters") == pytest.approx(n_parameters(student)[0])
@@ -109,10 +120,10 @@ def test_costs_of_a_student_are_known_before_it_is_built(name):
 def test_kernels_compute_narrow_networks(name):
     teacher = picker(name)
     wiring = wiring_of(teacher)
-    student = narrowed(teacher, wiring, some_kept(wiring, np.random.default_rng(5)))
+    student = narrowed(teacher, wiring, random_selection(wiring, np.random.default_rng(5)))
     windows = torch.randn(3, 3, teacher.in_samples)
-    found = compile_network(student).predict(windows.numpy())
-    assert np.abs(found - outputs(student, windows).numpy()).max() < 2e-5
+    predictions = compile_network(student).predict(windows.numpy())
+    assert np.abs(predictions - outputs(student, windows).numpy()).max() < 2e-5
 
 
 def test_what_cannot_be_compressed_is_named():
@@ -137,12 +148,12 @@ def test_networks_that_nobody_has_described_lose_only_what_nobody_reads(name, mo
     teacher = network_of(STEPS[name])
     wiring = wiring_of(teacher)
     assert wiring.sets or name in WHOLE
-    kept = some_kept(wiring, np.random.default_rng(0))
-    student, deaf = copy.deepcopy(teacher), deaf_to(teacher, wiring, kept)
-    resize_to(student, narrowed_state(deaf, wiring, kept))
+    selection = random_selection(wiring, np.random.default_rng(0))
+    student, deaf = copy.deepcopy(teacher), deaf_to(teacher, wiring, selection)
+    resize_to(student, narrowed_state(deaf, wiring, selection))
     windows = torch.randn(2, 3, teacher.in_samples)
     assert torch.allclose(outputs(deaf, windows), outputs(student, windows), atol=1e-5)
-    costs, widths = costs_of(teacher, wiring), {key: channels.size for key, channels in kept.items()}
+    costs, widths = costs_of(teacher, wiring), {key: channels.size for key, channels in selection.items()}
     assert costs.total(widths, "macs") == pytest.approx(multiply_adds(student))
     assert costs.total(widths, "parameters") == pytest.approx(n_parameters(student)[0])
 
@@ -160,4 +171,4 @@ def test_networks_that_nobody_has_described_lose_only_what_nobody_reads(name, mo
 )
 def test_channels_that_something_else_reads_stay(steps, monkeypatch):
     monkeypatch.setitem(PICKERS, "Any", Entry(compress_cpu_s=1.0))
-    assert [one.name for one in wiring_of(network_of(steps)).sets] in ([], ["first"])
+    assert [channel_set.name for channel_set in wiring_of(network_of(steps)).sets] in ([], ["first"])

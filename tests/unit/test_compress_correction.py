@@ -39,11 +39,11 @@ def paths(small):
 
 def test_a_layer_whose_inputs_are_whole_keeps_its_weights(small):
     model, wiring, windows, statistics = small
-    one = wiring.sets[-1]
-    kept = {one.name: np.arange(one.n_channels)}
-    student = narrowed(model, wiring, kept)
+    channel_set = wiring.sets[-1]
+    selection = {channel_set.name: np.arange(channel_set.n_channels)}
+    student = narrowed(model, wiring, selection)
     before = student.state_dict()["last.convolution.weight"].clone()
-    correct(student, wiring, {**kept, wiring.sets[0].name: np.arange(8)}, statistics, windows)
+    correct(student, wiring, {**selection, wiring.sets[0].name: np.arange(8)}, statistics, windows)
     assert torch.equal(before, student.state_dict()["last.convolution.weight"])  # nothing narrowed, nothing fitted
     lost = {wiring.sets[1].name: np.arange(wiring.sets[1].n_channels - 1)}
     student = narrowed(model, wiring, lost)
@@ -58,28 +58,35 @@ def test_correction_brings_a_narrow_network_back_to_its_teacher(name, n_windows)
     model = picker(name)
     wiring, windows = wiring_of(model), calibration(model, n_windows)
     statistics = collect(model, layers_of(model, wiring)[0], windows)
-    kept = {one.name: np.arange(max(1, one.n_channels // 4), one.n_channels) for one in wiring.sets}
-    plain, student = narrowed(model, wiring, kept), narrowed(model, wiring, kept)
-    assert correct(student, wiring, kept, statistics, windows) == {}
-    wanted = outputs(model, windows.windows)
-    error, corrected = (float(((outputs(one, windows.windows) - wanted) ** 2).mean()) for one in (plain, student))
+    selection = {
+        channel_set.name: np.arange(max(1, channel_set.n_channels // 4), channel_set.n_channels)
+        for channel_set in wiring.sets
+    }
+    plain, student = narrowed(model, wiring, selection), narrowed(model, wiring, selection)
+    assert correct(student, wiring, selection, statistics, windows) == {}
+    expected = outputs(model, windows.windows)
+    error, corrected = (
+        float(((outputs(network, windows.windows) - expected) ** 2).mean()) for network in (plain, student)
+    )
     assert 0 < corrected < 0.6 * error
 
 
 def test_all_channels_give_the_teacher_again(small):
     model, wiring, windows, statistics = small
     student = narrowed(model, wiring, {})
-    supports = {name: [np.ones(gram.cross.shape, bool) for gram in one.grams] for name, one in statistics.items()}
+    supports = {
+        name: [np.ones(gram.cross.shape, bool) for gram in statistic.grams] for name, statistic in statistics.items()
+    }
     masks = correct(student, wiring, {}, statistics, windows, supports)
     assert all(mask.all() for mask in masks.values())
     # Measured: 8e-5; the probabilities' own deviation is 0.026.
     assert torch.allclose(outputs(model, windows.windows), outputs(student, windows.windows), atol=4e-4)
     # The first layer has far more samples than coefficients; others share their targets among features that repeat.
     name = "down.0.convolution"
-    for own, again in zip(
+    for row, again in zip(
         rows_of(name, model.down[0].convolution), rows_of(name, student.down[0].convolution), strict=True
     ):
-        assert np.abs(weights(own) - weights(again)).max() < 1e-3 * np.abs(weights(own)).max()
+        assert np.abs(weights(row) - weights(again)).max() < 1e-3 * np.abs(weights(row)).max()
 
 
 def test_certificates_hold_and_errors_fall_along_the_path(paths):
@@ -95,14 +102,14 @@ def test_certificates_hold_and_errors_fall_along_the_path(paths):
 def test_a_budget_is_kept(small, paths, budget):
     model, wiring, _, _ = small
     costs = costs_of(model, wiring)
-    kept = selection_of(paths, choose(paths, [1.0] * len(paths), costs, budget))
-    student = narrowed(model, wiring, kept)
+    selection = selection_of(paths, choose(paths, [1.0] * len(paths), costs, budget))
+    student = narrowed(model, wiring, selection)
     spent = {"macs": multiply_adds(student) / multiply_adds(model)}
     spent["parameters"] = n_parameters(student)[0] / n_parameters(model)[0]
     assert all(spent[measure] <= share for measure, share in budget.items())
-    assert all(own.size for own in kept.values())
+    assert all(channels.size for channels in selection.values())
     by_size = by_magnitude(wiring, weight_sizes(model, wiring), costs, budget)
-    widths = {name: own.size for name, own in by_size.items()}
+    widths = {name: channels.size for name, channels in by_size.items()}
     assert min(widths.values()) >= 1
     assert all(costs.share(widths, measure) <= share for measure, share in budget.items())
 
@@ -110,14 +117,19 @@ def test_a_budget_is_kept(small, paths, budget):
 def test_the_baseline_keeps_the_channels_with_the_largest_filters(small):
     model, wiring, _, _ = small
     sizes = weight_sizes(model, wiring)
-    kept = by_magnitude(wiring, sizes, costs_of(model, wiring), {"macs": 0.5})
-    assert any(own.size < one.n_channels for one, own in zip(wiring.sets, kept.values(), strict=True))
-    for one in wiring.sets:
-        gone = np.setdiff1d(np.arange(one.n_channels), kept[one.name])
-        assert sizes[one.name][kept[one.name]].min() >= sizes[one.name][gone].max(initial=0.0)
+    selection = by_magnitude(wiring, sizes, costs_of(model, wiring), {"macs": 0.5})
+    assert any(
+        channels.size < channel_set.n_channels
+        for channel_set, channels in zip(wiring.sets, selection.values(), strict=True)
+    )
+    for channel_set in wiring.sets:
+        lost = np.setdiff1d(np.arange(channel_set.n_channels), selection[channel_set.name])
+        assert sizes[channel_set.name][selection[channel_set.name]].min() >= sizes[channel_set.name][lost].max(
+            initial=0.0
+        )
     single = wiring.sets[-1]
-    written = model.get_submodule(single.writers[0]).weight.detach().abs().mean(dim=(1, 2)).numpy()
-    assert np.allclose(sizes[single.name], written / written.mean(), rtol=1e-5)
+    sizes_of_single = model.get_submodule(single.writers[0]).weight.detach().abs().mean(dim=(1, 2)).numpy()
+    assert np.allclose(sizes[single.name], sizes_of_single / sizes_of_single.mean(), rtol=1e-5)
 
 
 def test_a_budget_that_cannot_be_kept_names_a_layer(small, paths):
@@ -154,12 +166,15 @@ def test_a_larger_budget_loses_no_more(small, paths):
 
 def test_sensitivity_is_of_the_picks(small, paths):
     model, wiring, windows, statistics = small
-    some = windows.windows[:2]
+    examples = windows.windows[:2]
     with torch.no_grad():
-        known = some, probabilities_of(model, some)
-    assert all(probe(path, model, wiring, statistics, known) > 0 for path in paths)
-    one = wiring.sets[0]
-    lost = [sensitivity(model, wiring, {one.name: np.arange(n)}, statistics, *known) for n in (one.n_channels, 4, 1)]
+        examples_and_outputs = examples, probabilities_of(model, examples)
+    assert all(probe(path, model, wiring, statistics, examples_and_outputs) > 0 for path in paths)
+    channel_set = wiring.sets[0]
+    lost = [
+        sensitivity(model, wiring, {channel_set.name: np.arange(n)}, statistics, *examples_and_outputs)
+        for n in (channel_set.n_channels, 4, 1)
+    ]
     assert lost[0] < 0.01 * lost[1] < 0.01 * lost[2]
 
 
@@ -170,9 +185,9 @@ def test_single_weights_that_were_eliminated_stay_zero(small):
     element = [solve_path(problem, "element", 6, check=True) for problem in problems]
     assert all(point.n_false == 0 for path in element for point in path.points)
     chosen = [len(path.points) // 2 for path in element]
-    kept = selection_of(element, chosen)
-    student = narrowed(model, wiring, kept)
-    masks = correct(student, wiring, kept, statistics, windows, supports_of(element, chosen))
+    selection = selection_of(element, chosen)
+    student = narrowed(model, wiring, selection)
+    masks = correct(student, wiring, selection, statistics, windows, supports_of(element, chosen))
     parameters = dict(student.named_parameters())
     assert masks
     for name, mask in masks.items():

@@ -21,7 +21,7 @@ from pickflow.models.layers import n_outputs
 from pickflow.models.loading import load_model
 from pickflow.run.settings.compress import CompressParams
 from pickflow.run.students import read_student
-from tests.compress_fixture import ARCHITECTURES, calibration, outputs, picker, some_kept
+from tests.compress_fixture import ARCHITECTURES, calibration, outputs, picker, random_selection
 
 MODEL_ARGS = {
     "EQTransformer-conservative": {"original_compatible": "conservative"},
@@ -42,7 +42,7 @@ def student_of(name, seed=0):
         "model": name.partition("-")[0], "weights": "made", "model_args": MODEL_ARGS.get(name, {}),
         "default_args": {"P_threshold": 0.2}, "sha256": "0" * 64, "n_parameters": 1, "thresholds": {},
     }  # fmt: skip
-    return narrowed(teacher, wiring, some_kept(wiring, np.random.default_rng(seed), least=2)), wiring, card
+    return narrowed(teacher, wiring, random_selection(wiring, np.random.default_rng(seed), least=2)), wiring, card
 
 
 @pytest.mark.parametrize("name", list(ARCHITECTURES))
@@ -52,8 +52,8 @@ def test_a_student_is_read_as_it_was_written(name, tmp_path):
     again = load_model(tmp_path)
     windows = torch.randn(2, 3, student.in_samples)
     assert torch.equal(outputs(student, windows), outputs(again, windows))
-    assert [n_outputs(again.get_submodule(one.name)) for one in wiring.sets] == [
-        n_outputs(student.get_submodule(one.name)) for one in wiring.sets
+    assert [n_outputs(again.get_submodule(channel_set.name)) for channel_set in wiring.sets] == [
+        n_outputs(student.get_submodule(channel_set.name)) for channel_set in wiring.sets
     ]
     assert again.default_args["P_threshold"] == 0.2
 
@@ -77,64 +77,70 @@ def test_tensors_that_do_not_fit_the_card_are_refused(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def written(tmp_path_factory):
+def student_folder(tmp_path_factory):
     """A student in 8-bit integers on disk."""
     folder = tmp_path_factory.mktemp("student")
     student, wiring, card = student_of("PhaseNet")
     windows = calibration(student, 8)
-    known = SimpleNamespace(calibration=windows, wiring=wiring, not_expressed=("x.lstm",))
-    asked = read_student("safe-s50-int8")
-    write_student(known, student, card, "made-safe-s50-int8", asked, folder, PARAMS, {"totals": {}})
+    teacher = SimpleNamespace(calibration=windows, wiring=wiring, not_expressed=("x.lstm",))
+    request = read_student("safe-s50-int8")
+    write_student(teacher, student, card, "made-safe-s50-int8", request, folder, PARAMS, {"totals": {}})
     return folder, student, wiring, windows.windows
 
 
-def test_the_card_of_a_student_says_what_was_done(written):
-    folder, student, wiring, _ = written
+def test_the_card_of_a_student_says_what_was_done(student_folder):
+    folder, student, wiring, _ = student_folder
     card = read_card(folder)
     assert (card["weights"], card["parent"], card["default_args"]) == ("made-safe-s50-int8", "0" * 64, {})
     assert card["sha256"] != card["parent"]
     assert card["n_parameters"] == sum(tensor.numel() for tensor in read_state(folder).values())
-    done = card["compression"]
-    assert (done["method"], done["target"], done["not_expressed"]) == ("safe", {"macs": 0.5}, ["x.lstm"])
-    assert done["widths"] == {one.name: n_outputs(student.get_submodule(one.name)) for one in wiring.sets}
-    assert done["teacher_widths"] == {one.name: one.n_channels for one in wiring.sets}
-    assert done["parameters"]["tune"]["steps"] == 0
-    assert not {"target", "methods", "teachers"} & set(done["parameters"])  # what other students there are
-    assert json.loads((folder / done["certificate"]).read_text()) == {"totals": {}}
+    compression = card["compression"]
+    assert (compression["method"], compression["target"], compression["not_expressed"]) == (
+        "safe",
+        {"macs": 0.5},
+        ["x.lstm"],
+    )
+    assert compression["widths"] == {
+        channel_set.name: n_outputs(student.get_submodule(channel_set.name)) for channel_set in wiring.sets
+    }
+    assert compression["teacher_widths"] == {channel_set.name: channel_set.n_channels for channel_set in wiring.sets}
+    assert compression["parameters"]["tune"]["steps"] == 0
+    assert not {"target", "methods", "teachers"} & set(compression["parameters"])  # what other students there are
+    assert json.loads((folder / compression["certificate"]).read_text()) == {"totals": {}}
     assert "thresholds" not in card
 
 
-def test_exports_differ_by_what_the_card_says(written):
-    folder, student, _, windows = written
+def test_exports_differ_by_what_the_card_says(student_folder):
+    folder, student, _, windows = student_folder
     exports = read_card(folder)["exports"]
     expected = outputs(student, windows).numpy()
     for file, entry in exports.items():
-        found = onnx_session((folder / file).read_bytes()).run(None, {"windows": windows.numpy()})[0]
-        assert np.abs(found - expected).max() == pytest.approx(entry["largest_difference"], abs=1e-6)
+        outputs_of_export = onnx_session((folder / file).read_bytes()).run(None, {"windows": windows.numpy()})[0]
+        assert np.abs(outputs_of_export - expected).max() == pytest.approx(entry["largest_difference"], abs=1e-6)
     assert exports["model.onnx"]["largest_difference"] < 1e-4
     assert 1e-4 < exports["model.int8.onnx"]["largest_difference"] < 0.5
 
 
-def test_the_largest_difference_is_that_of_all_windows(written):
-    folder, student, _, windows = written
+def test_the_largest_difference_is_that_of_all_windows(student_folder):
+    folder, student, _, windows = student_folder
     content = (folder / "model.int8.onnx").read_bytes()
-    each = np.array([largest_difference(student, content, window[None]) for window in windows])
+    differences = np.array([largest_difference(student, content, window[None]) for window in windows])
     # The worst window stands alone in the second batch.
-    order = [*[int(each.argmin())] * 16, int(each.argmax())]
-    assert largest_difference(student, content, windows[order]) == pytest.approx(each.max(), abs=1e-6)
-    assert each.max() > each.min() + 1e-4
+    order = [*[int(differences.argmin())] * 16, int(differences.argmax())]
+    assert largest_difference(student, content, windows[order]) == pytest.approx(differences.max(), abs=1e-6)
+    assert differences.max() > differences.min() + 1e-4
 
 
-def test_integers_are_what_computes(written):
-    folder, _, _, _ = written
+def test_integers_are_what_computes(student_folder):
+    folder, _, _, _ = student_folder
     model = load_model(folder)
     assert choose_backend(model).name == "onnxruntime"
     cuts = [tuple(np.random.default_rng(part).normal(size=(3, model.in_samples)).astype(np.float32)) for part in (0, 1)]
     ready = model.annotate_batch_pre(torch.from_numpy(np.stack(cuts)), argdict={})
     session = onnx_session((folder / "model.int8.onnx").read_bytes())
-    found = choose_backend(model).predict(cuts)
-    assert np.array_equal(found, session.run(None, {"windows": ready.numpy()})[0])
-    assert np.abs(found - outputs(model, ready).numpy()).max() > 1e-4
+    probabilities = choose_backend(model).predict(cuts)
+    assert np.array_equal(probabilities, session.run(None, {"windows": ready.numpy()})[0])
+    assert np.abs(probabilities - outputs(model, ready).numpy()).max() > 1e-4
     header = {"network": "XA", "station": "AAA", "sampling_rate": 100.0}
     samples = np.random.default_rng(3).normal(size=(3, 7000))
     stream = obspy.Stream(
@@ -154,21 +160,24 @@ def picker_without_integers(folder):
     return model
 
 
-def test_the_convolutions_at_both_ends_stay_in_float32(written):
-    folder, student, _, _ = written
+def test_the_convolutions_at_both_ends_stay_in_float32(student_folder):
+    folder, student, _, _ = student_folder
     network = onnx.load(folder / "model.int8.onnx")
-    made = {output: node for node in network.graph.node for output in node.output}
+    node_of_output = {output: node for node in network.graph.node for output in node.output}
     constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in network.graph.initializer}
     layers = [node for node in network.graph.node if node.op_type in ("Conv", "ConvTranspose")]
-    in_integers = [made[n.input[1]].op_type == "DequantizeLinear" if n.input[1] in made else False for n in layers]
+    in_integers = [
+        node_of_output[n.input[1]].op_type == "DequantizeLinear" if n.input[1] in node_of_output else False
+        for n in layers
+    ]
     assert len(layers) == sum(isinstance(m, torch.nn.Conv1d | torch.nn.ConvTranspose1d) for m in student.modules())
     assert in_integers == [False, *[True] * (len(layers) - 2), False]
     weight = constants[layers[-1].input[1]]
     assert np.allclose(weight, student.out.weight.detach().numpy())
 
 
-def test_quantisation_needs_no_more_than_a_window(written):
-    folder, student, _, windows = written
+def test_quantisation_needs_no_more_than_a_window(student_folder):
+    folder, student, _, windows = student_folder
     content = quantised((folder / "model.onnx").read_bytes(), windows[:1])
     assert len(content) > 0
     assert largest_difference(student, content, windows[:1]) < 0.5

@@ -51,17 +51,17 @@ def compressed(day, folder, *names, **changes):
 
 
 @pytest.fixture(scope="module")
-def made(day, tmp_path_factory):
+def compressed_run(day, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(run, "CURVE_MACS", (0.6, 0.3))
         return compressed(day, tmp_path_factory.mktemp("a"), "safe-s50", "safe-s50-int8", "magnitude-s50")
 
 
-def test_students_are_smaller_pickers_with_cards_and_certificates(made):
-    found, students = made
+def test_students_are_smaller_pickers_with_cards_and_certificates(compressed_run):
+    content, students = compressed_run
     parent = read_card(BUNDLED)
-    rows = {row["name"]: row for row in found["compression"]["models"]}
-    assert json.loads(json.dumps(found)) == found
+    rows = {row["name"]: row for row in content["compression"]["models"]}
+    assert json.loads(json.dumps(content)) == content
     assert list(rows) == ["bundled", *(f"bundled-{name}" for name in students)]
     for name, folder in students.items():
         card, row = read_card(folder), rows[f"bundled-{name}"]
@@ -71,22 +71,22 @@ def test_students_are_smaller_pickers_with_cards_and_certificates(made):
         assert card["exports"]["model.onnx"]["largest_difference"] < 1e-4
         picks, _, _ = Picker(load_model(folder), PickerOptions()).pick(stream_of("CCC", 10, 3)[0])
         assert picks
-    assert found["latency"]["bundled-safe-s50"]["onnxruntime_ms"]["1"] > 0
+    assert content["latency"]["bundled-safe-s50"]["onnxruntime_ms"]["1"] > 0
     assert rows["bundled-safe-s50"]["n_false_eliminations"] == 0
     assert rows["bundled-safe-s50"]["n_screened"]["gap"] > 0
     certificate = json.loads((students["safe-s50"] / "certificate.json").read_text())
     assert sum(sum(layer["channels"].values()) for layer in certificate["layers"]) == certificate["totals"]["n_groups"]
     for layer in certificate["layers"]:
         chosen = layer["path"][layer["chosen"]]["penalty_ratio"]
-        for name, kept in layer["kept"].items():
+        for name, channels in layer["kept"].items():
             stays = layer["stays_up_to"][name]
             assert len(stays) == layer["channels"][name]
-            assert all(stays[channel] >= chosen for channel in kept)
-            assert all(stays[channel] != chosen for channel in set(range(len(stays))) - set(kept))
+            assert all(stays[channel] >= chosen for channel in channels)
+            assert all(stays[channel] != chosen for channel in set(range(len(stays))) - set(channels))
 
 
-def test_what_a_student_lacks_is_read_from_its_certificate(made):
-    _, students = made
+def test_what_a_student_lacks_is_read_from_its_certificate(compressed_run):
+    _, students = compressed_run
     compression = read_compression(students["safe-s50"], read_card(BUNDLED))
     widths = read_card(students["safe-s50"])["compression"]
     left_out = {name: int(dropped.sum()) for name, dropped in compression.dropped.items()}
@@ -96,8 +96,8 @@ def test_what_a_student_lacks_is_read_from_its_certificate(made):
         read_compression(students["magnitude-s50"], read_card(BUNDLED))
 
 
-def test_a_run_gives_what_the_report_reads(made):
-    compression, times = made[0]["compression"], made[0]["latency"]
+def test_a_run_gives_what_the_report_reads(compressed_run):
+    compression, times = compressed_run[0]["compression"], compressed_run[0]["latency"]
     names = ["bundled", "bundled-safe-s50", "bundled-safe-s50-int8", "bundled-magnitude-s50"]
     assert set(compression) == {
         "teacher", "reference", "n_calibration_windows", "n_test_windows", "models", "curve",
@@ -128,15 +128,15 @@ def test_a_run_gives_what_the_report_reads(made):
         ]
     )
     assert list(times) == names
-    for name, one in times.items():
-        assert set(one) == {"torch_ms", "onnxruntime_ms", "kernels_ms", "peak_mb"}
-        assert (one["torch_ms"] is None) == (one["kernels_ms"] is None) == name.endswith("int8")
-        assert set(one["onnxruntime_ms"]) == {"1", "16"}
-        assert 10 < one["peak_mb"] < 1000
+    for name, times_of_model in times.items():
+        assert set(times_of_model) == {"torch_ms", "onnxruntime_ms", "kernels_ms", "peak_mb"}
+        assert (times_of_model["torch_ms"] is None) == (times_of_model["kernels_ms"] is None) == name.endswith("int8")
+        assert set(times_of_model["onnxruntime_ms"]) == {"1", "16"}
+        assert 10 < times_of_model["peak_mb"] < 1000
 
 
-def test_integers_are_what_picks_and_they_are_checked(made):
-    _, students = made
+def test_integers_are_what_picks_and_they_are_checked(compressed_run):
+    _, students = compressed_run
     folder = students["safe-s50-int8"]
     picker = Picker(load_model(folder), PickerOptions())
     assert picker.backend == "onnxruntime"
@@ -150,18 +150,18 @@ def test_integers_are_what_picks_and_they_are_checked(made):
         (folder / "model.int8.onnx").write_bytes(content)
 
 
-def test_the_same_run_gives_the_same_student(day, made, tmp_path, monkeypatch):
+def test_the_same_run_gives_the_same_student(day, compressed_run, tmp_path, monkeypatch):
     monkeypatch.setattr(run, "CURVE_MACS", (0.6, 0.3))
     monkeypatch.setattr(run, "latency", lambda *_: {})
     again, students = compressed(day, tmp_path, "safe-s50", "safe-s50-int8", "magnitude-s50")
-    assert again["compression"] == made[0]["compression"]
+    assert again["compression"] == compressed_run[0]["compression"]
     for name, folder in students.items():
         for file in ("model.safetensors", "card.json", "certificate.json", "model.onnx"):
-            assert (folder / file).read_bytes() == (made[1][name] / file).read_bytes()
+            assert (folder / file).read_bytes() == (compressed_run[1][name] / file).read_bytes()
 
 
 @pytest.fixture(scope="module")
-def known(day):
+def teacher_study(day):
     """The teacher, studied once."""
     return study(BUNDLED, [day], CompressParams(**(PARAMS | {"check_certificate": False})), map)
 
@@ -171,8 +171,8 @@ def scores_of(loss):
     return {"p_f1": {"0.1s": 1.0, "0.3s": 1 - loss, "0.5s": 1.0}, "s_f1": {"0.1s": 1.0, "0.3s": 1.0, "0.5s": 1.0}}
 
 
-@pytest.mark.parametrize(("most", "expected"), [(0.001, 1.0), (0.02, 0.85), (0.07, 0.7), (0.25, 0.5), (0.4, 0.42)])
-def test_the_smallest_student_that_loses_no_more_is_found(monkeypatch, most, expected):
+@pytest.mark.parametrize(("max_loss", "expected"), [(0.001, 1.0), (0.02, 0.85), (0.07, 0.7), (0.25, 0.5), (0.4, 0.42)])
+def test_the_smallest_student_that_loses_no_more_is_found(monkeypatch, max_loss, expected):
     losses = {1.0: 0.0, 0.85: 0.01, 0.7: 0.05, 0.6: 0.1, 0.5: 0.2, 0.42: 0.3}
     monkeypatch.setattr(run, "CURVE_MACS", tuple(losses)[1:])
 
@@ -180,37 +180,41 @@ def test_the_smallest_student_that_loses_no_more_is_found(monkeypatch, most, exp
         return run.Outcome(budget["macs"], scores_of(losses[budget["macs"]]))
 
     monkeypatch.setattr(run, "_finish", finish)
-    assert run._search(None, "safe", most, None, run._silent).student == expected
+    assert run._search(None, "safe", max_loss, None, run._silent).student == expected
     with pytest.raises(ValueError, match=r"max_f1_loss -1: the largest student of safe already loses more; allow more"):
         run._search(None, "safe", -1.0, None, run._silent)
 
 
 def test_a_loss_of_f1_is_a_target(day, monkeypatch):
-    known = study(BUNDLED, [day], CompressParams(**(PARAMS | {"check_certificate": False})), map)
+    teacher_study = study(BUNDLED, [day], CompressParams(**(PARAMS | {"check_certificate": False})), map)
     monkeypatch.setattr(run, "CURVE_MACS", (0.8, 0.6, 0.42))
-    teacher = run.multiply_adds(known.model)
+    teacher = run.multiply_adds(teacher_study.model)
     monkeypatch.setattr(run, "_scores", lambda _, model: scores_of(float(run.multiply_adds(model) < 0.45 * teacher)))
     params = CompressParams(**(PARAMS | {"tune": PARAMS["tune"] | {"steps": 0}}))
-    made = run._make(known, run.read_student("safe-f0.2"), params, run._silent)
-    assert 0.45 < run.multiply_adds(made.student.model) / teacher <= 0.6
+    compressed_run = run._make(teacher_study, run.read_student("safe-f0.2"), params, run._silent)
+    assert 0.45 < run.multiply_adds(compressed_run.student.model) / teacher <= 0.6
 
 
 def test_weights_that_were_eliminated_stay_zero_through_tuning(day, tmp_path):
     params = CompressParams(**(PARAMS | {"penalty": "element", "n_path": 4, "check_certificate": False}))
-    known = study(BUNDLED, [day], params, map)
-    made = run._finish(known, "safe", {"macs": 0.97}, params, run._silent).student
-    proof = run.certificate(known, made)
-    asked = run.read_student("safe-s03")
-    run.write_student(known, made.model, read_card(BUNDLED), "bundled-safe-s03", asked, tmp_path, params, proof)
+    teacher_study = study(BUNDLED, [day], params, map)
+    compressed_run = run._finish(teacher_study, "safe", {"macs": 0.97}, params, run._silent).student
+    proof = run.certificate(teacher_study, compressed_run)
+    request = run.read_student("safe-s03")
+    run.write_student(
+        teacher_study, compressed_run.model, read_card(BUNDLED), "bundled-safe-s03", request, tmp_path, params, proof
+    )
     state = read_state(tmp_path)
-    eliminated = {name: int((mask == 0).sum()) for name, mask in made.masks.items()}
+    eliminated = {name: int((mask == 0).sum()) for name, mask in compressed_run.masks.items()}
     assert sum(eliminated.values()) > 0
-    for name, mask in made.masks.items():
+    for name, mask in compressed_run.masks.items():
         assert not state[name][mask == 0].any()
         assert state[name][mask == 1].all()
-    untuned = known.student("safe", {"macs": 0.97}).model.state_dict()
-    assert any(not untuned[name].equal(state[name]) for name in made.masks)  # the others were tuned
-    assert proof["totals"]["n_groups"] > sum(one.n_channels for one in known.wiring.sets)  # single weights
+    untuned = teacher_study.student("safe", {"macs": 0.97}).model.state_dict()
+    assert any(not untuned[name].equal(state[name]) for name in compressed_run.masks)  # the others were tuned
+    assert proof["totals"]["n_groups"] > sum(
+        channel_set.n_channels for channel_set in teacher_study.wiring.sets
+    )  # single weights
 
 
 def test_a_run_without_usable_stations_says_so(day, tmp_path):

@@ -55,10 +55,10 @@ def test_no_window_of_the_fit_touches_a_block_that_judges(model, seed):
     source = make_source([record(gaps=gaps, picks_s=np.sort(rng.uniform(0, 2400, 40)), seed=seed)], model)
     for _ in range(200):
         for _r, segment, start in (source.around_arrival(rng), source.at_random(rng)):
-            own = source.records[0].segments[segment]
-            assert 0 <= start <= own.n_samples - model.in_samples
-            assert not is_test(own.time_ns(start))
-            assert not is_test(own.time_ns(start + model.in_samples))
+            piece = source.records[0].segments[segment]
+            assert 0 <= start <= piece.n_samples - model.in_samples
+            assert not is_test(piece.time_ns(start))
+            assert not is_test(piece.time_ns(start + model.in_samples))
     test = blocks_of(source.records, TEST_BLOCK)
     assert test
     for block in test:
@@ -104,33 +104,39 @@ def day(tmp_path_factory):
 
 
 def test_records_are_those_of_usable_stations_with_their_own_picks(model, day):
-    found = read_records([day], model, 0.5, 0)
-    assert [one.name for one in found] == [f"XA.{station} 2024-03-05" for station in ("AAA", "BBB", "CCC")]
-    for one in found:
-        assert {trace.stats.station for trace in one.stream} == {one.name[3:6]}
-        offsets_s = (one.pick_times_ns - START.ns) / NS_PER_S
+    records = read_records([day], model, 0.5, 0)
+    assert [record_of_station.name for record_of_station in records] == [
+        f"XA.{station} 2024-03-05" for station in ("AAA", "BBB", "CCC")
+    ]
+    for record_of_station in records:
+        assert {trace.stats.station for trace in record_of_station.stream} == {record_of_station.name[3:6]}
+        offsets_s = (record_of_station.pick_times_ns - START.ns) / NS_PER_S
         assert np.allclose(np.diff(offsets_s), 70.0)
         assert 40 <= offsets_s[0] < 50
-    assert len({one.pick_times_ns[0] for one in found}) == 3
+    assert len({record_of_station.pick_times_ns[0] for record_of_station in records}) == 3
 
 
 def test_a_few_stations_of_a_large_network_are_chosen_by_the_seed(model, day, monkeypatch):
     monkeypatch.setattr(windows_module, "MOST_STATION_DAYS", 2)
-    chosen = {tuple(one.name for one in read_records([day], model, 0.5, seed)) for seed in range(6)}
+    chosen = {
+        tuple(station_record.name for station_record in read_records([day], model, 0.5, seed)) for seed in range(6)
+    }
     assert len(chosen) > 1
     assert all(len(names) == 2 for names in chosen)
-    assert [one.name for one in read_records([day], model, 0.5, 3)] in [list(names) for names in chosen]
+    assert [station_record.name for station_record in read_records([day], model, 0.5, 3)] in [
+        list(names) for names in chosen
+    ]
 
 
 def test_a_part_of_a_long_record_holds_a_pick(model, day, monkeypatch):
     monkeypatch.setattr(windows_module, "SPAN_S", 100)
     for seed in range(5):
-        for one, again in zip(
+        for station_record, again in zip(
             read_records([day], model, 0.5, seed), read_records([day], model, 0.5, seed), strict=True
         ):
-            start, end = one.stream[0].stats.starttime, one.stream[0].stats.endtime
+            start, end = station_record.stream[0].stats.starttime, station_record.stream[0].stats.endtime
             assert end - start == pytest.approx(100, abs=0.02)
-            assert ((one.pick_times_ns >= start.ns) & (one.pick_times_ns <= end.ns)).any()
+            assert ((station_record.pick_times_ns >= start.ns) & (station_record.pick_times_ns <= end.ns)).any()
             assert again.stream[0].stats.starttime == start
 
 
@@ -139,7 +145,9 @@ def test_a_record_that_cannot_be_read_is_left_out(model, tmp_path, caplog):
     (waveforms / "XA.AAA.mseed").write_bytes(b"not MiniSEED")
     manifest = with_digests(manifest_of(["AAA", "BBB"]), waveforms)
     write_table(manifest, MANIFEST, waveforms / "manifest.parquet", {})
-    assert [one.name for one in read_records([(waveforms, picks)], model, 0.5, 0)] == ["XA.BBB 2024-03-05"]
+    assert [station_record.name for station_record in read_records([(waveforms, picks)], model, 0.5, 0)] == [
+        "XA.BBB 2024-03-05"
+    ]
     assert "XA.AAA is left out" in caplog.text
     write_table(manifest_of(["AAA", "BBB"], usable=False), MANIFEST, waveforms / "manifest.parquet", {})
     with pytest.raises(ValueError, match="compress: none of the 1 days has a usable station; the ledger says why"):
@@ -147,14 +155,14 @@ def test_a_record_that_cannot_be_read_is_left_out(model, tmp_path, caplog):
 
 
 def test_blocks_share_nothing_and_miss_nothing():
-    one = record(seconds=1500.0)
+    whole = record(seconds=1500.0)
     spans = [
         (block[0].stats.starttime.ns, block[0].stats.endtime.ns)
         for number in range(N_BLOCKS)
-        for block in blocks_of([one], number)
+        for block in blocks_of([whole], number)
     ]
     spans.sort()
-    assert sum(block[0].stats.npts for number in range(N_BLOCKS) for block in blocks_of([one], number)) == 150_000
+    assert sum(block[0].stats.npts for number in range(N_BLOCKS) for block in blocks_of([whole], number)) == 150_000
     assert all(after[0] - before[1] == NS_PER_S // 100 for before, after in pairwise(spans))
     assert blocks_of([Record(name="x", stream=obspy.Stream(), segments=(), pick_times_ns=np.array([]))], 0) == []
 
@@ -178,14 +186,14 @@ def test_matching_finds_the_most_pairs():
     rng = np.random.default_rng(0)
     for n_left, n_right in product(range(5), range(5)):
         left, right = (np.sort(rng.integers(0, 12, n)) * (NS_PER_S // 10) for n in (n_left, n_right))
-        found = n_matches(left.astype(np.int64), right.astype(np.int64), 0.25)
-        assert found == best_matching(left.tolist(), right.tolist(), 0.25 * NS_PER_S)
+        n_pairs = n_matches(left.astype(np.int64), right.astype(np.int64), 0.25)
+        assert n_pairs == best_matching(left.tolist(), right.tolist(), 0.25 * NS_PER_S)
 
 
 def block(p_s=(), s_s=(), p=None):
     times = {"P": np.array(p_s) * NS_PER_S, "S": np.array(s_s) * NS_PER_S}
     values = {"P": np.array(p if p is not None else [1.0] * len(p_s)), "S": np.ones(len(s_s))}
-    return BlockPicks({phase: own.astype(np.int64) for phase, own in times.items()}, values)
+    return BlockPicks({phase: times_ns.astype(np.int64) for phase, times_ns in times.items()}, values)
 
 
 def test_agreement_counts_pairs_within_the_tolerance():
@@ -196,9 +204,9 @@ def test_agreement_counts_pairs_within_the_tolerance():
 
 
 def test_thresholds_drop_the_picks_that_the_teacher_lacks():
-    found = [block([1.0, 5.0, 9.0], p=[0.9, 0.12, 0.06])]
-    assert best_thresholds(found, [block([1.0])], 0.1)["P"] == pytest.approx(0.15)
-    assert best_thresholds(found, [block([1.0, 5.0, 9.0])], 0.1) == {"P": pytest.approx(0.06), "S": 0.1}
+    picks_of_student = [block([1.0, 5.0, 9.0], p=[0.9, 0.12, 0.06])]
+    assert best_thresholds(picks_of_student, [block([1.0])], 0.1)["P"] == pytest.approx(0.15)
+    assert best_thresholds(picks_of_student, [block([1.0, 5.0, 9.0])], 0.1) == {"P": pytest.approx(0.06), "S": 0.1}
 
 
 def test_blocks_are_longer_than_every_window(model):
