@@ -49,8 +49,8 @@ class FdsnServer(ThreadingHTTPServer):
         self.faults.extend(faults)
         self.retry_after = retry_after
 
-    def asked(self, path):
-        return [body for where, body in self.requests if where.startswith(path)]
+    def requests_to(self, path):
+        return [body for request_path, body in self.requests if request_path.startswith(path)]
 
 
 def serving(*args, **kwargs):
@@ -155,23 +155,23 @@ class _Handler(BaseHTTPRequestHandler):
         return [line.split() for line in body.splitlines() if len(line.split()) == 6]
 
     def _waveforms(self, body):
-        found = obspy.Stream()
+        stream = obspy.Stream()
         for network, station, location, channel, start, end in self._lines(body):
             for trace in self.server.stream:
                 code = (trace.stats.network, trace.stats.station, trace.stats.location or "--", trace.stats.channel)
                 if all(map(fnmatchcase, code, (network, station, location, channel))):
-                    found += trace.slice(obspy.UTCDateTime(start), obspy.UTCDateTime(end))
-        if not found:
+                    stream += trace.slice(obspy.UTCDateTime(start), obspy.UTCDateTime(end))
+        if not stream:
             return b""
         content = io.BytesIO()
-        found.write(content, format="MSEED", reclen=512)
+        stream.write(content, format="MSEED", reclen=512)
         return content.getvalue()
 
     def _stations(self, body):
         if self.server.inventory is None:
             return b""
         patterns = {tuple(line[:2]) for line in self._lines(body)}
-        found = obspy.Inventory()
+        inventory = obspy.Inventory()
         for network in self.server.inventory.copy():
             network.stations = [
                 station
@@ -179,11 +179,11 @@ class _Handler(BaseHTTPRequestHandler):
                 if any(fnmatchcase(network.code, net) and fnmatchcase(station.code, sta) for net, sta in patterns)
             ]
             if network.stations:
-                found.networks.append(network)
-        if not found.networks:
+                inventory.networks.append(network)
+        if not inventory.networks:
             return b""
         content = io.BytesIO()
-        found.write(content, format="STATIONXML")
+        inventory.write(content, format="STATIONXML")
         return content.getvalue()
 
     def _events(self):
@@ -200,9 +200,9 @@ class _Handler(BaseHTTPRequestHandler):
         """Everything is here, in the dialect of the routing service asked."""
         lines = "\n".join(" ".join(line) for line in self._lines(body))
         if "fedcatalog" in path:
-            where = f"DATASELECTSERVICE={self.server.url}/fdsnws/dataselect/1/\n"
-            where += f"STATIONSERVICE={self.server.url}/fdsnws/station/1/"
-            return f"minlat=0\n\nDATACENTER=TEST,http://nowhere.example\n{where}\n{lines}\n".encode()
+            services = f"DATASELECTSERVICE={self.server.url}/fdsnws/dataselect/1/\n"
+            services += f"STATIONSERVICE={self.server.url}/fdsnws/station/1/"
+            return f"minlat=0\n\nDATACENTER=TEST,http://nowhere.example\n{services}\n{lines}\n".encode()
         service = "station" if "service=station" in body else "dataselect"
         return f"{self.server.url}/fdsnws/{service}/1/query\n{lines}\n\n".encode()
 

@@ -161,10 +161,10 @@ class KubernetesApi:
         parts = urlsplit(url)
         if method == "GET" and parts.path in DISCOVERY:
             return 200, DISCOVERY[parts.path]
-        found = PATH.fullmatch(parts.path)
-        if not found:
+        match = PATH.fullmatch(parts.path)
+        if not match:
             raise RefusalError(404, "NotFound", f"the server could not find the requested resource {parts.path}")
-        group, namespace, kind, name, part = found.groups()
+        group, namespace, kind, name, part = match.groups()
         query = {key: values[0] for key, values in parse_qs(parts.query).items()}
         verb = "list" if method == "GET" and name is None else VERBS[method]
         resource = "/".join(piece for piece in (group, kind, part) if piece)

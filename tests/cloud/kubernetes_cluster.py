@@ -43,7 +43,7 @@ class Fault:
     times: int = 1
 
 
-def now() -> str:
+def timestamp() -> str:
     """The time, as Kubernetes writes it."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
@@ -51,8 +51,8 @@ def now() -> str:
 def rule_of(pod: Mapping[str, Any]) -> str:
     """The rule of the workflow that a pod, or a Job's template, runs."""
     command = " ".join(pod["spec"]["containers"][0].get("args") or [])
-    found = re.search(r"--allowed-rules '?(\w+)", command)
-    return found[1] if found else ""
+    match = re.search(r"--allowed-rules '?(\w+)", command)
+    return match[1] if match else ""
 
 
 class Cluster:
@@ -129,12 +129,12 @@ class Cluster:
             self.created.append(copy.deepcopy(thing))
             self._add(kind, thing)
             if kind == "jobs":
-                thing["status"] = {"active": 1, "startTime": now()}
+                thing["status"] = {"active": 1, "startTime": timestamp()}
                 self._add_pod(thing)
             return thing
 
     def _add(self, kind: str, thing: dict[str, Any]) -> None:
-        identity = {"namespace": self.namespace, "uid": str(uuid.uuid4()), "creationTimestamp": now()}
+        identity = {"namespace": self.namespace, "uid": str(uuid.uuid4()), "creationTimestamp": timestamp()}
         thing["metadata"].update(identity, resourceVersion="1")
         self.things[kind][thing["metadata"]["name"]] = thing
 
@@ -159,16 +159,21 @@ class Cluster:
 
     def list_of(self, kind: str, labels: str, fields: str) -> dict[str, Any]:
         """All objects of a kind with these labels; of fields, only the name can be asked for."""
-        wanted = dict(pair.split("=", 1) for pair in labels.replace("==", "=").split(",") if pair)
+        pairs = dict(pair.split("=", 1) for pair in labels.replace("==", "=").split(",") if pair)
         named = fields.removeprefix("metadata.name=") if fields else None
         with self._lock:
             items = [
                 thing
                 for name, thing in self.things[kind].items()
-                if named in (None, name) and wanted.items() <= (thing["metadata"].get("labels") or {}).items()
+                if named in (None, name) and pairs.items() <= (thing["metadata"].get("labels") or {}).items()
             ]
-        what, version = KINDS[kind]
-        return {"kind": f"{what}List", "apiVersion": version, "metadata": {"resourceVersion": "1"}, "items": items}
+        name_of_kind, version = KINDS[kind]
+        return {
+            "kind": f"{name_of_kind}List",
+            "apiVersion": version,
+            "metadata": {"resourceVersion": "1"},
+            "items": items,
+        }
 
     def log_of(self, pod: str) -> str:
         """What a pod has printed."""
@@ -183,7 +188,11 @@ class Cluster:
         with self._lock:
             thing = self.get(kind, name)
             if kind == "jobs":
-                pods = [pod for pod, it in self.things["pods"].items() if it["metadata"]["labels"]["job-name"] == name]
+                pods = [
+                    pod
+                    for pod, pod_object in self.things["pods"].items()
+                    if pod_object["metadata"]["labels"]["job-name"] == name
+                ]
                 for pod in pods:
                     self.delete("pods", pod)
             if kind == "pods" and (process := self.processes.pop(name, None)):
@@ -192,7 +201,7 @@ class Cluster:
         details = {"name": name, "kind": kind, "uid": thing["metadata"]["uid"]}
         return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}
 
-    def left(self) -> dict[str, list[str]]:
+    def remaining_names(self) -> dict[str, list[str]]:
         """Names of all objects that there still are, by kind, where there are any."""
         with self._lock:
             return {kind: sorted(things) for kind, things in self.things.items() if things}
@@ -209,12 +218,12 @@ class Cluster:
     def _place(self, pod: dict[str, Any]) -> None:
         reasons = []
         for node in self.nodes:
-            others = [
-                other
-                for other in self.things["pods"].values()
-                if other["status"]["phase"] == "Running" and other["spec"].get("nodeName") == node.name
+            neighbours = [
+                neighbour
+                for neighbour in self.things["pods"].values()
+                if neighbour["status"]["phase"] == "Running" and neighbour["spec"].get("nodeName") == node.name
             ]
-            reason = node.refuses(pod, others)
+            reason = node.refuses(pod, neighbours)
             if reason is None:
                 return self._start(pod, node)
             reasons.append(reason)
@@ -244,8 +253,8 @@ class Cluster:
             pod["status"]["containerStatuses"] = [container_status(pod["spec"]["containers"][0], waiting)]
             return None
         self.processes[name] = process
-        running = container_status(process.container, {"running": {"startedAt": now()}})
-        pod["status"] = {"phase": "Running", "startTime": now(), "containerStatuses": [running]}
+        running = container_status(process.container, {"running": {"startedAt": timestamp()}})
+        pod["status"] = {"phase": "Running", "startTime": timestamp(), "containerStatuses": [running]}
         if fault:
             process.kill()
         return None
@@ -265,7 +274,7 @@ class Cluster:
         if fault in ("evicted", "lost"):
             status.update(reason="Evicted", message="The node was low on resource: memory.")
         if fault != "lost":
-            terminated = {"terminated": {"exitCode": code, "reason": reason, "finishedAt": now()}}
+            terminated = {"terminated": {"exitCode": code, "reason": reason, "finishedAt": timestamp()}}
             status["containerStatuses"] = [container_status(pod["spec"]["containers"][0], terminated)]
         pod["status"] = status
         self.ended.append((rule_of(pod), reason))
@@ -274,7 +283,7 @@ class Cluster:
             condition = {"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded"}
             job["status"] = {"failed": 1, "conditions": [condition]}
         elif job:
-            job["status"] = {"succeeded": 1, "completionTime": now()}
+            job["status"] = {"succeeded": 1, "completionTime": timestamp()}
 
 
 def image_environment() -> dict[str, str]:

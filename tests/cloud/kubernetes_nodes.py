@@ -48,7 +48,7 @@ class Node:
     labels: dict[str, str] = field(default_factory=dict)
     taints: list[dict[str, str]] = field(default_factory=list)
 
-    def refuses(self, pod: Mapping[str, Any], others: Iterable[Mapping[str, Any]]) -> str | None:
+    def refuses(self, pod: Mapping[str, Any], neighbours: Iterable[Mapping[str, Any]]) -> str | None:
         """Why a pod does not fit beside the others on this node; None if it does."""
         spec = pod["spec"]
         if any(self.labels.get(key) != value for key, value in (spec.get("nodeSelector") or {}).items()):
@@ -56,9 +56,9 @@ class Node:
         for taint in self.taints:
             if not any(_tolerates(toleration, taint) for toleration in spec.get("tolerations") or []):
                 return f"node(s) had untolerated taint {{{taint['key']}: {taint['value']}}}"
-        used = sum((requests_of(other) for other in others), Counter())
-        for name, wanted in requests_of(pod).items():
-            if used[name] + wanted > quantity(self.allocatable.get(name, 0)):
+        requested = sum((requests_of(neighbour) for neighbour in neighbours), Counter())
+        for name, amount in requests_of(pod).items():
+            if requested[name] + amount > quantity(self.allocatable.get(name, 0)):
                 return f"Insufficient {name}"
         return None
 

@@ -77,17 +77,17 @@ class Process:
             )
 
     def _variables(self, secrets: Mapping[str, Any]) -> dict[str, str]:
-        found = {}
+        variables = {}
         for variable in self.container.get("env") or []:
             if "value" in variable:
-                found[variable["name"]] = variable["value"]
+                variables[variable["name"]] = variable["value"]
                 continue
             reference = variable["valueFrom"]["secretKeyRef"]
             if reference["name"] not in secrets:
                 raise RefusalError(404, "CreateContainerConfigError", f'secret "{reference["name"]}" not found')
             value = secrets[reference["name"]]["data"][reference["key"]]
-            found[variable["name"]] = base64.b64decode(value).decode()
-        return found
+            variables[variable["name"]] = base64.b64decode(value).decode()
+        return variables
 
     def _script(self, pod: Mapping[str, Any], hidden: Sequence[Path]) -> str:
         """Mount the volumes, hide the folders, and become the command."""

@@ -67,25 +67,25 @@ def check_job(job: Mapping[str, Any]) -> None:
         raise invalid("Job", name, 'spec.template.spec.restartPolicy: supported values: "OnFailure", "Never"')
     volumes = {volume["name"] for volume in pod.get("volumes") or []}
     for i, container in enumerate(pod["containers"]):
-        where = f"spec.template.spec.containers[{i}]"
+        path = f"spec.template.spec.containers[{i}]"
         if not container.get("image"):
-            raise invalid("Job", name, f"{where}.image: Required value")
+            raise invalid("Job", name, f"{path}.image: Required value")
         for mount in container.get("volumeMounts") or []:
             if mount["name"] not in volumes:
-                raise invalid("Job", name, f"{where}.volumeMounts.name: Not found: {mount['name']}")
-        _check_resources(name, f"{where}.resources", container.get("resources") or {})
+                raise invalid("Job", name, f"{path}.volumeMounts.name: Not found: {mount['name']}")
+        _check_resources(name, f"{path}.resources", container.get("resources") or {})
 
 
-def _check_resources(job: str, where: str, resources: Mapping[str, Any]) -> None:
+def _check_resources(job: str, path: str, resources: Mapping[str, Any]) -> None:
     limits = resources.get("limits") or {}
     for name, value in (resources.get("requests") or {}).items():
         extended = "/" in name
         if extended and name not in limits:
-            raise invalid("Job", job, f"{where}.limits: Limit must be set for non overcommitable resources ({name})")
+            raise invalid("Job", job, f"{path}.limits: Limit must be set for non overcommitable resources ({name})")
         if name in limits and extended and quantity(value) != quantity(limits[name]):
-            raise invalid("Job", job, f"{where}.requests: {value}: must be equal to {name} limit of {limits[name]}")
+            raise invalid("Job", job, f"{path}.requests: {value}: must be equal to {name} limit of {limits[name]}")
         if name in limits and quantity(value) > quantity(limits[name]):
-            raise invalid("Job", job, f"{where}.requests: {value}: must be at most the {name} limit of {limits[name]}")
+            raise invalid("Job", job, f"{path}.requests: {value}: must be at most the {name} limit of {limits[name]}")
 
 
 def read_manifests(folder: Path) -> list[dict[str, Any]]:

@@ -66,7 +66,7 @@ def retried(tmp_path_factory, private_pods):
             graph=graph,
             logs=[path.read_text(errors="replace") for path in (api.folder / "pods").glob("*/log")],
             files=[path.read_bytes() for path in checkout.rglob("*") if path.is_file()],
-            left=api.cluster.left(),
+            left=api.cluster.remaining_names(),
             bucket=storage.contents(),
         )
 
@@ -113,7 +113,7 @@ def test_a_run_that_fails_leaves_nothing(api, storage, tmp_path):
     assert code == 1
     assert "Error in rule pick" in output
     assert api.cluster.ended == [("pick", "Error")]
-    assert api.cluster.left() == {}
+    assert api.cluster.remaining_names() == {}
 
 
 def test_a_run_that_is_interrupted_takes_its_pods_along(api, storage, tmp_path):
@@ -126,7 +126,7 @@ def test_a_run_that_is_interrupted_takes_its_pods_along(api, storage, tmp_path):
     os.kill(process.pid, signal.SIGINT)
     code, output = finish(process, 60)
     assert code != 0
-    assert api.cluster.left() == {}, output[-3000:]
+    assert api.cluster.remaining_names() == {}, output[-3000:]
     assert container.wait(10) != 0
 
 
@@ -137,7 +137,7 @@ def test_pods_that_the_kernel_kills_or_a_node_sends_away_are_sent_again(api, sto
     reasons = [("pick", "OOMKilled"), ("pick", "Completed")]
     assert api.cluster.ended == [*reasons, ("associate", "ContainerStatusUnknown"), ("associate", "Completed")]
     assert memory_asked(api, "pick") == ["16000M", "32000M"]
-    assert api.cluster.left() == {}
+    assert api.cluster.remaining_names() == {}
 
 
 def test_what_a_pod_that_never_began_leaves_is_removed_by_the_documented_command(api, storage, tmp_path):
@@ -146,16 +146,16 @@ def test_what_a_pod_that_never_began_leaves_is_removed_by_the_documented_command
     assert code == 0, output[-3000:]
     assert api.cluster.ended[:2] == [("pick", "Evicted"), ("pick", "Completed")]
     # The plugin keeps a failed Job that has no container to show.
-    assert set(api.cluster.left()) == {"jobs", "pods"}
+    assert set(api.cluster.remaining_names()) == {"jobs", "pods"}
     assert kubectl(api, REMOVE_JOBS).returncode == 0
-    assert api.cluster.left() == {}
+    assert api.cluster.remaining_names() == {}
 
 
 def test_a_full_cluster_is_waited_for(api, storage, tmp_path):
     nodes, api.cluster.nodes = api.cluster.nodes, []
     checkout = tiny_checkout(tmp_path / "checkout")
     process = start(command_of(checkout, storage, QUICK), checkout, environment_of(api))
-    wait_until(lambda: "pods" in api.cluster.left(), process)
+    wait_until(lambda: "pods" in api.cluster.remaining_names(), process)
     time.sleep(3)
     (pod,) = api.cluster.things["pods"].values()
     assert pod["status"]["conditions"][0]["reason"] == "Unschedulable"
@@ -188,7 +188,7 @@ def test_a_storage_that_stays_down_is_named_and_the_same_command_goes_on_later(a
     assert code == 1
     assert "Error in rule pick" in output
     assert "reached max retries: 1): Service Unavailable" in output or "SlowDown" in output
-    assert api.cluster.left() == {}
+    assert api.cluster.remaining_names() == {}
     storage.fail_for(0)
     code, output = finish(start(command, checkout, environment_of(api)))
     assert code == 0, output[-3000:]

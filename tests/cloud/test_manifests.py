@@ -74,15 +74,18 @@ def test_the_image_is_built_of_files_that_are_there():
 def test_the_image_pins_everything_and_has_the_storage_plugins():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    wanted = [*project["dependencies"], *(line for name in ("workflow", "pick", "gamma") for line in extras[name])]
+    requirements = [
+        *project["dependencies"],
+        *(line for name in ("workflow", "pick", "gamma") for line in extras[name]),
+    ]
     (install,) = [line for line in instructions("RUN") if "pip install" in line]
     assert "--constraint python-3.11.txt" in install
     assert "'.[workflow,pick,gamma]'" in install
     lines = (ROOT / "constraints" / "python-3.11.txt").read_text().splitlines()
     pins = {re.sub(r"[-_.]+", "-", line.split("==")[0]).lower(): line.split("==")[1] for line in lines if "==" in line}
-    for requirement in map(Requirement, wanted):
+    for requirement in map(Requirement, requirements):
         assert requirement.specifier.contains(pins[re.sub(r"[-_.]+", "-", requirement.name).lower()])
-    assert any(text.startswith("snakemake-storage-plugin-s3") for text in wanted)
+    assert any(text.startswith("snakemake-storage-plugin-s3") for text in requirements)
 
 
 def test_the_image_does_not_run_as_root():

@@ -52,16 +52,16 @@ def test_a_run_that_is_killed_and_resumed_ends_with_the_bytes_of_a_local_one(sma
     wait_until(lambda: ("pick", "gpu-0") in api.cluster.placed, process)
     os.killpg(process.pid, signal.SIGKILL)
     assert finish(process)[0] == -signal.SIGKILL
-    assert api.cluster.left().keys() == {"jobs", "pods", "secrets"}
+    assert api.cluster.remaining_names().keys() == {"jobs", "pods", "secrets"}
     for line in (REMOVE_JOBS, REMOVE_SECRETS):
         removed = kubectl(api, line)
         assert removed.returncode == 0, removed.stderr
-    assert api.cluster.left() == {}
+    assert api.cluster.remaining_names() == {}
 
     n_placed = len(api.cluster.placed)
     code, output = finish(start(command, checkout, environment))
     assert code == 0, output[-4000:]
-    assert api.cluster.left() == {}
+    assert api.cluster.remaining_names() == {}
     again = [rule for rule, _ in api.cluster.placed[n_placed:]]
     assert {"weights", "synthesize", "inventory"}.isdisjoint(again)
     assert_gpus_went_to(api, {"pick"})
@@ -70,10 +70,10 @@ def test_a_run_that_is_killed_and_resumed_ends_with_the_bytes_of_a_local_one(sma
         path = tmp_path / "cloud" / key
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
-    expected, found = tables_of(local), tables_of(tmp_path / "cloud")
+    expected, tables = tables_of(local), tables_of(tmp_path / "cloud")
     assert len(expected) > 40
-    assert expected.keys() == found.keys()
-    assert [name for name in expected if expected[name] != found[name]] == []
+    assert expected.keys() == tables.keys()
+    assert [name for name in expected if expected[name] != tables[name]] == []
 
 
 def assert_gpus_went_to(api, rules):

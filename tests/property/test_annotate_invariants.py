@@ -51,15 +51,15 @@ def stream(data=None, start=MIDNIGHT - 180.0, first=0, last=N_SAMPLES):
 
 
 def picks(record, within=None, **options):
-    found = picker(**options).pick(record)[0]
+    all_picks = picker(**options).pick(record)[0]
     begin, end = (moment.ns for moment in within) if within else (-(2**63), 2**63)
-    return [pick for pick in found if begin <= pick.time_ns < end]
+    return [pick for pick in all_picks if begin <= pick.time_ns < end]
 
 
 def assert_same(ours, theirs, shift_ns=0):
     assert len(theirs) >= 8
-    assert [(one.phase, one.time_ns) for one in ours] == [(one.phase, one.time_ns + shift_ns) for one in theirs]
-    np.testing.assert_allclose([one.probability for one in ours], [one.probability for one in theirs], atol=1e-5)
+    assert [(pick.phase, pick.time_ns) for pick in ours] == [(pick.phase, pick.time_ns + shift_ns) for pick in theirs]
+    np.testing.assert_allclose([pick.probability for pick in ours], [pick.probability for pick in theirs], atol=1e-5)
 
 
 @settings(max_examples=10, deadline=None)
@@ -126,8 +126,8 @@ def test_records_of_many_stations_may_share_batches():
     together = [[], [], []]
     for index, pick in picker().pick_many(stream(first=first) for first in (0, 500, 3000)):
         together[index].append(pick)
-    for one, many in zip(alone, together, strict=True):
-        assert_same(sorted(many), sorted(one))
+    for picks_of_record, picks_of_batch in zip(alone, together, strict=True):
+        assert_same(sorted(picks_of_batch), sorted(picks_of_record))
 
 
 @pytest.mark.parametrize("backend", ["torch", "onnxruntime", "kernels"])
@@ -150,5 +150,9 @@ def test_any_shift_of_the_windows_moves_strong_picks_by_little():
     for shift in (100, 333, 777, 1200):
         moved = picks(stream(start=MIDNIGHT - 180 + shift / 100))
         for pick in strong:
-            near = [abs(other.time_ns - pick.time_ns - shift * 10**7) for other in moved if other.phase == pick.phase]
+            near = [
+                abs(candidate.time_ns - pick.time_ns - shift * 10**7)
+                for candidate in moved
+                if candidate.phase == pick.phase
+            ]
             assert min(near) <= 60_000_000, (shift, pick)

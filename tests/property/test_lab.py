@@ -51,18 +51,18 @@ def slow_counts(rows, picks, phase, threshold, tolerance_s):
         has_label = begin_s == begin_s and end_s == end_s
         if not is_noise and not has_label:
             continue
-        own = [pick for pick in picks if pick[0] == row["record"] and pick[1] == phase and pick[4] >= threshold]
+        candidates = [pick for pick in picks if pick[0] == row["record"] and pick[1] == phase and pick[4] >= threshold]
         near = [
             pick
-            for pick in own
+            for pick in candidates
             if has_label
             and pick[2] <= end_s + tolerance_s + 1e-7
             and (pick[3] if phase == "Detection" else pick[2]) >= begin_s - tolerance_s - 1e-7
         ]
         tp += bool(near)
         fn += has_label and not near
-        fp += len(own) - bool(near)
-        tn += is_noise and not own
+        fp += len(candidates) - bool(near)
+        tn += is_noise and not candidates
     return tp, fp, fn, tn
 
 
@@ -72,11 +72,11 @@ def test_counts_are_those_of_counting_record_by_record(content, phase, threshold
     if not rows:
         return
     comparison = compare_phase(picks_table(*picks), records_table(*rows), phase)
-    found = counts(record_sums(comparison, threshold).sum(axis=0))
+    totals = counts(record_sums(comparison, threshold).sum(axis=0))
     for tolerance_s in (0.1, 0.3, 0.5):
         tp, fp, fn, tn = slow_counts(rows, picks, phase, threshold, tolerance_s)
-        assert [found[f"{kind}_{tolerance_s}s"] for kind in ("tp", "fp", "fn")] == [tp, fp, fn]
-        assert found["tn"] == tn
+        assert [totals[f"{kind}_{tolerance_s}s"] for kind in ("tp", "fp", "fn")] == [tp, fp, fn]
+        assert totals["tn"] == tn
 
 
 @given(tables(), st.sampled_from(["P", "S", "Detection"]))
@@ -107,9 +107,9 @@ def test_a_draw_scores_as_the_table_of_the_records_that_were_drawn(seed, by):
     weights = draw_blocks(block.max() + 1, 2, seed)
     drawn = metrics(sum_draws(record_sums(comparison, 0.3), block, weights))
     for index, times in enumerate(weights[:, block].astype(int)):
-        rows, some = copies(records, picks, times)
-        one = metrics(record_sums(compare_phase(some, rows, "S"), 0.3).sum(axis=0))
-        for name, value in one.items():
+        rows, picks_of_draw = copies(records, picks, times)
+        scores = metrics(record_sums(compare_phase(picks_of_draw, rows, "S"), 0.3).sum(axis=0))
+        for name, value in scores.items():
             assert drawn[name][index] == pytest.approx(value, nan_ok=True), name
 
 
@@ -127,14 +127,14 @@ def test_recall_at_an_equal_number_of_picks_is_that_of_sorting_and_counting(seed
         of_record = dict(zip(records.record, times, strict=True))
         label = records.set_index("record").p_s.to_dict()
         budget = sum(of_record[name] for name in label if label[name] == label[name])
-        taken, hits = 0, set()
+        n_taken, hits = 0, set()
         for pick in picks[picks.phase == "P"].sort_values("probability", ascending=False).itertuples():
-            if taken + of_record[pick.record] > budget:
+            if n_taken + of_record[pick.record] > budget:
                 break
-            taken += of_record[pick.record]
+            n_taken += of_record[pick.record]
             if abs(pick.time_s - label[pick.record]) <= 0.3 + 1e-7:
                 hits.add(pick.record)
-        assert n_picks[index] == taken
+        assert n_picks[index] == n_taken
         if budget:
             expected = sum(of_record[name] for name in hits) / budget
             assert recall["equal_recall_0.3s"][index] == pytest.approx(expected)
@@ -142,10 +142,10 @@ def test_recall_at_an_equal_number_of_picks_is_that_of_sorting_and_counting(seed
 
 def copies(records, picks, times):
     """Both tables with each record as often as it was drawn."""
-    rows, some = [], []
+    rows, parts = [], []
     for record, n in zip(records.to_dict("records"), times, strict=True):
         for copy in range(n):
             rows.append(record | {"record": f"{record['record']}-{copy}"})
-            mine = picks[picks.record == record["record"]]
-            some.append(mine.assign(record=f"{record['record']}-{copy}"))
-    return records_table(*rows), pd.concat(some, ignore_index=True)
+            picks_of_record = picks[picks.record == record["record"]]
+            parts.append(picks_of_record.assign(record=f"{record['record']}-{copy}"))
+    return records_table(*rows), pd.concat(parts, ignore_index=True)

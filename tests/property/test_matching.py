@@ -79,9 +79,9 @@ def test_no_choice_has_more_pairs_or_as_many_at_less_cost(n_left, n_right, data)
     }
     left, right = (np.array([pair[side] for pair in costs], np.int64) for side in (0, 1))
     pairs = best_pairs(left, right, np.array(list(costs.values()), float))
-    found = list(zip(pairs.left, pairs.right, strict=True))
-    assert set(found) <= set(costs)
-    assert (-len(found), sum(costs[pair] for pair in found)) == best_by_trying(costs, n_left, n_right)
+    choice = list(zip(pairs.left, pairs.right, strict=True))
+    assert set(choice) <= set(costs)
+    assert (-len(choice), sum(costs[pair] for pair in choice)) == best_by_trying(costs, n_left, n_right)
 
 
 def best_by_trying(costs, n_left, n_right):
@@ -114,8 +114,8 @@ def test_picks_match_only_their_own_station_and_phase(picks, reference):
     # Every pick left over has nothing left to match.
     for row in set(range(len(picks))) - set(pairs.left):
         free = reference.drop(reference.index[pairs.right])
-        same = free[(free.station == picks.station[row]) & (free.phase == picks.phase[row])]
-        assert not ((same.tenths - picks.tenths[row]).abs() < 5).any()
+        candidates = free[(free.station == picks.station[row]) & (free.phase == picks.phase[row])]
+        assert not ((candidates.tenths - picks.tenths[row]).abs() < 5).any()
 
 
 @settings(deadline=None)
@@ -129,8 +129,8 @@ def test_an_empty_network_is_any_and_others_must_agree(picks, reference, data):
     left, right = (table.network.to_numpy()[rows] for table, rows in ((picks, pairs.left), (reference, pairs.right)))
     assert ((left == right) | (left == "") | (right == "")).all()
     nameless = match_picks(picks.assign(network=""), reference, 0.5)
-    same = match_picks(picks.assign(network="SY"), reference.assign(network="SY"), 0.5)
-    assert nameless.left.size == same.left.size >= pairs.left.size
+    equal_networks = match_picks(picks.assign(network="SY"), reference.assign(network="SY"), 0.5)
+    assert nameless.left.size == equal_networks.left.size >= pairs.left.size
 
 
 def test_a_crowd_of_events_is_matched_as_a_whole():

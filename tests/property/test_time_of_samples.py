@@ -71,14 +71,14 @@ def test_pieces_of_any_clocks_keep_each_sample_and_its_time(record, order):
     nominal_hz, traces, times = record
     shuffled = list(traces)
     order.shuffle(shuffled)
-    found = {}
+    time_of_sample = {}
     for piece in make_pieces(shuffled, nominal_hz):
         stamped = piece.timeline.start_ns + piece.timeline.offsets_ns(np.arange(piece.samples.size))
-        found |= dict(zip(piece.samples.tolist(), stamped.tolist(), strict=True))
+        time_of_sample |= dict(zip(piece.samples.tolist(), stamped.tolist(), strict=True))
     expected = {1000.0 * i + k: time_ns for i, piece in enumerate(times) for k, time_ns in enumerate(piece)}
-    assert found.keys() == expected.keys()
+    assert time_of_sample.keys() == expected.keys()
     # What is joined to the piece before may be off by a fiftieth of a sample.
-    assert max(abs(found[label] - expected[label]) for label in found) <= 0.0201 * NS / nominal_hz
+    assert max(abs(time_of_sample[label] - expected[label]) for label in time_of_sample) <= 0.0201 * NS / nominal_hz
 
 
 @settings(max_examples=60, deadline=None)
@@ -86,22 +86,28 @@ def test_pieces_of_any_clocks_keep_each_sample_and_its_time(record, order):
 def test_in_a_segment_no_sample_is_off_by_more_than_half_a_sample(record, bridge_s, second):
     nominal_hz, traces, times = record
     later = [
-        trace(one.data, one.stats.sampling_rate, one.stats.starttime + second / nominal_hz, "HHN") for one in traces
+        trace(
+            piece_of_clock.data,
+            piece_of_clock.stats.sampling_rate,
+            piece_of_clock.stats.starttime + second / nominal_hz,
+            "HHN",
+        )
+        for piece_of_clock in traces
     ]
     segments, rates = make_segments([*traces, *later], "ZNE", nominal_hz, bridge_s)
     assert rates == []
     expected = {1000.0 * i + k: time_ns for i, piece in enumerate(times) for k, time_ns in enumerate(piece)}
-    seen = set()
+    labels_of_segments = set()
     for segment in segments:
         stamped = [segment.time_ns(index) for index in range(segment.n_samples)]
         assert all(after > before for before, after in pairwise(stamped))
         labels = segment.components[0].tolist()
-        seen |= set(labels)
+        labels_of_segments |= set(labels)
         inside = [
             (time_ns, expected[label]) for time_ns, label in zip(stamped, labels, strict=True) if label in expected
         ]
         assert max(abs(ours - theirs) for ours, theirs in inside) <= 0.5 * NS / nominal_hz
-    assert seen >= expected.keys()
+    assert labels_of_segments >= expected.keys()
 
 
 @settings(max_examples=20, deadline=None)
@@ -123,13 +129,13 @@ def test_resampled_records_keep_the_time_of_a_pulse(rate_hz, minutes):
 
 @settings(max_examples=30, deadline=None)
 @given(other=st.floats(-1.5e-3, 1.5e-3), phase=st.floats(-0.4, 0.4))
-def test_components_whose_clocks_disagree_are_aligned(other, phase):
+def test_components_whose_clocks_disagree_are_aligned(deviation, phase):
     n_samples = 20_000
-    rate_hz = 100.0 * (1 + other)
+    rate_hz = 100.0 * (1 + deviation)
     times = [np.arange(n_samples) / 100.0, phase / 100.0 + np.arange(n_samples) / rate_hz]
-    wave = [np.sin(2 * np.pi * 4.0 * one) for one in times]
+    wave = [np.sin(2 * np.pi * 4.0 * component_times) for component_times in times]
     vertical, north = trace(wave[0], 100.0, MIDNIGHT), trace(wave[1], rate_hz, MIDNIGHT + phase / 100.0, "HHN")
-    segment = max(make_segments([vertical, north], "ZNE", 100.0)[0], key=lambda one: one.n_samples)
+    segment = max(make_segments([vertical, north], "ZNE", 100.0)[0], key=lambda candidate: candidate.n_samples)
     inside = slice(100, int(n_samples * 0.99))
     difference = segment.components[0][inside] - segment.components[1][inside]
     # Half a sample of 4 Hz is an eighth of the amplitude; a drift of the whole record would be all of it.
@@ -158,10 +164,10 @@ def test_files_that_overlap_at_midnight_have_the_same_windows_there(rates_hz, st
     evening = whole.slice(MIDNIGHT - 900, MIDNIGHT + cut_s)
     morning = whole.slice(MIDNIGHT - cut_s, MIDNIGHT + 900)
     span = MIDNIGHT.ns - round((cut_s - 46) * NS), MIDNIGHT.ns + round((cut_s - 46) * NS)
-    ours, theirs = (windows_of(make_segments(one, "ZNE", 100.0)[0][0], *span) for one in (evening, morning))
+    ours, theirs = (windows_of(make_segments(traces, "ZNE", 100.0)[0][0], *span) for traces in (evening, morning))
     assert len(ours) >= int((span[1] - span[0]) / NS / 15.1) - 1
     assert len(ours) == len(theirs)
-    assert max(abs(one - other) for one, other in zip(ours, theirs, strict=True)) <= 2
+    assert max(abs(our_time - their_time) for our_time, their_time in zip(ours, theirs, strict=True)) <= 2
 
 
 def test_a_rate_that_is_no_number_cannot_be():
@@ -176,6 +182,6 @@ def test_a_rate_that_cannot_be_is_named(rate_hz):
         ValueError, match=rf"XX\.A\.\.HHE: a sampling rate of {rate_hz:g} Hz is not possible".replace("+", r"\+")
     ):
         make_segments([odd], "ZNE", 100.0)
-    (segment,), (said,) = make_segments([odd, trace(np.ones(1000), 100.0, MIDNIGHT)], "ZNE", 100.0)
+    (segment,), (remark,) = make_segments([odd, trace(np.ones(1000), 100.0, MIDNIGHT)], "ZNE", 100.0)
     assert segment.components[2] is None
-    assert "HHE" in said
+    assert "HHE" in remark

@@ -46,7 +46,10 @@ def record(n_samples, components="ZNE"):
 def test_a_whole_record_is_one_segment_and_is_not_copied():
     stream = record(5000)
     (segment,), rates = make_segments(stream, "ZNE", 100.0)
-    assert all(np.shares_memory(own, one.data) for own, one in zip(segment.components, stream, strict=True))
+    assert all(
+        np.shares_memory(component, trace_of_component.data)
+        for component, trace_of_component in zip(segment.components, stream, strict=True)
+    )
     assert (segment.start_ns, segment.time_ns(4999), rates) == (START.ns, (START + 49.99).ns, [])
 
 
@@ -65,7 +68,7 @@ def test_sensors_in_other_directions_are_known(letters, order):
 
 def test_a_gap_of_all_components_ends_a_segment():
     stream = record(1000)
-    later = [trace(noise(500), one.stats.channel, START + 20) for one in stream]
+    later = [trace(noise(500), whole.stats.channel, START + 20) for whole in stream]
     segments, _ = make_segments(stream + obspy.Stream(later), "ZNE", 100.0)
     assert [(segment.n_samples, segment.start_ns) for segment in segments] == [
         (1000, START.ns),
@@ -123,9 +126,10 @@ def test_windows_are_those_of_seisbench_on_the_grid_of_the_record():
 
 def test_windows_stay_where_they_are_when_a_record_begins_later():
     whole, later = record(10_000), record(10_000).trim(START + 1.23)
-    (one,), (two,) = make_segments(whole, "ZNE", 100.0)[0], make_segments(later, "ZNE", 100.0)[0]
+    (early,), (late,) = make_segments(whole, "ZNE", 100.0)[0], make_segments(later, "ZNE", 100.0)[0]
     starts = [
-        {segment.time_ns(start) for start in window_starts(segment, 3001, 1501, "absolute")} for segment in (one, two)
+        {segment.time_ns(start) for start in window_starts(segment, 3001, 1501, "absolute")}
+        for segment in (early, late)
     ]
     assert len(starts[0] & starts[1]) >= 4
 
@@ -185,10 +189,10 @@ def test_stacks_are_means_or_maxima_over_all_windows(method, combine, chunk):
         ends = [*range(stack.first + chunk, following, chunk), following]
         pieces += [stack.take(end)[1] for end in ends]
     covered = ~np.isnan(table).all(axis=(0, 1))
-    found = np.concatenate(pieces, axis=1)
-    assert found.shape == (2, n_samples)
-    np.testing.assert_allclose(found[:, covered], combine(table[:, :, covered], axis=0), rtol=1e-6)
-    assert np.isnan(found[:, ~covered]).all()
+    stacked = np.concatenate(pieces, axis=1)
+    assert stacked.shape == (2, n_samples)
+    np.testing.assert_allclose(stacked[:, covered], combine(table[:, :, covered], axis=0), rtol=1e-6)
+    assert np.isnan(stacked[:, ~covered]).all()
 
 
 def test_a_blinding_that_leaves_nothing_is_refused():
@@ -206,11 +210,11 @@ def test_triggers_are_those_of_obspy_however_they_are_fed(seed, chunk):
     values = np.convolve(rng.random(5000), np.hanning(21) / 10, "same").astype(np.float32) - 0.3
     values[:3] = values[-3:] = 0.9
     trigger = Trigger(0.4)
-    found = [one for first in range(0, 5000, chunk) for one in trigger.feed(first, values[first : first + chunk])]
-    found += trigger.flush()
+    onsets = [onset for first in range(0, 5000, chunk) for onset in trigger.feed(first, values[first : first + chunk])]
+    onsets += trigger.flush()
     expected = trigger_onset(values, 0.4, 0.2)
-    assert [(one.on, one.off) for one in found] == [tuple(pair) for pair in expected]
-    assert [one.peak for one in found] == [on + int(np.argmax(values[on : off + 1])) for on, off in expected]
+    assert [(onset.on, onset.off) for onset in onsets] == [tuple(pair) for pair in expected]
+    assert [onset.peak for onset in onsets] == [on + int(np.argmax(values[on : off + 1])) for on, off in expected]
 
 
 # Backends and fallbacks
@@ -253,8 +257,8 @@ def test_exports_are_cached_by_what_they_depend_on(tmp_path, phasenet):
     before = path.stat().st_mtime_ns
     choose_backend(phasenet, "onnxruntime", cache=tmp_path)
     assert path.stat().st_mtime_ns == before
-    other = seisbench.models.PhaseNet().eval()
-    choose_backend(other, "onnxruntime", cache=tmp_path)
+    retrained = seisbench.models.PhaseNet().eval()
+    choose_backend(retrained, "onnxruntime", cache=tmp_path)
     assert len(list(tmp_path.glob("*.onnx"))) == 2
 
 
@@ -276,14 +280,14 @@ def test_models_of_windows_go_through_the_engine(name):
     n_samples = 2 * model.in_samples + 777
     letters = [letter for letter in model.component_order if letter in "ZNE12H"]
     stream = obspy.Stream(trace(noise(n_samples, i) - 3.0, f"HH{letter}") for i, letter in enumerate(letters))
-    for one in stream:
-        one.stats.sampling_rate = model.sampling_rate
+    for channel_trace in stream:
+        channel_trace.stats.sampling_rate = model.sampling_rate
     annotator = Annotator(model, resolve_settings(model, grid="record"), choose_backend(model))
     ours, theirs = annotator.annotate(stream), model.annotate(stream)
-    assert [one.id for one in ours] == [one.id for one in theirs]
-    for one, two in zip(ours, theirs, strict=True):
-        assert abs(one.stats.starttime - two.stats.starttime) < 1e-6
-        np.testing.assert_allclose(one.data, two.data, atol=1e-4)
+    assert [channel_trace.id for channel_trace in ours] == [channel_trace.id for channel_trace in theirs]
+    for our_trace, their_trace in zip(ours, theirs, strict=True):
+        assert abs(our_trace.stats.starttime - their_trace.stats.starttime) < 1e-6
+        np.testing.assert_allclose(our_trace.data, their_trace.data, atol=1e-4)
 
 
 @pytest.mark.parametrize(("name", "why"), [("GPD", "point"), ("DKPN", "annotate_stream_pre")])
@@ -303,7 +307,7 @@ def test_other_models_are_annotated_by_seisbench_and_it_is_said(name, why, caplo
 def test_a_pick_is_at_the_sample_of_its_probability(phasenet):
     picker = Picker(phasenet, PickerOptions(p_threshold=0.01, s_threshold=0.01))
     picks, _, _ = picker.pick(record(12_000))
-    curves = {one.stats.channel[-1]: one for one in picker.annotate(record(12_000))}
+    curves = {curve.stats.channel[-1]: curve for curve in picker.annotate(record(12_000))}
     assert {pick.phase for pick in picks} == {"P", "S"}
     for pick in picks:
         start_ns, rate_hz = curves[pick.phase].stats.starttime.ns, curves[pick.phase].stats.sampling_rate
@@ -323,7 +327,7 @@ def test_overlaps_of_a_window_or_more_are_refused(phasenet):
 
 def test_what_the_weights_say_holds_unless_one_is_told(phasenet):
     model = seisbench.models.EQTransformer(default_args={"P_threshold": 0.07, "overlap": 0.5}).eval()
-    said = resolve_settings(model)
-    assert (said.step, said.thresholds["P"], said.blinding) == (3000, 0.07, (500, 500))
-    told = resolve_settings(model, overlap_samples=5000, thresholds={"P": 0.6, "S": None}, stacking="max")
-    assert (told.step, told.thresholds["P"], told.stacking) == (1000, 0.6, "max")
+    defaults = resolve_settings(model)
+    assert (defaults.step, defaults.thresholds["P"], defaults.blinding) == (3000, 0.07, (500, 500))
+    overridden = resolve_settings(model, overlap_samples=5000, thresholds={"P": 0.6, "S": None}, stacking="max")
+    assert (overridden.step, overridden.thresholds["P"], overridden.stacking) == (1000, 0.6, "max")

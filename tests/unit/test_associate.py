@@ -68,12 +68,12 @@ def test_the_order_of_the_rows_does_not_matter(scene, method):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_the_number_of_threads_does_not_matter(scene, method):
-    one, two = (
+    single_thread, two_threads = (
         associate(scene.picks, scene.stations, HALF_SPACE, associate_params(threads=threads), method, scene.window)
         for threads in (1, 2)
     )
-    pd.testing.assert_frame_equal(one[0], two[0], check_exact=True)
-    pd.testing.assert_frame_equal(one[1], two[1], check_exact=True)
+    pd.testing.assert_frame_equal(single_thread[0], two_threads[0], check_exact=True)
+    pd.testing.assert_frame_equal(single_thread[1], two_threads[1], check_exact=True)
 
 
 def test_gamma_neither_depends_on_the_global_random_numbers_nor_changes_them(scene):
@@ -105,12 +105,12 @@ def test_the_tables_agree_with_each_other(scene):
         observed = (rows.time - rows.time_origin).dt.total_seconds()
         np.testing.assert_allclose(rows.residual_s, observed - travel, atol=1e-4)
     for row in events.itertuples():
-        own = arrivals[arrivals.event_id == row.event_id]
-        assert (row.n_picks, row.n_p) == (len(own), (own.phase == "P").sum())
+        arrivals_of_event = arrivals[arrivals.event_id == row.event_id]
+        assert (row.n_picks, row.n_p) == (len(arrivals_of_event), (arrivals_of_event.phase == "P").sum())
         assert row.n_p + row.n_s == row.n_picks
-        assert row.n_stations == own.station.nunique()
-        assert row.rms_residual_s == pytest.approx(np.sqrt((own.residual_s**2).mean()), abs=1e-5)
-        assert row.azimuthal_gap_deg == pytest.approx(azimuthal_gap_deg(own.azimuth_deg), abs=1e-2)
+        assert row.n_stations == arrivals_of_event.station.nunique()
+        assert row.rms_residual_s == pytest.approx(np.sqrt((arrivals_of_event.residual_s**2).mean()), abs=1e-5)
+        assert row.azimuthal_gap_deg == pytest.approx(azimuthal_gap_deg(arrivals_of_event.azimuth_deg), abs=1e-2)
 
 
 def test_no_pick_belongs_to_two_events_and_no_event_has_a_phase_twice():
@@ -139,9 +139,9 @@ def test_an_event_at_midnight_is_in_the_catalog_once(method):
     scene = make_scene([3600.0 + shift for shift in (-40.0, -0.4, 45.0)])
     midnight = START + timedelta(hours=1)
     days = [(START, midnight), (midnight, scene.window[1])]
-    found = [associate(scene.picks, scene.stations, LAYERS, associate_params(), method, day) for day in days]
-    events, assignments = merge_days(found, scene.picks)
-    assert [len(day_events) for day_events, _ in found] == [2, 2]
+    tables_of_days = [associate(scene.picks, scene.stations, LAYERS, associate_params(), method, day) for day in days]
+    events, assignments = merge_days(tables_of_days, scene.picks)
+    assert [len(day_events) for day_events, _ in tables_of_days] == [2, 2]
     assert len(events) == found_events(events, scene.events, seconds=1.0, km=3.0) == 3
     assert set(assignments.event_id) == set(events.event_id)
 
@@ -156,8 +156,10 @@ def test_no_event_is_lost_or_doubled_at_a_border_in_whichever_second_it_comes(me
         if border == "midnight":
             middle = START + timedelta(hours=1)
             days = [(START, middle), (middle, scene.window[1])]
-            found = [associate(scene.picks, scene.stations, LAYERS, associate_params(), method, day) for day in days]
-            events, assignments = merge_days(found, scene.picks)
+            tables_of_days = [
+                associate(scene.picks, scene.stations, LAYERS, associate_params(), method, day) for day in days
+            ]
+            events, assignments = merge_days(tables_of_days, scene.picks)
         else:
             monkeypatch.setattr(pickflow.associate, "MAX_PICKS", len(scene.picks) // 2 + 1)
             events, assignments = associate(
@@ -174,8 +176,8 @@ def test_a_swarm_across_a_border_is_what_it_is_without_the_border(monkeypatch):
     whole, _ = associate(scene.picks, scene.stations, LAYERS, associate_params(), "stack", scene.window)
     monkeypatch.setattr(pickflow.associate, "MAX_PICKS", len(scene.picks) // 2 + 1)
     events, assignments = associate(scene.picks, scene.stations, LAYERS, associate_params(), "stack", scene.window)
-    found = [found_events(table, scene.events, seconds=1.0, km=4.0) for table in (whole, events)]
-    assert found == [len(scene.events)] * 2
+    counts = [found_events(table, scene.events, seconds=1.0, km=4.0) for table in (whole, events)]
+    assert counts == [len(scene.events)] * 2
     assert len(whole) == len(events) == len(scene.events)
     assert assignments.pick_id.is_unique
 
@@ -234,9 +236,9 @@ def test_picks_without_coordinates_are_left_out_and_counted(scene, caplog):
     stations.loc[0, ["latitude_deg", "longitude_deg"]] = np.nan
     with caplog.at_level(logging.WARNING):
         _, assignments = associate(scene.picks, stations, LAYERS, associate_params(), "pyocto", scene.window)
-    used = assignments.merge(scene.picks, on="pick_id").station
+    stations_of_picks = assignments.merge(scene.picks, on="pick_id").station
     lost = int((scene.picks.station == stations.station[0]).sum())
-    assert stations.station[0] not in set(used)
+    assert stations.station[0] not in set(stations_of_picks)
     assert f"{lost} of {len(scene.picks)} picks" in caplog.text
 
 
@@ -295,8 +297,8 @@ def test_given_settings_are_kept_and_the_others_follow_the_network():
     assert near.gamma.dbscan_eps_s < far.gamma.dbscan_eps_s
     assert (near.max_residual_s, far.max_residual_s) == (1.0, 2.0)
     assert derive_settings(large, LAYERS, associate_params(), 0.1).max_residual_s == 1.0
-    given = derive_settings(small, HALF_SPACE, associate_params(min_picks=11, pyocto={"time_before_s": 99.0}), 0.1)
-    assert (given.min_picks, given.pyocto.time_before_s, given.halo_s) == (11, 99.0, 198.0)
+    changed = derive_settings(small, HALF_SPACE, associate_params(min_picks=11, pyocto={"time_before_s": 99.0}), 0.1)
+    assert (changed.min_picks, changed.pyocto.time_before_s, changed.halo_s) == (11, 99.0, 198.0)
     assert None not in dataclasses.asdict(near).values()
 
 
@@ -329,8 +331,8 @@ def test_relocation_brings_a_displaced_origin_back():
     assert np.abs(residuals_s(moved, observations, times)).max() > 0.5
     assert np.hypot(*(located.origin - truth)[:, :2].T).max() < 0.5
     # The scene's flat geometry is not exactly the frame's: the truth itself moves a little.
-    kept = relocate(Hypotheses(origin=truth, event=event, pick=moved.pick), observations, times, 0.25, 100.0)
-    assert np.abs(located.origin - kept.origin).max() < 0.1
+    truth_relocated = relocate(Hypotheses(origin=truth, event=event, pick=moved.pick), observations, times, 0.25, 100.0)
+    assert np.abs(located.origin - truth_relocated.origin).max() < 0.1
     assert np.abs(residuals_s(located, observations, times)).max() < 0.1
 
 

@@ -110,7 +110,7 @@ def test_a_data_centre_is_asked_for_its_stations(tmp_path, monkeypatch, capsys):
     with serving([trace()], inventory_of(["AAA", "BBB"])) as server:
         words = ["--stations", "XA.*", "--starttime", "2024-03-05", "--endtime", "2024-03-07"]
         assert main(["init", server.url, *words]) == 0
-        assert "level=channel" in server.asked("/fdsnws/station/1/query")[0]
+        assert "level=channel" in server.requests_to("/fdsnws/station/1/query")[0]
     assert "a data centre: 2 stations (XA.AAA, XA.BBB)" in capsys.readouterr().out
     config = written()
     assert config["download"]["fdsn"] == {"servers": [server.url]}

@@ -36,8 +36,8 @@ def started(jobid, rule, seconds, day="2026-01-15", kind="localrule"):
     )
 
 
-def finished(jobid, rule, seconds, done, total):
-    return f"{stamp(seconds)}\nFinished jobid: {jobid} (Rule: {rule})\n{done} of {total} steps (9%) done\n"
+def finished(jobid, rule, seconds, n_done, total):
+    return f"{stamp(seconds)}\nFinished jobid: {jobid} (Rule: {rule})\n{n_done} of {total} steps (9%) done\n"
 
 
 def failed(jobid, rule, seconds, day="2026-01-15"):
@@ -107,8 +107,8 @@ def test_a_log_is_read_as_jobs_that_ended_failed_and_go_on(tmp_path):
         "Exiting because a job execution failed. Look below for error messages\n",
     ]
     story = parse_log(tmp_path, HEAD + "".join(parts))
-    seen = [(job.rule, job.wildcards, job.started_s, job.ended_s, job.failed) for job in story.jobs]
-    assert seen == [
+    jobs = [(job.rule, job.wildcards, job.started_s, job.ended_s, job.failed) for job in story.jobs]
+    assert jobs == [
         ("inventory", "date=2026-01-15", 1000, 1010, False),
         ("download", "date=2026-01-15", 1016, None, False),
         ("download", "date=2026-01-16", 1016, 1020, True),
@@ -125,13 +125,13 @@ def test_every_beginning_of_a_log_can_be_read(tmp_path):
 
 
 def test_a_run_that_goes_on_tells_what_runs_and_how_long_the_rest_takes(a_run, holder, capsys):
-    now = time.time()
+    now_s = time.time()
     results = a_run(
-        started(1, "inventory", now - 110),
-        finished(1, "inventory", now - 100, 1, 6),
-        started(2, "download", now - 100),
-        finished(2, "download", now - 50, 2, 6),
-        started(3, "download", now - 50, "2026-01-16"),
+        started(1, "inventory", now_s - 110),
+        finished(1, "inventory", now_s - 100, 1, 6),
+        started(2, "download", now_s - 100),
+        finished(2, "download", now_s - 50, 2, 6),
+        started(3, "download", now_s - 50, "2026-01-16"),
     )
     holder(results)
     for rule, seconds in (("inventory", 10.0), ("download", 50.0), ("pick", 100.0)):
@@ -144,9 +144,9 @@ def test_a_run_that_goes_on_tells_what_runs_and_how_long_the_rest_takes(a_run, h
     assert far.rules["pick"] == {"done": 0, "running": 0, "failed": 0, "to_do": 2}
     assert far.rest_s == pytest.approx(200.0, abs=10)  # two picks; the download is about to end
     assert main(["status", "my-run"]) == 0
-    shown = capsys.readouterr().out
-    assert "running  download date=2026-01-16, for 5" in shown
-    assert "2 of 6 jobs, 33%, about 3 min" in shown
+    output = capsys.readouterr().out
+    assert "running  download date=2026-01-16, for 5" in output
+    assert "2 of 6 jobs, 33%, about 3 min" in output
 
 
 def test_rules_of_which_no_job_has_ended_are_named(a_run, holder):
@@ -169,11 +169,11 @@ def test_a_run_that_was_killed_is_known_as_one(a_run, holder, capsys):
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     assert main(["status", "results/my-run"]) == 1
-    shown = capsys.readouterr().out
-    assert f"killed; it was process {process.pid}" in shown
-    assert "pickflow run my.yaml" in shown
-    assert "running  inventory" not in shown
-    assert "interrupted inventory date=2026-01-15" in shown
+    output = capsys.readouterr().out
+    assert f"killed; it was process {process.pid}" in output
+    assert "pickflow run my.yaml" in output
+    assert "running  inventory" not in output
+    assert "interrupted inventory date=2026-01-15" in output
 
 
 def test_a_run_that_failed_says_which_job_and_why(a_run, capsys):
@@ -182,9 +182,9 @@ def test_a_run_that_failed_says_which_job_and_why(a_run, capsys):
     log.parent.mkdir(parents=True)
     log.write_text("INFO x\nTraceback (most recent call last):\nValueError: no such server\n")
     assert main(["status", "my-run"]) == 1
-    shown = capsys.readouterr().out
-    assert "run my-run: ended with an error" in shown
-    assert "FAILED   download date=2026-01-15: no such server\n         log: results/my-run/logs/download" in shown
+    output = capsys.readouterr().out
+    assert "run my-run: ended with an error" in output
+    assert "FAILED   download date=2026-01-15: no such server\n         log: results/my-run/logs/download" in output
     log.unlink()
     assert "its log cannot be read" in progress_of(results).failed[0]["reason"]
 
@@ -193,10 +193,10 @@ def test_a_run_that_ended_names_its_report(a_run, monkeypatch, capsys):
     a_run(started(1, "all", 1000), finished(1, "all", 1010, 6, 6))
     monkeypatch.setattr(progress, "outcome_text", lambda results: f"Report       {results}/report.html")
     assert main(["status", "my-run", "--watch"]) == 0
-    shown = capsys.readouterr().out
-    assert shown.startswith("run my-run: done\n")
-    assert "6 of 6 jobs, 100%" in shown
-    assert "results/my-run/report.html" in shown
+    output = capsys.readouterr().out
+    assert output.startswith("run my-run: done\n")
+    assert "6 of 6 jobs, 100%" in output
+    assert "results/my-run/report.html" in output
 
 
 def test_the_newest_log_of_the_run_counts_and_not_that_of_another_or_of_one_that_was_refused(a_run, tmp_path):

@@ -68,8 +68,8 @@ REFERENCE = bulletin(("A", "P", 100.0), ("A", "S", 101.0), ("B", "P", 102.0), ("
 
 def test_a_bulletin_that_names_no_network_means_any():
     for network in ("SY", "XX"):
-        found = compare_picks(picks_at(("A", "P", 100.1), network=network), bulletin(("A", "P", 100.0)), Params)
-        assert verdicts(found) == ({"matched": 1} if network == "SY" else {"unjudged": 1, "missed": 1})
+        comparison = compare_picks(picks_at(("A", "P", 100.1), network=network), bulletin(("A", "P", 100.0)), Params)
+        assert verdicts(comparison) == ({"matched": 1} if network == "SY" else {"unjudged": 1, "missed": 1})
     nameless = compare_picks(picks_at(("Z", "P", 100.1), network="XX"), bulletin(("Z", "P", 100.0)), Params)
     assert verdicts(nameless) == {"matched": 1}
 
@@ -79,8 +79,8 @@ def test_every_pick_gets_one_verdict():
         ("A", "P", 100.1), ("A", "P", 100.4), ("A", "P", 101.1), ("B", "P", 115.0), ("B", "S", 104.0),
         ("B", "S", 3000.0),
     )  # fmt: skip
-    found = compare_picks(picks, REFERENCE, Params)
-    assert dict(zip(found.matches.pick_id, found.matches.verdict, strict=True)) == {
+    comparison = compare_picks(picks, REFERENCE, Params)
+    assert dict(zip(comparison.matches.pick_id, comparison.matches.verdict, strict=True)) == {
         "p000": "matched", "p001": "extra", "p002": "confused", None: "missed", "p003": "unjudged", "p004": "matched",
         "p005": "unjudged",
     }  # fmt: skip
@@ -88,22 +88,22 @@ def test_every_pick_gets_one_verdict():
 
 def test_precision_counts_only_what_the_analysts_looked_at():
     picks = picks_at(("A", "P", 100.1), ("A", "P", 105.0), ("A", "P", 500.0), ("B", "P", 102.3))
-    found = compare_picks(picks, REFERENCE, Params)
-    p = whole(found, "P")
+    comparison = compare_picks(picks, REFERENCE, Params)
+    p = whole(comparison, "P")
     assert (p.n_reference, p.n_found, p.n_judged, p.n_true) == (2, 2, 3, 2)
-    assert found.numbers["P"]["n_unjudged"] == 1
-    assert found.numbers["P"]["precision"] == pytest.approx(2 / 3, abs=1e-6)
-    s = whole(found, "S")
+    assert comparison.numbers["P"]["n_unjudged"] == 1
+    assert comparison.numbers["P"]["precision"] == pytest.approx(2 / 3, abs=1e-6)
+    s = whole(comparison, "S")
     assert (s.n_reference, s.n_found, s.recall) == (2, 0, 0.0)
     assert np.isnan(s.precision)
 
 
 def test_where_all_true_picks_are_known_every_pick_is_judged():
-    others = picks_at(("B", "P", 700.0))
+    known_picks = picks_at(("B", "P", 700.0))
     picks = picks_at(("A", "P", 100.1), ("A", "P", 500.0), ("B", "P", 700.1))
-    found = compare_picks(picks, bulletin(("A", "P", 100.0), other_picks=others), Params)
-    assert verdicts(found) == {"matched": 1, "extra": 1, "true": 1}
-    assert found.numbers["P"]["precision"] == pytest.approx(2 / 3, abs=1e-6)
+    comparison = compare_picks(picks, bulletin(("A", "P", 100.0), other_picks=known_picks), Params)
+    assert verdicts(comparison) == {"matched": 1, "extra": 1, "true": 1}
+    assert comparison.numbers["P"]["precision"] == pytest.approx(2 / 3, abs=1e-6)
 
 
 def test_confusions_are_counted_by_both_phases():
@@ -140,10 +140,12 @@ def test_the_curve_begins_with_the_scores_of_all_picks_and_recall_only_falls():
         ("A", "P", time + shift, p)
         for time, shift, p in zip(times, random.normal(0, 0.4, 40), random.uniform(0.2, 1, 40), strict=True)
     ]
-    found = compare_picks(picks_at(*rows), reference, Params)
-    curve = found.scores[(found.scores.by == "threshold") & (found.scores.phase == "P")].sort_values("low")
-    assert curve.recall.iloc[0] == whole(found, "P").recall
-    assert curve.precision.iloc[0] == whole(found, "P").precision
+    comparison = compare_picks(picks_at(*rows), reference, Params)
+    curve = comparison.scores[(comparison.scores.by == "threshold") & (comparison.scores.phase == "P")].sort_values(
+        "low"
+    )
+    assert curve.recall.iloc[0] == whole(comparison, "P").recall
+    assert curve.precision.iloc[0] == whole(comparison, "P").precision
     assert (np.diff(curve.recall) <= 0).all()
 
 
@@ -154,15 +156,15 @@ def test_picks_without_probability_have_no_curve_and_all_other_scores():
 
 
 def test_groups_have_the_distance_and_magnitude_of_the_reference():
-    found = compare_picks(picks_at(("B", "P", 102.1)), REFERENCE, Params)
-    table = found.scores[found.scores.phase == "P"]
+    comparison = compare_picks(picks_at(("B", "P", 102.1)), REFERENCE, Params)
+    table = comparison.scores[comparison.scores.phase == "P"]
     distance = table[table.by == "distance_km"].set_index("low")
     assert (distance.n_reference[0.0], distance.n_found[0.0]) == (1, 0)
     assert (distance.n_reference[10.0], distance.n_found[10.0]) == (1, 1)
     assert table[table.by == "magnitude"].low.tolist() == [1.5]
     assert table[table.by == "station"].set_index("bin").n_found.to_dict() == {"SY.A": 0, "SY.B": 1}
     for by in ("station", "distance_km", "magnitude", "hour"):
-        assert table[table.by == by].n_reference.sum() == whole(found, "P").n_reference
+        assert table[table.by == by].n_reference.sum() == whole(comparison, "P").n_reference
 
 
 def test_without_reference_picks_there_is_nothing():
@@ -175,14 +177,14 @@ def test_without_reference_picks_there_is_nothing():
         region=None,
     )
     for reference in (None, empty):
-        found = compare_picks(picks_at(("A", "P", 100.0)), reference, Params)
-        assert found.matches.empty
-        assert found.scores.empty
-        assert found.numbers == {}
+        comparison = compare_picks(picks_at(("A", "P", 100.0)), reference, Params)
+        assert comparison.matches.empty
+        assert comparison.scores.empty
+        assert comparison.numbers == {}
 
 
 def test_without_picks_all_of_the_reference_is_missed():
-    found = compare_picks(picks_at(), REFERENCE, Params)
-    assert verdicts(found) == {"missed": 4}
-    assert found.numbers["P"]["recall"] == 0.0
-    assert found.numbers["P"]["mean_time_error_s"] is None
+    comparison = compare_picks(picks_at(), REFERENCE, Params)
+    assert verdicts(comparison) == {"missed": 4}
+    assert comparison.numbers["P"]["recall"] == 0.0
+    assert comparison.numbers["P"]["mean_time_error_s"] is None

@@ -191,27 +191,27 @@ def test_a_loss_of_f1_is_a_target(day, monkeypatch):
     teacher = run.multiply_adds(teacher_study.model)
     monkeypatch.setattr(run, "_scores", lambda _, model: scores_of(float(run.multiply_adds(model) < 0.45 * teacher)))
     params = CompressParams(**(PARAMS | {"tune": PARAMS["tune"] | {"steps": 0}}))
-    compressed_run = run._make(teacher_study, run.read_student("safe-f0.2"), params, run._silent)
-    assert 0.45 < run.multiply_adds(compressed_run.student.model) / teacher <= 0.6
+    result = run._make(teacher_study, run.read_student("safe-f0.2"), params, run._silent)
+    assert 0.45 < run.multiply_adds(result.student.model) / teacher <= 0.6
 
 
 def test_weights_that_were_eliminated_stay_zero_through_tuning(day, tmp_path):
     params = CompressParams(**(PARAMS | {"penalty": "element", "n_path": 4, "check_certificate": False}))
     teacher_study = study(BUNDLED, [day], params, map)
-    compressed_run = run._finish(teacher_study, "safe", {"macs": 0.97}, params, run._silent).student
-    proof = run.certificate(teacher_study, compressed_run)
+    student = run._finish(teacher_study, "safe", {"macs": 0.97}, params, run._silent).student
+    proof = run.certificate(teacher_study, student)
     request = run.read_student("safe-s03")
     run.write_student(
-        teacher_study, compressed_run.model, read_card(BUNDLED), "bundled-safe-s03", request, tmp_path, params, proof
+        teacher_study, student.model, read_card(BUNDLED), "bundled-safe-s03", request, tmp_path, params, proof
     )
     state = read_state(tmp_path)
-    eliminated = {name: int((mask == 0).sum()) for name, mask in compressed_run.masks.items()}
+    eliminated = {name: int((mask == 0).sum()) for name, mask in student.masks.items()}
     assert sum(eliminated.values()) > 0
-    for name, mask in compressed_run.masks.items():
+    for name, mask in student.masks.items():
         assert not state[name][mask == 0].any()
         assert state[name][mask == 1].all()
     untuned = teacher_study.student("safe", {"macs": 0.97}).model.state_dict()
-    assert any(not untuned[name].equal(state[name]) for name in compressed_run.masks)  # the others were tuned
+    assert any(not untuned[name].equal(state[name]) for name in student.masks)  # the others were tuned
     assert proof["totals"]["n_groups"] > sum(
         channel_set.n_channels for channel_set in teacher_study.wiring.sets
     )  # single weights

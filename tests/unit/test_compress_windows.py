@@ -105,15 +105,15 @@ def day(tmp_path_factory):
 
 def test_records_are_those_of_usable_stations_with_their_own_picks(model, day):
     records = read_records([day], model, 0.5, 0)
-    assert [record_of_station.name for record_of_station in records] == [
+    assert [station_record.name for station_record in records] == [
         f"XA.{station} 2024-03-05" for station in ("AAA", "BBB", "CCC")
     ]
-    for record_of_station in records:
-        assert {trace.stats.station for trace in record_of_station.stream} == {record_of_station.name[3:6]}
-        offsets_s = (record_of_station.pick_times_ns - START.ns) / NS_PER_S
+    for station_record in records:
+        assert {trace.stats.station for trace in station_record.stream} == {station_record.name[3:6]}
+        offsets_s = (station_record.pick_times_ns - START.ns) / NS_PER_S
         assert np.allclose(np.diff(offsets_s), 70.0)
         assert 40 <= offsets_s[0] < 50
-    assert len({record_of_station.pick_times_ns[0] for record_of_station in records}) == 3
+    assert len({station_record.pick_times_ns[0] for station_record in records}) == 3
 
 
 def test_a_few_stations_of_a_large_network_are_chosen_by_the_seed(model, day, monkeypatch):

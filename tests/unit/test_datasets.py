@@ -42,10 +42,10 @@ def test_a_sound_set_is_read_as_it_was_written(tmp_path):
 def test_records_come_in_the_order_asked_for(tmp_path, bucket):
     rows = [row(f"r{index}") for index in range(20)]
     dataset = open_dataset(write_set(tmp_path, rows, [wave(index) for index in range(20)], bucket=bucket))
-    wanted = [17, 3, 3, 0, 12]
-    names = [record.name for record in dataset.read(wanted)]
-    assert names == [f"r{index}" for index in wanted]
-    np.testing.assert_array_equal(dataset.read(wanted)[0].samples, to_unit_peak(wave(17).astype(float)))
+    order = [17, 3, 3, 0, 12]
+    names = [record.name for record in dataset.read(order)]
+    assert names == [f"r{index}" for index in order]
+    np.testing.assert_array_equal(dataset.read(order)[0].samples, to_unit_peak(wave(17).astype(float)))
 
 
 def test_padding_of_a_bucket_is_not_part_of_a_trace(tmp_path):
@@ -82,9 +82,9 @@ def test_components_are_put_in_order(tmp_path, order, rows):
 
 
 def test_samples_before_components_are_recognized(tmp_path):
-    said = open_dataset(write_set(tmp_path / "a", [row("a")], [wave(0).T], dimension_order="WC")).read()
-    seen = open_dataset(write_set(tmp_path / "b", [row("a")], [wave(0).T], dimension_order=None)).read()
-    for [record] in (said, seen):
+    declared = open_dataset(write_set(tmp_path / "a", [row("a")], [wave(0).T], dimension_order="WC")).read()
+    undeclared = open_dataset(write_set(tmp_path / "b", [row("a")], [wave(0).T], dimension_order=None)).read()
+    for [record] in (declared, undeclared):
         np.testing.assert_array_equal(record.samples, to_unit_peak(wave(0).astype(float)))
 
 
@@ -233,11 +233,11 @@ def test_damage_that_only_reading_shows_is_named_when_it_is_read(tmp_path):
     traces["component"][2] = np.nan
     dataset = open_dataset(write_set(tmp_path, [row(name) for name in traces], list(traces.values()), bucket="b"))
     assert dataset.left_out.empty
-    kept = dataset.examined()
-    assert kept.table.name.tolist() == ["sound", "component"]
-    assert reasons(kept) == {"gap": "not_finite", "flat": "no_signal"}
+    sound = dataset.examined()
+    assert sound.table.name.tolist() == ["sound", "component"]
+    assert reasons(sound) == {"gap": "not_finite", "flat": "no_signal"}
     assert [record.name for record in dataset.read([1, 0])] == ["sound"]
-    assert not kept.read([1])[0].samples[2].any()
+    assert not sound.read([1])[0].samples[2].any()
 
 
 def test_a_damaged_block_costs_its_own_traces(tmp_path):
@@ -301,13 +301,13 @@ def test_the_real_sets_open_with_all_their_traces(shared):
     sizes = {"labelled/ncedc154": 154, "labelled/stead50": 50}
     sizes |= {"labelled/stead1001-one-component": 1001, "noise/bavn1001-one-component": 1001}
     sets = {name: open_dataset(shared / "data" / name) for name in sizes}
-    assert {name: len(each) for name, each in sets.items()} == sizes
-    assert all(each.left_out.empty for each in sets.values())
-    one = sets["labelled/stead1001-one-component"]
-    assert (one.table.station == "ZQ.AAM1").sum() == 413
-    assert all((record.samples.any(axis=1)).sum() == 1 for record in one.read(range(40)))
+    assert {name: len(dataset) for name, dataset in sets.items()} == sizes
+    assert all(dataset.left_out.empty for dataset in sets.values())
+    one_component = sets["labelled/stead1001-one-component"]
+    assert (one_component.table.station == "ZQ.AAM1").sum() == 413
+    assert all((record.samples.any(axis=1)).sum() == 1 for record in one_component.read(range(40)))
     assert sets["noise/bavn1001-one-component"].table.kind.unique().tolist() == ["noise"]
-    assert one.table.event.nunique() < 1001  # components of one recording are traces of their own
+    assert one_component.table.event.nunique() < 1001  # components of one recording are traces of their own
 
 
 def test_every_reason_is_explained():
@@ -321,8 +321,8 @@ def test_events_and_stations_of_a_dense_network_are_kept_apart_and_the_rest_is_a
     assert set(dataset.left_out.reason) == {"parts_differ"}
     assert len(dataset) + len(dataset.left_out) == len(rows)
     for column in ("event", "station"):
-        used = dataset.table[dataset.table[column] != ""]
-        assert (used.groupby(column).part.nunique() == 1).all()
+        labelled = dataset.table[dataset.table[column] != ""]
+        assert (labelled.groupby(column).part.nunique() == 1).all()
 
 
 def test_memory_does_not_grow_with_the_set(tmp_path):

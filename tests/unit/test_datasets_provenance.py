@@ -47,9 +47,9 @@ def test_exactly_the_records_of_the_parts_that_were_used_are_touched(folder, by)
 def test_the_split_of_the_evaluation_does_not_hide_what_the_training_saw(folder):
     """The test part of another seed holds records that were trained on."""
     card = card_of(open_dataset(folder, "dense", Split(by="event", seed=1)))
-    other = open_dataset(folder, "dense", Split(by="event", seed=2))
-    remarks = touched(card, other.table)
-    assert (remarks[other.table.part == "test"] != "").any()
+    reseeded = open_dataset(folder, "dense", Split(by="event", seed=2))
+    remarks = touched(card, reseeded.table)
+    assert (remarks[reseeded.table.part == "test"] != "").any()
     assert remarks[remarks != ""].str.fullmatch("dense: part (train|validation)").all()
 
 
@@ -70,8 +70,10 @@ def test_a_part_of_stead_touches_stead_whatever_it_is_called(tmp_path):
 
 
 def test_a_set_of_few_stations_does_not_touch_the_others_of_its_collection(tmp_path):
-    one = write_set(tmp_path / "stead50", [row(f"r{i}", source_id="") for i in range(9)], [wave(i) for i in range(9)])
-    card = card_of(open_dataset(one))
+    folder_of_set = write_set(
+        tmp_path / "stead50", [row(f"r{i}", source_id="") for i in range(9)], [wave(i) for i in range(9)]
+    )
+    card = card_of(open_dataset(folder_of_set))
     records = pd.DataFrame(
         {"dataset": "STEAD", "name": ["a", "b"], "station": ["XA.AAA", "XB.BBB"], "event": ["1", "2"]}
     )
@@ -121,24 +123,26 @@ def test_the_bundled_picker_touches_the_training_parts_of_its_sets(shared):
     for name in ("ncedc154", "stead50"):
         table = open_dataset(shared / "data/labelled" / name).table
         assert (touched(card, table) != "").tolist() == (table.part == "train").tolist()
-    other = open_dataset(shared / "data/labelled/stead1001-one-component").table
-    assert (touched(card, other) == "").all()  # none is of the station of stead50
+    unrelated = open_dataset(shared / "data/labelled/stead1001-one-component").table
+    assert (touched(card, unrelated) == "").all()  # none is of the station of stead50
 
 
 def test_a_fingerprint_is_of_content_and_parts_and_not_of_order(folder, tmp_path):
     dataset = open_dataset(folder, "dense")
     assert fingerprint(dataset) == fingerprint(dataset.take(range(len(dataset))[::-1]))
-    others = [dataset.take(range(5)), open_dataset(folder, "other"), open_dataset(folder, "dense", Split(seed=2))]
-    prints = {fingerprint(each) for each in [dataset, *others]}
+    changed = [dataset.take(range(5)), open_dataset(folder, "other"), open_dataset(folder, "dense", Split(seed=2))]
+    prints = {fingerprint(dataset_or_change) for dataset_or_change in [dataset, *changed]}
     assert len(prints) == 4
 
 
 def test_sets_of_a_joined_one_keep_their_splits(folder):
-    one, two = open_dataset(folder, "one", Split(seed=1)), open_dataset(folder, "two", Split(seed=2))
-    assert len(join("both", [one, two])) == len(one) + len(two)
-    entries = training_sets(join("both", [one, two]))
+    first, second = open_dataset(folder, "one", Split(seed=1)), open_dataset(folder, "two", Split(seed=2))
+    assert len(join("both", [first, second])) == len(first) + len(second)
+    entries = training_sets(join("both", [first, second]))
     assert [(entry["name"], entry["split"]["seed"]) for entry in entries] == [("one", 1), ("two", 2)]
-    assert sum(entry["n_records"] for entry in entries) == sum((each.table.part != "test").sum() for each in (one, two))
+    assert sum(entry["n_records"] for entry in entries) == sum(
+        (dataset.table.part != "test").sum() for dataset in (first, second)
+    )
 
 
 def test_records_in_memory_are_looked_at_like_those_of_files():

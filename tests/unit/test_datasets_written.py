@@ -46,11 +46,11 @@ def test_records_are_the_same_again_also_with_probabilities(tmp_path):
     records = [record(index, probability=soft[index], part="validation") for index in range(300)]
     write_records(tmp_path / "set", iter(records), {"name": "mine"})
     again = open_dataset(tmp_path / "set").read([0, 7, 299])
-    for one, index in zip(again, (0, 7, 299), strict=True):
-        assert (one.name, one.station, one.event, one.kind) == (f"r{index}", "XA.S1", f"e{index}", "event")
-        assert one.picks == records[index].picks
-        np.testing.assert_allclose(one.samples, records[index].samples, atol=1e-6)
-        np.testing.assert_array_equal(one.probability, soft[index])
+    for copy, index in zip(again, (0, 7, 299), strict=True):
+        assert (copy.name, copy.station, copy.event, copy.kind) == (f"r{index}", "XA.S1", f"e{index}", "event")
+        assert copy.picks == records[index].picks
+        np.testing.assert_allclose(copy.samples, records[index].samples, atol=1e-6)
+        np.testing.assert_array_equal(copy.probability, soft[index])
 
 
 def test_seisbench_opens_what_we_write(tmp_path):
@@ -91,8 +91,8 @@ def test_copied_traces_keep_their_samples_their_components_and_all_their_metadat
     copy = open_dataset(tmp_path / "copy")
     columns = ["name", "event", "station", "kind", "n_samples", "p_sample", "s_sample", "rate_hz", "components"]
     pd.testing.assert_frame_equal(copy.table[columns], dataset.table[columns])
-    for one, other in zip(copy.read(), dataset.read(), strict=True):
-        np.testing.assert_array_equal(one.samples, other.samples)
+    for copied, original in zip(copy.read(), dataset.read(), strict=True):
+        np.testing.assert_array_equal(copied.samples, original.samples)
     theirs = seisbench_set(tmp_path / "copy")
     assert theirs.metadata.trace_colour[0] == "red"
     np.testing.assert_array_equal(theirs.get_waveforms(0)[:, :N_SAMPLES], traces[0][::-1])
@@ -131,7 +131,10 @@ def test_subsets_of_all_of_stead_have_the_numbers_of_the_studies(monkeypatch):
     stead = stead_without_samples()
     kinds = stead.table.kind.to_numpy()
     rows = {name: subset_rows(stead, name) for name in SUBSETS}
-    counts = {name: dict(zip(*np.unique(kinds[each], return_counts=True), strict=True)) for name, each in rows.items()}
+    counts = {
+        name: dict(zip(*np.unique(kinds[rows_of_subset], return_counts=True), strict=True))
+        for name, rows_of_subset in rows.items()
+    }
     assert counts == {
         "STEADmini": {"event": 103_023, "noise": 23_542},
         "STEADmicro": {"event": 10_302, "noise": 2_354},
@@ -144,9 +147,9 @@ def test_a_subset_of_a_stand_in_has_the_same_share_and_is_a_set_of_its_own(stand
     mini = build_subset(dataset, "STEADmini", tmp_path / "mini", seed=5)
     assert mini.table.kind.value_counts().to_dict() == {"event": 12, "noise": 3}
     assert set(mini.table.name) < set(dataset.table.name)
-    originals = {one.name: one for one in dataset.read()}
-    for one in mini.read():
-        np.testing.assert_array_equal(one.samples, originals[one.name].samples)
+    originals = {example.name: example for example in dataset.read()}
+    for example in mini.read():
+        np.testing.assert_array_equal(example.samples, originals[example.name].samples)
     assert json.loads((tmp_path / "mini/origin.json").read_text()) == {
         "name": "STEADmini", "n_traces": 15, "part_of": "STEAD", "seed": 5,
     }  # fmt: skip
@@ -166,10 +169,10 @@ def test_a_subset_of_a_stand_in_has_the_same_share_and_is_a_set_of_its_own(stand
 def test_synthetic_records_never_end_and_are_the_same_again():
     endless = synthetic_records(seed=4, part="train")
     first = [next(endless) for _ in range(6)]
-    assert {one.part for one in first} == {"train"}
+    assert {example.part for example in first} == {"train"}
     again = synthetic_records(seed=4, part="train")
-    for one in first:
-        np.testing.assert_array_equal(one.samples, next(again).samples)
+    for example in first:
+        np.testing.assert_array_equal(example.samples, next(again).samples)
     assert not np.array_equal(synthetic_record(4, 0).samples, synthetic_record(5, 0).samples)
     kinds = [synthetic_record(4, index, 2000).kind for index in range(40)]
     assert {"event", "noise"} == set(kinds)
@@ -178,7 +181,7 @@ def test_synthetic_records_never_end_and_are_the_same_again():
 def test_sets_are_joined_and_read_in_the_order_asked_for(tmp_path):
     write_records(tmp_path / "one", [record(index) for index in range(3)], {})
     whole = join("both", [open_dataset(tmp_path / "one"), dataset_of([record(9, dataset="memory")], "memory")])
-    assert [one.name for one in whole.read([3, 0, 2])] == ["r9", "r0", "r2"]
+    assert [example.name for example in whole.read([3, 0, 2])] == ["r9", "r0", "r2"]
     assert whole.table.dataset.tolist() == ["one"] * 3 + ["memory"]
     with pytest.raises(ValueError, match="two sets are called 'one'"):
         join("both", [open_dataset(tmp_path / "one")] * 2)

@@ -96,9 +96,9 @@ def test_an_answer_is_kept_and_not_asked_for_again():
     with serving(station_stream()) as server:
         params = parameters(server)
         first = rows_of(server, params)[0]
-        asked = len(server.requests)
+        n_requests = len(server.requests)
         assert rows_of(server, params)[0] == first
-        assert len(server.requests) == asked
+        assert len(server.requests) == n_requests
 
 
 def test_a_damaged_answer_in_the_cache_is_asked_for_again(tmp_path):
@@ -107,9 +107,9 @@ def test_a_damaged_answer_in_the_cache_is_asked_for_again(tmp_path):
         first = rows_of(server, params)[0]
         for stored in (tmp_path / "cache" / "fdsn").rglob("*.body"):
             stored.write_bytes(stored.read_bytes()[:-1] + b"?")
-        asked = len(server.requests)
+        n_requests = len(server.requests)
         assert rows_of(server, params)[0] == first
-        assert len(server.requests) == asked + 1
+        assert len(server.requests) == n_requests + 1
 
 
 def test_a_truncated_answer_is_not_kept():
@@ -127,8 +127,8 @@ def test_the_second_server_is_asked_when_the_first_has_nothing():
 
 def test_a_server_that_is_down_is_an_error_of_the_station_and_told_when_metadata_are_fetched():
     with serving(station_stream()) as server:
-        gone = server.url
-    params = parameters(gone)
+        dead_url = server.url
+    params = parameters(dead_url)
     assert rows_of(None, params)[0]["reason"] == "server_error"
     with pytest.raises(ValueError, match=r"download\.fdsn\.servers: 127\.0\.0\.1: cannot be reached"):
         fetch_inventory(params, START, END)
@@ -138,7 +138,7 @@ def test_without_responses_a_station_service_is_asked_for_channels():
     with serving(station_stream(), inventory_of(["AAA"])) as server:
         server.fail(500, 500, 500)
         inventory = fetch_inventory(parameters(server), START, END)
-        levels = [body.splitlines()[0] for body in server.asked("/fdsnws/station")]
+        levels = [body.splitlines()[0] for body in server.requests_to("/fdsnws/station")]
     assert levels == ["level=response"] * 3 + ["level=channel"]
     assert inventory[0][0].code == "AAA"
 
@@ -175,8 +175,8 @@ def test_a_token_opens_restricted_data(tmp_path):
     (tmp_path / "token").write_bytes(token)
     with serving(station_stream(), token=token, credentials=("me", "s3cret")) as server:
         row = rows_of(server, parameters(server, token_file=str(tmp_path / "token")))[0]
-        assert server.asked("/fdsnws/dataselect/1/queryauth")
-        assert not server.asked("/fdsnws/dataselect/1/query\n")
+        assert server.requests_to("/fdsnws/dataselect/1/queryauth")
+        assert not server.requests_to("/fdsnws/dataselect/1/query\n")
     assert row["reason"] == "ok"
 
 
@@ -194,8 +194,8 @@ def test_user_and_password_open_restricted_data_and_appear_nowhere(monkeypatch, 
     with serving(station_stream(), credentials=("me", "s3cret")) as server:
         row = rows_of(server, parameters(server, user="me", password_env="TEST_PASSWORD"))[0]
     assert row["reason"] == reason
-    written = [str(path) for path in tmp_path.rglob("*")]
-    assert password not in caplog.text + str(row) + "".join(written)
+    paths = [str(path) for path in tmp_path.rglob("*")]
+    assert password not in caplog.text + str(row) + "".join(paths)
     assert not any(password.encode() in path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
 
 
@@ -203,26 +203,26 @@ def test_metadata_that_contradict_the_waveforms_are_named():
     wrong = [channel_of("HHZ", rate=50.0), channel_of("HHN"), channel_of("HHE")]
     horizontal = [channel_of("HHZ", dip=0.0), channel_of("HHN"), channel_of("HHE")]
     ended = [channel_of(code, end=obspy.UTCDateTime(2020, 1, 1)) for code in ("HHZ", "HHN", "HHE")]
-    other = [channel_of(code) for code in ("HHZ", "HH1", "HH2")]
+    rotated = [channel_of(code) for code in ("HHZ", "HH1", "HH2")]
     codes = ["AAA", "BBB", "CCC", "DDD"]
-    inventory = inventory_of(dict(zip(codes, (wrong, horizontal, ended, other), strict=True)))
+    inventory = inventory_of(dict(zip(codes, (wrong, horizontal, ended, rotated), strict=True)))
     stream = sum((station_stream(code) for code in codes), obspy.Stream())
     with serving(stream, inventory) as server:
         params = parameters(server)
         rows = rows_of(server, params, fetch_inventory(params, START, END), codes)
-    found = [row["remarks"].split(",") for row in rows]
-    assert ["wrong_rate"] in [found[0]]
-    assert all("metadata_mismatch" in remarks for remarks in found[1:])
+    remarks_of_rows = [row["remarks"].split(",") for row in rows]
+    assert ["wrong_rate"] in [remarks_of_rows[0]]
+    assert all("metadata_mismatch" in remarks for remarks in remarks_of_rows[1:])
     assert "dip" in rows[1]["detail"]
     assert "2020-01-01" in rows[2]["detail"]
 
 
 def test_with_an_inventory_only_the_best_sensor_is_asked_for():
     channels = [channel_of(band + letter) for band in ("HH", "HN") for letter in "ZNE"]
-    both = station_stream() + station_stream(channels=("HNZ", "HNN", "HNE"))
-    with serving(both) as server:
+    sensors = station_stream() + station_stream(channels=("HNZ", "HNN", "HNE"))
+    with serving(sensors) as server:
         row = rows_of(server, parameters(server), inventory_of({"AAA": channels}))[0]
-        assert not any(" HN" in body for body in server.asked("/fdsnws/dataselect"))
+        assert not any(" HN" in body for body in server.requests_to("/fdsnws/dataselect"))
     assert (row["channel"], row["alternatives"]) == ("HH", "--.HN")
 
 

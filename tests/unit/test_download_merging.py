@@ -31,7 +31,7 @@ def test_adjoining_pieces_become_one_in_any_order():
 
 def test_a_gap_stays_a_gap():
     merged = merge_channel([piece(0, 10_000), piece(12_000, 30_000)])
-    assert [one.stats.npts for one in merged.pieces] == [10_000, 18_000]
+    assert [part.stats.npts for part in merged.pieces] == [10_000, 18_000]
     assert count_gaps(merged.pieces, START, END) == 1
     assert coverage(merged.pieces, START, END) == pytest.approx(28 / 30)
 
@@ -43,9 +43,9 @@ def test_identical_overlaps_are_merged():
 
 
 def test_of_contradicting_overlaps_the_first_stays():
-    other = piece(10_000, 30_000)
-    other.data = other.data + 1
-    merged = merge_channel([piece(0, 15_000), other])
+    contradiction = piece(10_000, 30_000)
+    contradiction.data = contradiction.data + 1
+    merged = merge_channel([piece(0, 15_000), contradiction])
     assert codes(merged) == ["clock_jump"]
     assert (merged.pieces[0].data[:15_000] == WHOLE[:15_000]).all()
     assert (merged.pieces[0].data[15_000:] == WHOLE[15_000:] + 1).all()
@@ -57,9 +57,9 @@ def test_a_fraction_of_a_sample_is_a_clock_jump_and_the_time_stamps_are_believed
     assert codes(merged) == ["clock_jump"]
     first, second = merged.pieces
     assert second.stats.starttime > first.stats.endtime
-    kept = second.stats.npts
-    assert abs(second.stats.starttime - piece(30_000 - kept, 30_000, shift_s).stats.starttime) < 1e-6
-    assert (second.data == WHOLE[30_000 - kept :]).all()
+    n_samples = second.stats.npts
+    assert abs(second.stats.starttime - piece(30_000 - n_samples, 30_000, shift_s).stats.starttime) < 1e-6
+    assert (second.data == WHOLE[30_000 - n_samples :]).all()
 
 
 def test_a_restart_after_an_hour_may_sample_at_other_moments():
@@ -78,7 +78,7 @@ def test_a_clock_that_wanders_slowly_does_not_jump_and_keeps_its_times():
 def test_the_rate_that_covers_most_is_kept():
     merged = merge_channel([piece(0, 20_000), piece(20_000, 25_000, rate=50.0)])
     assert codes(merged) == ["wrong_rate"]
-    assert [one.stats.sampling_rate for one in merged.pieces] == [100.0]
+    assert [part.stats.sampling_rate for part in merged.pieces] == [100.0]
 
 
 def test_samples_that_are_no_numbers_are_missing():
@@ -86,7 +86,7 @@ def test_samples_that_are_no_numbers_are_missing():
     spoilt.data = spoilt.data.astype(float)
     spoilt.data[10_000:11_000] = np.nan
     merged = merge_channel([spoilt])
-    assert [one.stats.npts for one in merged.pieces] == [10_000, 19_000]
+    assert [part.stats.npts for part in merged.pieces] == [10_000, 19_000]
     assert merged.pieces[1].stats.starttime - merged.pieces[0].stats.starttime == pytest.approx(110.0)
 
 
@@ -95,7 +95,7 @@ def test_a_gap_that_somebody_filled_with_zeros_is_a_gap():
     samples[40_000:80_000] = 0
     channel = without_flat_runs(merge_channel([trace("HHZ", data=samples)]))
     assert codes(channel) == ["gap"]
-    assert [one.stats.npts for one in channel.pieces] == [40_000, 40_000]
+    assert [part.stats.npts for part in channel.pieces] == [40_000, 40_000]
 
 
 def test_ten_thousand_pieces_take_no_time():
@@ -104,9 +104,9 @@ def test_ten_thousand_pieces_take_no_time():
 
 
 def test_a_cut_is_half_open():
-    one = cut(piece(0, 30_000), START + timedelta(seconds=1), START + timedelta(seconds=2))
-    assert one.stats.npts == 100
-    assert (one.data == WHOLE[100:200]).all()
+    part = cut(piece(0, 30_000), START + timedelta(seconds=1), START + timedelta(seconds=2))
+    assert part.stats.npts == 100
+    assert (part.data == WHOLE[100:200]).all()
 
 
 def test_a_missing_beginning_counts_as_a_gap():

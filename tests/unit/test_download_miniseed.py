@@ -26,7 +26,7 @@ def read(content):
 
 
 def n_samples(stream):
-    return sum(one.stats.npts for one in stream if is_waveform(one))
+    return sum(piece.stats.npts for piece in stream if is_waveform(piece))
 
 
 def minutes(*record_lengths):
@@ -52,7 +52,7 @@ def test_records_of_several_lengths_are_all_read(record_lengths):
     whole, parts = minutes(*record_lengths)
     stream, remarks = read(b"".join(parts))
     assert remarks == []
-    assert (np.concatenate([one.data for one in stream]) == whole.data).all()
+    assert (np.concatenate([piece.data for piece in stream]) == whole.data).all()
 
 
 @pytest.mark.parametrize("record_lengths", [(4096, 512), (512, 4096), (512, 512)])
@@ -78,7 +78,7 @@ def test_every_encoding_and_byte_order_is_read(encoding, byteorder):
     content = miniseed(trace("HHZ", data=samples), encoding=encoding, byteorder=byteorder)
     stream, remarks = read(content)
     assert remarks == []
-    assert (np.concatenate([one.data for one in stream]) == samples).all()
+    assert (np.concatenate([piece.data for piece in stream]) == samples).all()
 
 
 def test_records_in_any_order_and_without_blockette_1000_are_read():
@@ -135,7 +135,7 @@ def test_a_damaged_record_costs_itself_alone_and_is_named(position, kind, value,
     stream, remarks = read(with_field(content, position, kind, value, records=[3]))
     assert remarks == [("damaged_file", f"answer of test: 1 damaged record left out ({fault})")]
     assert n_samples(stream) == 30_000 - lost
-    assert {one.stats.sampling_rate for one in stream} == {100.0}
+    assert {piece.stats.sampling_rate for piece in stream} == {100.0}
     assert n_records > 50
 
 
@@ -163,8 +163,8 @@ def test_a_few_unreadable_records_are_found_by_halves(monkeypatch):
     read_one = obspy.read
     monkeypatch.setattr(reading.obspy, "read", lambda *args, **options: calls.append(1) or read_one(*args, **options))
     content = with_field(miniseed(trace("HHZ", seconds=3000)), 64, "4s", b"\xff" * 4, records=[5, 500])
-    _, ((_, told),) = read(content)
-    assert told == "answer of test: 2 damaged records left out (samples)"
+    _, ((_, remark),) = read(content)
+    assert remark == "answer of test: 2 damaged records left out (samples)"
     assert len(calls) < 50
 
 
@@ -173,7 +173,7 @@ def test_a_channel_of_text_and_one_without_a_rate_are_no_damage():
     states = with_field(miniseed(trace("VEP", seconds=10)), RATE_FACTOR, "h", 0)
     stream, remarks = read(miniseed(station_stream()) + miniseed(log, encoding="ASCII") + states)
     assert remarks == []
-    assert {one.stats.channel for one in stream if not is_waveform(one)} == {"ACE", "VEP"}
+    assert {piece.stats.channel for piece in stream if not is_waveform(piece)} == {"ACE", "VEP"}
     assert n_samples(stream) == 90_000
 
 
@@ -193,7 +193,7 @@ def test_miniseed_is_known_even_if_its_beginning_is_damaged(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("beginning", "told"),
+    ("beginning", "words"),
     [
         (b"\x1f\x8b\x08", "gzip"),
         (b"MS\x03" + b"\0" * 60, "MiniSEED 3"),
@@ -201,13 +201,13 @@ def test_miniseed_is_known_even_if_its_beginning_is_damaged(tmp_path):
         (b"<html>", "not a wave"),
     ],
 )
-def test_what_is_found_in_the_place_of_waveforms_is_called_by_its_name(tmp_path, beginning, told):
+def test_what_is_found_in_the_place_of_waveforms_is_called_by_its_name(tmp_path, beginning, words):
     path = tmp_path / "file"
     path.write_bytes(beginning + b"rest")
     stream, remarks = read_waveforms(path)
     assert not stream
     assert remarks[0].code == "foreign_file"
-    assert told in remarks[0].detail
+    assert words in remarks[0].detail
 
 
 def test_a_pipe_is_not_waited_for(tmp_path):
@@ -229,10 +229,10 @@ def test_a_sampling_rate_of_its_own_blockette_is_the_record_s():
 
 
 def test_a_multiplier_of_zero_multiplies_nothing():
-    one = trace("HHZ", seconds=20)
-    stream, remarks = read(with_field(miniseed(one), RATE_MULTIPLIER, "h", 0))
+    original = trace("HHZ", seconds=20)
+    stream, remarks = read(with_field(miniseed(original), RATE_MULTIPLIER, "h", 0))
     assert remarks == []
-    assert (stream[0].stats.sampling_rate, n_samples(stream)) == (100.0, one.stats.npts)
+    assert (stream[0].stats.sampling_rate, n_samples(stream)) == (100.0, original.stats.npts)
 
 
 @pytest.mark.parametrize("n_before", [0, 1])

@@ -84,11 +84,11 @@ def test_a_variant_consists_of_what_its_study_says(name):
     assert model.transformer_d.attention.Wx.shape[0] == n_code
     windows = windows_of()
     assert model.encoder(windows).shape == (2, model.filters[-1], 47)
-    found = probabilities_of(model.eval(), windows)
-    assert found.shape == (2, 3, 6000)
-    assert ((found > 0) & (found < 1)).all()
+    probabilities = probabilities_of(model.eval(), windows)
+    assert probabilities.shape == (2, 3, 6000)
+    assert ((probabilities > 0) & (probabilities < 1)).all()
     logits = torch.stack(model(windows, logits=True), dim=1).detach()
-    torch.testing.assert_close(torch.sigmoid(logits), found)
+    torch.testing.assert_close(torch.sigmoid(logits), probabilities)
 
 
 def test_the_changed_filters_and_kernels_are_those_of_the_studies():
@@ -98,7 +98,7 @@ def test_the_changed_filters_and_kernels_are_those_of_the_studies():
     assert convolutions_of(model.decoder_d) == (filters[::-1], kernels[::-1])
     model = untrained("nb_filters_changed_EQTUtils", 0)
     assert convolutions_of(model.encoder) == (filters, kernels)
-    assert [convolutions_of(each)[0] for each in (model.decoder_d, *model.pick_decoders)] == [
+    assert [convolutions_of(decoder)[0] for decoder in (model.decoder_d, *model.pick_decoders)] == [
         [128, 64, 64, 32, 32, 16, 16]
     ] * 3
     model = untrained("kernel_size_changed", 0)
@@ -115,19 +115,21 @@ def test_eqt_has_the_published_number_of_weights():
     assert n_weights_of_keras(model.res_cnn_stack) == 109_696
 
 
-@pytest.mark.parametrize("more", [{}, {"in_samples": 3001, "classes": 1, "phases": "P"}])
-def test_weights_of_seisbench_give_its_values(more):
+@pytest.mark.parametrize("arguments", [{}, {"in_samples": 3001, "classes": 1, "phases": "P"}])
+def test_weights_of_seisbench_give_its_values(arguments):
     torch.manual_seed(3)
-    theirs = sbm.EQTransformer(**more)
+    theirs = sbm.EQTransformer(**arguments)
     for module in theirs.modules():
         if isinstance(module, nn.BatchNorm1d):
             nn.init.normal_(module.running_mean, std=0.2)
             nn.init.uniform_(module.running_var, 0.3, 1.5)
-    ours = build("EQT", **SEISBENCH, **more)
+    ours = build("EQT", **SEISBENCH, **arguments)
     ours.load_state_dict(theirs.state_dict())
     windows = windows_of(theirs.in_samples)
     assert torch.equal(probabilities_of(ours.eval(), windows), probabilities_of(theirs.eval(), windows))
-    assert sum(each.numel() for each in ours.parameters()) == sum(each.numel() for each in theirs.parameters())
+    assert sum(parameter.numel() for parameter in ours.parameters()) == sum(
+        parameter.numel() for parameter in theirs.parameters()
+    )
 
 
 def test_it_is_treated_as_eqtransformer_is():
@@ -230,10 +232,10 @@ def test_windows_of_another_length_are_refused():
 def test_a_variant_is_an_implicit_model():
     arguments = {"in_samples": 60, "filters": (4, 4), "kernel_sizes": (4, 3), "residual_kernels": (3, 2)}
     model = randomised(build("BCLOS", **arguments, n_units=4), gain=2.4)
-    found = from_network(model, 60).sweep(windows_of(60).numpy()).outputs.reshape(2, 3, 60)
+    outputs = from_network(model, 60).sweep(windows_of(60).numpy()).outputs.reshape(2, 3, 60)
     expected = probabilities_of(model, windows_of(60)).numpy()
     assert np.ptp(expected) > 1e-2
-    np.testing.assert_allclose(found, expected, atol=1e-5)
+    np.testing.assert_allclose(outputs, expected, atol=1e-5)
 
 
 def test_the_implicit_model_names_what_it_does_not_know():
@@ -295,10 +297,10 @@ def test_kernels_and_torch_annotate_alike(name):
     )
     pickers = [Picker(model, PickerOptions(backend=backend)) for backend in ("auto", "torch")]
     assert [picker.backend for picker in pickers] == ["kernels", "torch"]
-    found, expected = (picker.annotate(stream) for picker in pickers)
-    assert [trace.id for trace in found] == [trace.id for trace in expected]
-    assert len(found) == 3
-    for ours, theirs in zip(found, expected, strict=True):
+    curves, expected = (picker.annotate(stream) for picker in pickers)
+    assert [trace.id for trace in curves] == [trace.id for trace in expected]
+    assert len(curves) == 3
+    for ours, theirs in zip(curves, expected, strict=True):
         assert np.abs(ours.data - theirs.data).max() < min(0.05 * theirs.data.std(), 1e-4)
 
 

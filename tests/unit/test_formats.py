@@ -30,9 +30,9 @@ def read(tmp_path):
 
 def small_catalog(stations=(("OX", "ABCD"), ("NI", "EFG")), **event):
     """An event before midnight, with P and S of each station after it, and a pick of no event."""
-    known = {"event_id": "e1", "time": TIME, "latitude_deg": 46.5, "longitude_deg": 13.25, "depth_km": 7.5}
-    known |= {"n_picks": 2 * len(stations), "n_p": len(stations), "n_s": len(stations), "n_stations": len(stations)}
-    known |= {"rms_residual_s": 0.2, "azimuthal_gap_deg": 120.0, "magnitude": 1.5, "magnitude_type": "ML"} | event
+    columns = {"event_id": "e1", "time": TIME, "latitude_deg": 46.5, "longitude_deg": 13.25, "depth_km": 7.5}
+    columns |= {"n_picks": 2 * len(stations), "n_p": len(stations), "n_s": len(stations), "n_stations": len(stations)}
+    columns |= {"rms_residual_s": 0.2, "azimuthal_gap_deg": 120.0, "magnitude": 1.5, "magnitude_type": "ML"} | event
     picks, rows = [], []
     for index, (network, station) in enumerate(stations):
         for phase, delay_s in (("P", 2.5), ("S", 4.25)):
@@ -42,7 +42,7 @@ def small_catalog(stations=(("OX", "ABCD"), ("NI", "EFG")), **event):
             rows.append(("e1", pick_id, 0.25, 16.5, 90.0))
     picks.append(("alone", "OX", "ABCD", "", "HH", "P", TIME, TIME, TIME, 0.9, np.nan, np.nan, np.nan))
     return (
-        conform(pd.DataFrame([dict.fromkeys(EVENTS.schema.names) | known | {"n_magnitude_stations": 0}]), EVENTS),
+        conform(pd.DataFrame([dict.fromkeys(EVENTS.schema.names) | columns | {"n_magnitude_stations": 0}]), EVENTS),
         conform(pd.DataFrame(rows, columns=ASSIGNMENTS.schema.names), ASSIGNMENTS),
         conform(pd.DataFrame(picks, columns=PICKS.schema.names), PICKS),
     )
@@ -257,13 +257,13 @@ def test_events_of_quakeml_without_an_origin_and_picks_of_other_phases_are_kept_
     [event] = catalog = obspy.read_events(str(tmp_path / "x.xml"))
     event.origins[0].arrivals[0].phase = "Lg"
     event.picks[1].waveform_id.station_code = ""
-    other = obspy.core.event.Event(resource_id="smi:local/e2", picks=[event.picks[2].copy()])
-    other.picks[0].resource_id = obspy.core.event.ResourceIdentifier("smi:local/p9")
+    second_event = obspy.core.event.Event(resource_id="smi:local/e2", picks=[event.picks[2].copy()])
+    second_event.picks[0].resource_id = obspy.core.event.ResourceIdentifier("smi:local/p9")
     twin = event.picks[3].copy()
     twin.resource_id = obspy.core.event.ResourceIdentifier("smi:local/twin")
     event.picks.append(twin)
     event.origins[0].arrivals.append(obspy.core.event.Arrival(pick_id=twin.resource_id, phase=twin.phase_hint))
-    catalog.append(other)
+    catalog.append(second_event)
     catalog.write(str(tmp_path / "x.xml"), format="QUAKEML")
     bulletin = read_bulletin(tmp_path / "x.xml")
     assert list(bulletin.events.event_id) == ["e1", "e2"]
@@ -351,20 +351,20 @@ def test_markers_of_pyrocko_hold_events_phases_and_picks_of_no_event(tmp_path):
     marker = pytest.importorskip("pyrocko.gui.marker")
     write_catalog(*small_catalog(), tmp_path / "x.markers", "pyrocko")
     markers = marker.load_markers(str(tmp_path / "x.markers"))
-    events = [each for each in markers if isinstance(each, marker.EventMarker)]
-    phases = [each for each in markers if isinstance(each, marker.PhaseMarker)]
+    events = [item for item in markers if isinstance(item, marker.EventMarker)]
+    phases = [item for item in markers if isinstance(item, marker.PhaseMarker)]
     assert (events[0].get_event().name, events[0].get_event().depth) == ("e1", 7500.0)
-    assert sorted(each.get_phasename() for each in phases) == ["P", "P", "P", "S", "S"]
-    assert sum(each.get_event_hash() is None for each in phases) == 1
-    assert min(each.tmin for each in phases) == pytest.approx(TIME.timestamp(), abs=1e-4)
+    assert sorted(item.get_phasename() for item in phases) == ["P", "P", "P", "S", "S"]
+    assert sum(item.get_event_hash() is None for item in phases) == 1
+    assert min(item.tmin for item in phases) == pytest.approx(TIME.timestamp(), abs=1e-4)
 
 
 def test_stations_for_hypodd_have_the_names_of_its_phases_and_their_places_then():
-    then = TIME - pd.Timedelta(days=400)
+    moved_at = TIME - pd.Timedelta(days=400)
     stations = pd.DataFrame(
         [
-            ("OX", "ABCD", -20.0, 13.0, 120.0, None, then),
-            ("OX", "ABCD", 46.0, 13.0, 120.0, then, None),
+            ("OX", "ABCD", -20.0, 13.0, 120.0, None, moved_at),
+            ("OX", "ABCD", 46.0, 13.0, 120.0, moved_at, None),
             ("NI", "EFG", 46.1, 13.1, np.nan, None, None),
             ("NI", "NOPICK", 46.1, 13.1, 0.0, None, None),
         ],

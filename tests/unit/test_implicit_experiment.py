@@ -39,7 +39,7 @@ PARAMS = ImplicitParams(
 )
 
 
-def silent(what, done, total):
+def silent(message, n_done, total):
     """Report nothing."""
 
 
@@ -76,15 +76,15 @@ def students(picker):
     return list(picker.students())
 
 
-def chosen(students, **wanted):
+def chosen(students, **columns):
     """The student with these columns."""
-    (one,) = [each for each in students if wanted.items() <= each.columns().items()]
-    return one
+    (student,) = [student for student in students if columns.items() <= student.columns().items()]
+    return student
 
 
 def test_the_teacher_comes_first_with_all_its_weights(students):
     assert students[0].method == "teacher"
-    assert students[0].n_nonzero == max(one.n_nonzero for one in students)
+    assert students[0].n_nonzero == max(student.n_nonzero for student in students)
 
 
 @pytest.mark.parametrize("refit", [False, True])
@@ -205,9 +205,11 @@ def test_an_unknown_perturbation_is_named(windows):
 
 
 def test_parts_have_windows_of_their_own():
-    first, again, other = (synthetic_windows(part, 3, 128, (10.0, 40.0), 0) for part in ("test", "test", "calibration"))
+    first, again, calibration_windows = (
+        synthetic_windows(part, 3, 128, (10.0, 40.0), 0) for part in ("test", "test", "calibration")
+    )
     assert np.array_equal(first.samples, again.samples)
-    assert not np.array_equal(first.samples, other.samples)
+    assert not np.array_equal(first.samples, calibration_windows.samples)
 
 
 def test_windows_of_labelled_records_hold_their_arrivals(monkeypatch):
@@ -238,19 +240,19 @@ def test_picks_are_scored_against_arrivals():
     arrivals = [{"P": 110.0}, {"P": 100.0}, {}, {"P": 300.0}]
     assert choose_thresholds(probabilities, "NPS", arrivals)["P"] == pytest.approx(0.85)
     picks = picks_of(probabilities, "NPS", {"P": 0.5, "S": 0.5})
-    each = counts(picks["P"], arrivals_of(arrivals)["P"])
-    assert each.tolist() == [[1, 1, 1], [0, 1, 1], [0, 0, 0], [0, 0, 1]]
-    assert f1_of(each.sum(axis=0)) == pytest.approx(0.4)
+    counts_of_windows = counts(picks["P"], arrivals_of(arrivals)["P"])
+    assert counts_of_windows.tolist() == [[1, 1, 1], [0, 1, 1], [0, 0, 0], [0, 0, 1]]
+    assert f1_of(counts_of_windows.sum(axis=0)) == pytest.approx(0.4)
 
 
 def test_a_difference_that_is_none_says_so():
     rng = np.random.default_rng(0)
-    each = np.stack([rng.random(200) < 0.6, np.ones(200), np.ones(200)], axis=1).astype(float)
-    other = each.copy()
-    other[:100, 0] = 0.0
-    same, worse = score(each, each, 200, 0), score(other, each, 200, 0)
-    assert same.difference_low == same.difference == same.difference_high == 0.0
-    assert same.f1_low < same.f1 < same.f1_high
+    counts_of_windows = np.stack([rng.random(200) < 0.6, np.ones(200), np.ones(200)], axis=1).astype(float)
+    worse_counts = counts_of_windows.copy()
+    worse_counts[:100, 0] = 0.0
+    equal, worse = score(counts_of_windows, counts_of_windows, 200, 0), score(worse_counts, counts_of_windows, 200, 0)
+    assert equal.difference_low == equal.difference == equal.difference_high == 0.0
+    assert equal.f1_low < equal.f1 < equal.f1_high
     assert worse.difference_high < 0
 
 

@@ -33,7 +33,7 @@ def literal_moments(make_implicit, parameters, rows_of, states, values):
     rows = rows_of(maps[0])
     full = GramAccumulator()
     for row in rows:
-        places = sparse.vstack([one[[row]] for one in maps], format="csr")
+        places = sparse.vstack([matrix[[row]] for matrix in maps], format="csr")
         full.add((places @ values.T).T, states.pre_activations[:, [row]])
     return full.result()
 
@@ -41,14 +41,14 @@ def literal_moments(make_implicit, parameters, rows_of, states, values):
 def assert_same_problem(layer_gram, literal_gram):
     """Same objective for any weights, and the same solution for a small, a middle and a large penalty."""
     for name in ("gram", "cross", "square"):
-        literal, own = getattr(literal_gram, name), getattr(layer_gram, name)
-        assert np.abs(literal - own).max() <= 1e-10 * max(1.0, np.abs(literal).max())
+        literal, of_layer = getattr(literal_gram, name), getattr(layer_gram, name)
+        assert np.abs(literal - of_layer).max() <= 1e-10 * max(1.0, np.abs(literal).max())
     for ratio in (0.02, 0.3, 0.95):
         penalty = ratio * lasso_penalty_max(layer_gram)
-        found = solve_lasso(layer_gram, penalty, tolerance=1e-14).coefficients
+        coefficients = solve_lasso(layer_gram, penalty, tolerance=1e-14).coefficients
         expected = solve_lasso(literal_gram, penalty, tolerance=1e-14).coefficients
-        assert np.abs(found - expected).max() < 1e-8
-        assert np.abs(intercept(layer_gram, found) - intercept(literal_gram, expected)).max() < 1e-8
+        assert np.abs(coefficients - expected).max() < 1e-8
+        assert np.abs(intercept(layer_gram, coefficients) - intercept(literal_gram, expected)).max() < 1e-8
     assert 0 < np.count_nonzero(expected) < expected.size
 
 
@@ -95,8 +95,8 @@ def test_the_layer_form_is_the_literal_one_with_shared_weights(name):
             assert problem.features.shape[1] == 0
             continue
         literal = literal_moments(lambda: from_network(model, 12), places, lambda _, rows=rows: rows, states, values)
-        own = gram_of(problem, 0)
-        assert_same_problem(own, literal)
+        layer_gram = gram_of(problem, 0)
+        assert_same_problem(layer_gram, literal)
 
 
 @pytest.mark.parametrize("kind", ["LSTM", "hard sigmoids"])
@@ -122,17 +122,17 @@ def test_the_gates_of_an_lstm_are_the_literal_rows_with_shared_weights(kind):
         ordered = blocks if direction == 0 else blocks[::-1]
         for gate in (0, 5):
             rows = [block.first_row + gate for block in ordered]
-            seen = gates[:, direction * 8 + gate]
-            assert np.abs(states.pre_activations[:, rows] - seen).max() < TOLERANCE
+            gates_of_rows = gates[:, direction * 8 + gate]
+            assert np.abs(states.pre_activations[:, rows] - gates_of_rows).max() < TOLERANCE
             zeros = copy.deepcopy(layer)
             for parameter in zeros.parameters():
                 parameter.data.zero_()
-            own = gram_of(problem, gate)
+            layer_gram = gram_of(problem, gate)
             places = [
                 (zeros.get_parameter(name), place[gate]) for name, places in problem.places.items() for place in places
             ]
             literal = literal_lstm(zeros, places, rows, states, values_of(implicit, states), n_samples)
-            assert_same_problem(own, literal)
+            assert_same_problem(layer_gram, literal)
 
 
 def literal_lstm(layer, places, rows, states, values, n_samples):
@@ -149,8 +149,8 @@ def test_regression_without_a_penalty_gives_the_layer_back(make):
     layer = make().double()
     inputs = np.random.default_rng(0).standard_normal((80, 7, 3) if isinstance(layer, nn.Linear) else (80, 3, 7))
     with torch.no_grad():
-        made = None if isinstance(layer, nn.LSTM) else layer(torch.from_numpy(inputs)).numpy()
-    targets = lstm_gates(layer, inputs) if made is None else made
+        layer_outputs = None if isinstance(layer, nn.LSTM) else layer(torch.from_numpy(inputs)).numpy()
+    targets = lstm_gates(layer, inputs) if layer_outputs is None else layer_outputs
     problems = layer_samples(layer, inputs, targets)
     solved = []
     for problem in problems:

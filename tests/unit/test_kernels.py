@@ -28,8 +28,10 @@ SHARED = Path(os.environ.get("PICKFLOW_SHARED", Path(__file__).parents[3] / "sha
 def narrow(model):
     """A compressed picker, whose layers have any widths and whose skips are not as wide as what they are joined to."""
     rng, wiring = np.random.default_rng(2), wiring_of(model)
-    kept = {one.name: np.arange(rng.integers(1, one.n_channels + 1)) for one in wiring.sets}
-    return narrowed(model, wiring, kept)
+    selection = {
+        channel_set.name: np.arange(rng.integers(1, channel_set.n_channels + 1)) for channel_set in wiring.sets
+    }
+    return narrowed(model, wiring, selection)
 
 
 TOLERANCE = {"EQTransformer": 2e-5, "OBSTransformer": 2e-5, "EQTransformerVariant": 5e-5, "PickflowNet": 5e-5}
@@ -100,8 +102,8 @@ def random_windows(model, n_windows, seed=1):
 
 def outputs_of(model, windows):
     with torch.inference_mode():
-        found = model(torch.from_numpy(windows))
-    return (torch.stack(found, dim=1) if isinstance(found, tuple) else found).numpy()
+        probabilities = model(torch.from_numpy(windows))
+    return (torch.stack(probabilities, dim=1) if isinstance(probabilities, tuple) else probabilities).numpy()
 
 
 @pytest.mark.parametrize("lanes", lane_choices())
@@ -110,9 +112,9 @@ def test_every_sample_has_the_models_value(name, lanes):
     model = random_model(name)
     network = compile_network(model, lanes=lanes)
     windows = random_windows(model, lanes + 3)
-    found = network.predict(windows)
-    assert found.dtype == np.float32
-    assert np.abs(found - outputs_of(model, windows)).max() < TOLERANCE.get(type(model).__name__, 1e-5)
+    outputs = network.predict(windows)
+    assert outputs.dtype == np.float32
+    assert np.abs(outputs - outputs_of(model, windows)).max() < TOLERANCE.get(type(model).__name__, 1e-5)
 
 
 @pytest.mark.parametrize(("model_name", "weights"), WEIGHTS)
@@ -140,8 +142,8 @@ def read_pretrained(model_class, folder, weights):
 def test_the_fast_mode_stays_close(name, lanes):
     model = random_model(name)
     windows = random_windows(model, lanes + 3)
-    found = compile_network(model, "fast", lanes=lanes).predict(windows)
-    difference = np.abs(found - outputs_of(model, windows))
+    outputs = compile_network(model, "fast", lanes=lanes).predict(windows)
+    difference = np.abs(outputs - outputs_of(model, windows))
     assert 0 < difference.max() < 0.02
     assert difference.mean() < 1e-3
 
@@ -176,10 +178,10 @@ def test_nan_stays_in_its_window_and_leaves_nothing_behind(name, mode):
     clean = network.predict(windows)
     poisoned = windows.copy()
     poisoned[1] = np.nan
-    found = network.predict(poisoned)
-    others = [index for index in range(len(windows)) if index != 1]
-    assert np.array_equal(found[others], clean[others])
-    assert np.isnan(found[1]).all()
+    outputs = network.predict(poisoned)
+    sound_windows = [index for index in range(len(windows)) if index != 1]
+    assert np.array_equal(outputs[sound_windows], clean[sound_windows])
+    assert np.isnan(outputs[1]).all()
     assert np.array_equal(network.predict(windows), clean)
 
 

@@ -25,7 +25,7 @@ def picks(records):
 @pytest.fixture(scope="module")
 def table(records, picks):
     silent, perfect = picks_table(), perfect_picks(records)
-    outputs = [output(name, records, some) for name, some in picks.items()]
+    outputs = [output(name, records, picks_of_variant) for name, picks_of_variant in picks.items()]
     return compare_pickers([*outputs, output("Copy", records, picks["EQT"]), output("Silent", records, silent),
                             output("Perfect", records, perfect)], PARAMS)  # fmt: skip
 
@@ -42,9 +42,9 @@ def test_scores_are_of_the_test_part_alone(table, records):
 
 
 def test_values_lie_in_their_intervals(table):
-    some = table.intervals[table.intervals.low.notna()]
-    assert len(some) > 100
-    assert ((some.low <= some.value) & (some.value <= some.high)).mean() > 0.99
+    bounded = table.intervals[table.intervals.low.notna()]
+    assert len(bounded) > 100
+    assert ((bounded.low <= bounded.value) & (bounded.value <= bounded.high)).mean() > 0.99
 
 
 def test_what_is_the_same_as_the_reference_is_no_difference(table):
@@ -68,10 +68,12 @@ def test_a_silent_picker_is_a_row_like_all_others(table):
 
 def test_paired_intervals_are_narrower_than_those_of_pickers_that_differ_everywhere(records):
     generator = np.random.default_rng(5)
-    one, other = (random_picks(generator, records) for _ in range(2))
-    nearly = one.drop(one.index[(one.phase == "S") & (one.time_s < 9)])
-    result = compare_pickers([output("EQT", records, one), output("Other", records, other),
-                              output("Nearly", records, nearly)], PARAMS)  # fmt: skip
+    reference_picks, other_picks = (random_picks(generator, records) for _ in range(2))
+    nearly_reference = reference_picks.drop(
+        reference_picks.index[(reference_picks.phase == "S") & (reference_picks.time_s < 9)]
+    )
+    result = compare_pickers([output("EQT", records, reference_picks), output("Other", records, other_picks),
+                              output("Nearly", records, nearly_reference)], PARAMS)  # fmt: skip
     width = {
         name: np.ptp(interval(result, name)[["difference_low", "difference_high"]]) for name in ("Other", "Nearly")
     }
@@ -80,8 +82,8 @@ def test_paired_intervals_are_narrower_than_those_of_pickers_that_differ_everywh
 
 def test_several_seeds_give_a_mean_and_a_spread(records):
     generator = np.random.default_rng(2)
-    some = [random_picks(generator, records) for _ in range(3)]
-    outputs = [output("EQT", records, one, seed=seed) for seed, one in enumerate(some)]
+    runs = [random_picks(generator, records) for _ in range(3)]
+    outputs = [output("EQT", records, picks_of_run, seed=seed) for seed, picks_of_run in enumerate(runs)]
     result = compare_pickers(outputs, PARAMS)
     values = result.scores[result.scores.phase == "S"]["f1_0.3s"]
     row = interval(result, "EQT")
@@ -92,7 +94,13 @@ def test_several_seeds_give_a_mean_and_a_spread(records):
 
 def test_the_same_outputs_give_the_same_bytes(records, picks):
     texts = [
-        csv_text(joined_table(compare_pickers([output(name, records, one) for name, one in picks.items()], PARAMS)))
+        csv_text(
+            joined_table(
+                compare_pickers(
+                    [output(name, records, picks_of_variant) for name, picks_of_variant in picks.items()], PARAMS
+                )
+            )
+        )
         for _ in range(2)
     ]
     assert texts[0] == texts[1]
@@ -100,15 +108,20 @@ def test_the_same_outputs_give_the_same_bytes(records, picks):
 
 
 def test_a_variant_has_the_same_interval_whoever_stands_beside_it(table, records, picks):
-    alone = compare_pickers([output(name, records, one) for name, one in picks.items()], PARAMS)
+    alone = compare_pickers(
+        [output(name, records, picks_of_variant) for name, picks_of_variant in picks.items()], PARAMS
+    )
     for score in ("f1_0.3s", "equal_recall_0.1s"):
         pd.testing.assert_series_equal(interval(alone, "BO", "P", score), interval(table, "BO", "P", score),
                                        check_names=False)  # fmt: skip
 
 
 def test_few_stations_say_nothing(records, picks):
-    some = records[records.station.isin(["XX.S00", "XX.S01", "XX.S02"])]
-    outputs = [output(name, some, one[one.record.isin(some.record)]) for name, one in picks.items()]
+    few_records = records[records.station.isin(["XX.S00", "XX.S01", "XX.S02"])]
+    outputs = [
+        output(name, few_records, picks_of_variant[picks_of_variant.record.isin(few_records.record)])
+        for name, picks_of_variant in picks.items()
+    ]
     result = compare_pickers(outputs, TableParams(n_draws=50, blocks="station"))
     assert result.n_blocks == 3
     assert set(result.intervals[result.intervals.variant == "BO"].verdict) == {"unknown"}
@@ -116,10 +129,10 @@ def test_few_stations_say_nothing(records, picks):
 
 def test_test_records_that_a_picker_was_trained_on_are_counted_and_can_be_left_out(records, picks):
     """Every third record is of a set that the weights are called by."""
-    some = records.assign(dataset=["ethz" if index % 3 == 1 else "set" for index in range(len(records))])
-    n_touched = int(((some.part == "test") & (some.dataset == "ethz")).sum())
+    mixed_records = records.assign(dataset=["ethz" if index % 3 == 1 else "set" for index in range(len(records))])
+    n_touched = int(((mixed_records.part == "test") & (mixed_records.dataset == "ethz")).sum())
     card = {"model": "EQTransformer", "weights": "ethz"}
-    outputs = [output("EQT", some, picks["EQT"], card=card), output("BO", some, picks["BO"])]
+    outputs = [output("EQT", mixed_records, picks["EQT"], card=card), output("BO", mixed_records, picks["BO"])]
     result = compare_pickers(outputs, PARAMS)
     rows = result.touched.set_index("variant")
     assert rows.n_touched.to_dict() == {"EQT": n_touched, "BO": 0}
@@ -133,7 +146,9 @@ def test_test_records_that_a_picker_was_trained_on_are_counted_and_can_be_left_o
 
 def test_a_data_set_without_s_picks_still_has_scores_of_p(records, picks):
     only_p = records.assign(s_s=np.nan)
-    result = compare_pickers([output(name, only_p, one) for name, one in picks.items()], PARAMS)
+    result = compare_pickers(
+        [output(name, only_p, picks_of_variant) for name, picks_of_variant in picks.items()], PARAMS
+    )
     assert np.isfinite(interval(result, "BO", "P").value)
     assert np.isnan(interval(result, "BO", "S").value)
     assert interval(result, "BO", "S").verdict == "unknown"
@@ -149,8 +164,11 @@ def test_a_data_set_without_s_picks_still_has_scores_of_p(records, picks):
     ],
 )
 def test_what_is_asked_for_in_vain_is_named(records, picks, params, part, words):
-    some = records[records.part != part]
-    outputs = [output(name, some, one[one.record.isin(some.record)]) for name, one in picks.items()]
+    remaining = records[records.part != part]
+    outputs = [
+        output(name, remaining, picks_of_variant[picks_of_variant.record.isin(remaining.record)])
+        for name, picks_of_variant in picks.items()
+    ]
     with pytest.raises(ValueError, match=words):
         compare_pickers(outputs, params)
 

@@ -42,8 +42,8 @@ def velocity_counts(frequency_hz=3.0, peak_m=2e-5):
     return SENSITIVITY * derivative(displacement_m(ONSET_S, frequency_hz, peak_m), 1)
 
 
-def two(counts, other=None, band="HH"):
-    return {f"{band}N": counts, f"{band}E": counts if other is None else other}
+def two(counts, east=None, band="HH"):
+    return {f"{band}N": counts, f"{band}E": counts if east is None else east}
 
 
 def flat(band="HH", units="M/S"):
@@ -61,11 +61,11 @@ def test_the_seismometer_magnifies_fast_motion_by_its_gain_and_resonates_by_its_
 def test_the_amplitude_is_that_of_the_seismometers_equation_of_motion(frequency_hz, law):
     displacement = displacement_m(ONSET_S, frequency_hz, 2e-5)
     counts = SENSITIVITY * derivative(displacement, 1)
-    found = measured(two(counts + QUIET, counts - QUIET), flat(), law=law)
+    amplitude = measured(two(counts + QUIET, counts - QUIET), flat(), law=law)
     expected = wood_anderson_mm(displacement, LAWS[law].gain, LAWS[law].damping)
     # 2 % is 0.009 in magnitude; at 1 Hz the high-pass filter at 0.5 Hz takes its share.
-    assert found.amplitude_mm == pytest.approx(expected, rel=0.06 if frequency_hz == 1.0 else 0.02)
-    assert found.reason == "flat_response"
+    assert amplitude.amplitude_mm == pytest.approx(expected, rel=0.06 if frequency_hz == 1.0 else 0.02)
+    assert amplitude.reason == "flat_response"
 
 
 @pytest.mark.parametrize("band", INSTRUMENTS)
@@ -73,17 +73,17 @@ def test_every_instrument_gives_the_same_amplitude(band):
     displacement = displacement_m(ONSET_S, 2.0, 2e-5)
     counts = recorded_by(band, displacement)
     response = INSTRUMENTS[band].response(RATE_HZ)
-    found = measured(two(counts, band=band), {f"{band}N": response, f"{band}E": response})
-    assert found.amplitude_mm == pytest.approx(wood_anderson_mm(displacement), rel=0.02)
-    assert found.reason == "ok"
+    amplitude = measured(two(counts, band=band), {f"{band}N": response, f"{band}E": response})
+    assert amplitude.amplitude_mm == pytest.approx(wood_anderson_mm(displacement), rel=0.02)
+    assert amplitude.reason == "ok"
 
 
 def test_an_accelerometer_of_which_only_the_sensitivity_is_known():
     displacement = displacement_m(ONSET_S, 3.0, 2e-5)
     counts = 1e7 * derivative(displacement, 2)
     responses = {f"HN{letter}": flat_response(1e7, "M/S**2") for letter in "NE"}
-    found = measured(two(counts, band="HN"), responses)
-    assert found.amplitude_mm == pytest.approx(wood_anderson_mm(displacement), rel=0.02)
+    amplitude = measured(two(counts, band="HN"), responses)
+    assert amplitude.amplitude_mm == pytest.approx(wood_anderson_mm(displacement), rel=0.02)
 
 
 def test_millimetres_per_second_are_not_metres():
@@ -95,19 +95,19 @@ def test_millimetres_per_second_are_not_metres():
 
 def test_the_components_are_averaged_as_magnitudes():
     counts = velocity_counts()
-    one, hundred = measured(two(counts), flat()), measured(two(counts, 100 * counts), flat())
-    assert hundred.amplitude_mm == pytest.approx(10 * one.amplitude_mm, rel=1e-5)
+    unequal, hundred = measured(two(counts), flat()), measured(two(counts, 100 * counts), flat())
+    assert hundred.amplitude_mm == pytest.approx(10 * unequal.amplitude_mm, rel=1e-5)
 
 
 def test_amplitude_scales_with_the_ground_and_does_not_depend_on_an_offset():
     counts = velocity_counts()
-    one, two_times = measured(two(counts), flat()), measured(two(2 * counts + 5e4), flat())
-    assert two_times.amplitude_mm == pytest.approx(2 * one.amplitude_mm, rel=1e-4)
+    single, double = measured(two(counts), flat()), measured(two(2 * counts + 5e4), flat())
+    assert double.amplitude_mm == pytest.approx(2 * single.amplitude_mm, rel=1e-4)
 
 
 def test_the_simulation_puts_nothing_before_the_onset():
-    found = measured(two(velocity_counts()), flat())
-    assert found.snr_db > 60
+    amplitude = measured(two(velocity_counts()), flat())
+    assert amplitude.snr_db > 60
 
 
 def test_microseism_is_filtered_out():
@@ -122,10 +122,10 @@ def test_microseism_is_filtered_out():
 
 def test_a_signal_as_weak_as_the_noise_is_not_measured():
     noise = 1e3 * np.random.default_rng(3).normal(size=QUIET.size)
-    found = measured(two(noise), flat())
-    assert found.reason == "low_snr"
-    assert found.snr_db < 6
-    assert np.isnan(found.amplitude_mm)
+    amplitude = measured(two(noise), flat())
+    assert amplitude.reason == "low_snr"
+    assert amplitude.snr_db < 6
+    assert np.isnan(amplitude.amplitude_mm)
 
 
 def test_one_noisy_component_is_enough_to_distrust_the_station():
@@ -197,11 +197,11 @@ def test_horizontal_components_are_found(channels, dips, reason):
         LAWS["california"],
         magnitude_params(),
     )
-    found = record.measure(START.value + int(ONSET_S * 1e9), START.value + int(END_S * 1e9))
+    amplitude = record.measure(START.value + int(ONSET_S * 1e9), START.value + int(END_S * 1e9))
     expected = wood_anderson_mm(displacement_m(ONSET_S, 3.0, 2e-5))
-    assert found.reason == reason
+    assert amplitude.reason == reason
     if reason == "flat_response":
-        assert found.amplitude_mm == pytest.approx(expected, rel=0.02)
+        assert amplitude.amplitude_mm == pytest.approx(expected, rel=0.02)
 
 
 @pytest.mark.parametrize("response", [None, flat_response(0.0), flat_response(units="PA"), flat_response(units=None)])
@@ -237,9 +237,9 @@ def test_a_response_that_cannot_be_evaluated_falls_back_to_the_sensitivity(monke
         raise RuntimeError("evalresp says no")
 
     monkeypatch.setattr(broken, "get_evalresp_response_for_frequencies", fail)
-    found = measured(two(velocity_counts()), {"HHN": broken, "HHE": broken})
-    assert found.reason == "flat_response"
-    assert np.isfinite(found.amplitude_mm)
+    amplitude = measured(two(velocity_counts()), {"HHN": broken, "HHE": broken})
+    assert amplitude.reason == "flat_response"
+    assert np.isfinite(amplitude.amplitude_mm)
 
 
 def test_coarse_counts_are_not_taken_for_clipping():

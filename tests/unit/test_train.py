@@ -157,10 +157,10 @@ def test_a_killed_training_goes_on_to_the_same_weights(params, pools, tmp_path):
     class KillError(Exception):
         pass
 
-    def kill(done, total, losses):
+    def kill(n_done, total, losses):
         raise KillError
 
-    def quiet(done, total, losses):
+    def quiet(n_done, total, losses):
         pass
 
     whole, killed, resumed = (lessons(params, pools) for _ in range(3))
@@ -175,16 +175,16 @@ def test_a_killed_training_goes_on_to_the_same_weights(params, pools, tmp_path):
 def test_a_checkpoint_of_another_run_is_ignored(params, pools, tmp_path):
     calls = []
     for fingerprint in ("a", "b"):
-        one = lessons(params.changed(epochs=1), pools)
-        optimise_lessons(one, one, tmp_path, fingerprint, lambda *call: calls.append(call))
+        lesson = lessons(params.changed(epochs=1), pools)
+        optimise_lessons(lesson, lesson, tmp_path, fingerprint, lambda *call: calls.append(call))
     assert len(calls) == 2
 
 
 def test_an_earthquake_lasts_from_p_until_its_coda_has_gone():
     bell = bells({"P": 1000.0, "S": 1500.0}, 4000, 10.0)
-    found = np.flatnonzero(detection(*bell))
-    assert (found[0], found[-1]) == (1000, 1500 + 700 - 1)
-    assert found.size == 1200
+    support = np.flatnonzero(detection(*bell))
+    assert (support[0], support[-1]) == (1000, 1500 + 700 - 1)
+    assert support.size == 1200
 
 
 def test_an_earthquake_that_the_window_cuts_reaches_its_edge():
@@ -196,9 +196,9 @@ def test_an_earthquake_that_the_window_cuts_reaches_its_edge():
 
 def test_labels_come_in_the_order_of_the_picker():
     phases = bells({"P": 1000.0, "S": 1500.0}, 4000, 10.0)[None]
-    found = as_labels(phases, ["Detection", "P", "S"])
-    np.testing.assert_array_equal(found[:, 1:], phases)
-    np.testing.assert_array_equal(found[0, 0], detection(*phases[0]))
+    labels = as_labels(phases, ["Detection", "P", "S"])
+    np.testing.assert_array_equal(labels[:, 1:], phases)
+    np.testing.assert_array_equal(labels[0, 0], detection(*phases[0]))
     assert as_labels(phases, "PSN")[0, :, 1000].tolist() == [1.0, 0.0, 0.0]
     with pytest.raises(ValueError, match="no labels"):
         as_labels(phases, "NPSX")
@@ -223,16 +223,16 @@ def test_a_picker_sees_what_its_teacher_sees(params, teacher):
 
 
 def test_a_teacher_answers_for_the_windows_that_the_picker_gets(params, teacher):
-    mine = params.changed(model="LEQNet", teacher="EQTransformer/x", batch_size=2)
+    params_of_leqnet = params.changed(model="LEQNet", teacher="EQTransformer/x", batch_size=2)
     noise = [make_noise(np.random.default_rng(0), 8000)]
     signals = [make_signal(np.random.default_rng(0))]
-    each = Lessons(
-        model=new_model(mine, teacher),
-        params=mine,
+    lesson = Lessons(
+        model=new_model(params_of_leqnet, teacher),
+        params=params_of_leqnet,
         pools=Pools(signals=signals, noise=noise, real_noise=[], continuous=[], labelled=[]),
         teacher=teacher_of(teacher),
     )
-    windows, probability = each.draw(np.random.default_rng(0))
+    windows, probability = lesson.draw(np.random.default_rng(0))
     with torch.no_grad():
         expected = torch.stack(teacher(teacher.annotate_batch_pre(torch.from_numpy(windows), {})), dim=1)
     np.testing.assert_allclose(probability, expected.numpy(), atol=1e-4)
@@ -260,18 +260,18 @@ def test_weights_that_the_cache_lacks_are_named(tmp_path):
 
 
 def test_leqnet_learns_from_labels_alone(params, tmp_path):
-    mine = params.changed(model="LEQNet", epochs=1, steps_per_epoch=1, batch_size=1)
-    train(mine, tmp_path / "absent", tmp_path / "model")
+    params_of_leqnet = params.changed(model="LEQNet", epochs=1, steps_per_epoch=1, batch_size=1)
+    train(params_of_leqnet, tmp_path / "absent", tmp_path / "model")
     card = read_card(tmp_path / "model")
     assert (card["model"], card["parent"], card["in_samples"]) == ("LEQNet", None, 6000)
     assert list(load_model(tmp_path / "model").labels) == ["Detection", "P", "S"]
 
 
 def test_leqnet_learns_from_a_teacher_alone(params, shared, tmp_path):
-    mine = params.changed(
+    params_of_leqnet = params.changed(
         model="LEQNet", teacher="EQTransformer/original_converted", epochs=1, steps_per_epoch=1, batch_size=1
     )
-    train(mine, shared, tmp_path / "model")
+    train(params_of_leqnet, shared, tmp_path / "model")
     card = read_card(tmp_path / "model")
     assert card["teacher"] == "EQTransformer/original_converted"
     assert len(card["parent"]) == 64
@@ -322,7 +322,7 @@ def test_parts_are_shared_out_by_name():
 
 def test_real_sets_are_read_as_documented(shared):
     records = {name: open_dataset(shared / "data/labelled" / name).read() for name in LABELLED_SETS}
-    assert {name: len(each) for name, each in records.items()} == {"ncedc154": 154, "stead50": 50}
+    assert {name: len(records_of_set) for name, records_of_set in records.items()} == {"ncedc154": 154, "stead50": 50}
     # 39 records of the first set have one component only, which is the vertical.
     single = [r for r in records["ncedc154"] if not r.samples[1:].any()]
     assert len(single) == 39
@@ -337,8 +337,8 @@ def test_real_sets_are_read_as_documented(shared):
 
 def test_continuous_records_are_gapless_and_of_three_components(shared):
     records = read_continuous(shared / "data/ridgecrest-2019/sds")
-    assert len({each.station for each in records}) == 21
-    assert all(each.samples.shape[0] == 3 and np.isfinite(each.samples).all() for each in records)
+    assert len({record.station for record in records}) == 21
+    assert all(record.samples.shape[0] == 3 and np.isfinite(record.samples).all() for record in records)
 
 
 @pytest.mark.parametrize(("rate_hz", "n_records", "word"), [(100.0, 1, ""), (99.98, 1, ""), (50.0, 0, "50 Hz")])

@@ -77,14 +77,18 @@ def test_after_kill_9_a_picker_has_the_same_bytes(tmp_path):
 
 
 def test_two_processes_train_what_one_would_but_for_rounding(tmp_path):
-    mine = settings(epochs=1, steps_per_epoch=2, dropout=False, average_decay=0.0)
-    one, two = (
+    training_settings = settings(epochs=1, steps_per_epoch=2, dropout=False, average_decay=0.0)
+    alone, together = (
         train_together(
-            "PhaseNetLight", both_parts(), mine.changed(optimisation=each), 1, tmp_path / str(each.processes)
+            "PhaseNetLight",
+            both_parts(),
+            training_settings.changed(optimisation=optimisation),
+            1,
+            tmp_path / str(optimisation.processes),
         )
-        for each in (mine.optimisation, mine.optimisation.changed(processes=2))
+        for optimisation in (training_settings.optimisation, training_settings.optimisation.changed(processes=2))
     )
-    assert one["sha256"] != two["sha256"]
+    assert alone["sha256"] != together["sha256"]
     (first,), (second,) = (json.loads((tmp_path / n / "history.json").read_text()) for n in "12")
     assert second["training_loss"] == pytest.approx(first["training_loss"], rel=1e-4)
     # The first steps of Adam go by the sign of a gradient, which is rounding where a bias has no effect.
@@ -98,20 +102,22 @@ def test_a_batch_that_cannot_be_shared_is_refused_before_any_step(tmp_path):
 
 @pytest.mark.parametrize("name", ["PhaseNetLight", "PickflowNet", "LEQNet", "GRU", "EQTransformer"])
 def test_every_kind_of_picker_is_trained_through_the_same_door(name, tmp_path):
-    mine = settings(epochs=1, steps_per_epoch=1, batch_size=2, validation_windows=2)
-    card = train_picker(name, both_parts(n_samples=6000), mine, 1, tmp_path)
+    training_settings = settings(epochs=1, steps_per_epoch=1, batch_size=2, validation_windows=2)
+    card = train_picker(name, both_parts(n_samples=6000), training_settings, 1, tmp_path)
     assert card["model"] == name
     assert load_model(tmp_path).labels == card["labels"] or list(load_model(tmp_path).labels) == card["labels"]
 
 
 def test_the_normalisation_is_a_setting(tmp_path):
-    mine = settings(epochs=1, steps_per_epoch=1, normalisation="peak")
-    assert train_picker("PhaseNet", both_parts(), mine, 1, tmp_path)["model_args"]["norm"] == "peak"
+    training_settings = settings(epochs=1, steps_per_epoch=1, normalisation="peak")
+    assert train_picker("PhaseNet", both_parts(), training_settings, 1, tmp_path)["model_args"]["norm"] == "peak"
 
 
 def test_a_picker_learns_where_spikes_are(tmp_path):
-    mine = settings(epochs=6, steps_per_epoch=12, batch_size=8, learning_rate=0.01, average_decay=0.9, dropout=False)
-    train_picker("PhaseNet", both_parts(), mine, 1, tmp_path)
+    training_settings = settings(
+        epochs=6, steps_per_epoch=12, batch_size=8, learning_rate=0.01, average_decay=0.9, dropout=False
+    )
+    train_picker("PhaseNet", both_parts(), training_settings, 1, tmp_path)
     history = json.loads((tmp_path / "history.json").read_text())
     assert max(entry["score"] for entry in history) > 0.7
     assert history[-1]["training_loss"] < 0.5 * history[0]["training_loss"]
@@ -136,8 +142,8 @@ def test_of_a_phase_without_labels_nothing_is_learnt(model, unknown):
         shifted[:, unknown] += 3
     alone = training_loss(picker, Labels(), ("P",))
     torch.testing.assert_close(alone(logits, probability), alone(shifted, probability))
-    both = training_loss(picker, Labels(), ("P", "S"))
-    assert abs(both(logits, probability) - both(shifted, probability)) > 1e-3
+    all_phases = training_loss(picker, Labels(), ("P", "S"))
+    assert abs(all_phases(logits, probability) - all_phases(shifted, probability)) > 1e-3
 
 
 def test_weights_of_the_loss_are_settings():
@@ -145,8 +151,8 @@ def test_weights_of_the_loss_are_settings():
     loss = training_loss(sbm.EQTransformer(), Labels(detection_weight=0.1, p_weight=0.2, s_weight=0.3), ("P", "S"))
     assert loss(logits, probability).item() == pytest.approx(0.6 * np.log(2), rel=1e-6)
     near = training_loss(sbm.EQTransformer(), Labels(arrival_weight=10), ("P", "S"))
-    ones = torch.ones(1, 3, 4)
-    assert near(logits, ones).item() == pytest.approx((0.05 + 11 * 0.95) * np.log(2), rel=1e-6)
+    probability_of_one = torch.ones(1, 3, 4)
+    assert near(logits, probability_of_one).item() == pytest.approx((0.05 + 11 * 0.95) * np.log(2), rel=1e-6)
 
 
 def test_f1_is_that_of_the_most_probable_picks():
@@ -249,8 +255,8 @@ def test_memory_is_flat_over_epochs(tmp_path):
         pages = int(Path("/proc/self/statm").read_text().split()[1])
         resident_mb.append(pages * os.sysconf("SC_PAGESIZE") / 2**20)
 
-    mine = settings(epochs=14, steps_per_epoch=3, patience=None, threads=1)
-    train_picker("PhaseNet", both_parts(), mine, 1, tmp_path, on_epoch=measure)
+    training_settings = settings(epochs=14, steps_per_epoch=3, patience=None, threads=1)
+    train_picker("PhaseNet", both_parts(), training_settings, 1, tmp_path, on_epoch=measure)
     # Of one epoch's windows alone, 0.9 MB would stay each time, and 12 of them.
     assert max(resident_mb[9:]) - max(resident_mb[2:5]) < 5
 
@@ -258,8 +264,8 @@ def test_memory_is_flat_over_epochs(tmp_path):
 def test_a_folder_in_seisbenchs_format_trains_a_variant(tmp_path):
     write_stand_in(tmp_path / "set", 40, 8)
     dataset = open_dataset(tmp_path / "set")
-    mine = settings(epochs=1, steps_per_epoch=1).changed(augmentation=Augmentation(real_noise=1.0))
-    card = train_together("Vanilla", dataset, mine, 1, tmp_path / "picker")
+    training_settings = settings(epochs=1, steps_per_epoch=1).changed(augmentation=Augmentation(real_noise=1.0))
+    card = train_together("Vanilla", dataset, training_settings, 1, tmp_path / "picker")
     assert sum(card["training_data"]["counts"].values()) == len(dataset)
     remarks = touched(card, dataset.table)
     assert (remarks[dataset.table.part == "train"] != "").all()
@@ -268,8 +274,8 @@ def test_a_folder_in_seisbenchs_format_trains_a_variant(tmp_path):
 
 def test_real_sets_train_a_picker_together(shared, tmp_path):
     sets = [open_dataset(shared / "data/labelled" / name, name) for name in LABELLED_SETS]
-    mine = settings(epochs=1, steps_per_epoch=2, batch_size=8, normalisation="peak")
-    card = train_together("PhaseNet", join("real", sets), mine, 1, tmp_path)
-    assert [each["name"] for each in card["training_sets"]] == list(LABELLED_SETS)
+    training_settings = settings(epochs=1, steps_per_epoch=2, batch_size=8, normalisation="peak")
+    card = train_together("PhaseNet", join("real", sets), training_settings, 1, tmp_path)
+    assert [training_set["name"] for training_set in card["training_sets"]] == list(LABELLED_SETS)
     (entry,) = json.loads((tmp_path / "history.json").read_text())
     assert np.isfinite([entry["training_loss"], entry["validation_loss"]]).all()

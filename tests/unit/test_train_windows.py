@@ -49,9 +49,9 @@ def test_labels_are_where_the_arrivals_are(n_samples, changes):
             for component, row in ((0, 0), (1, 1)):  # P is a spike on Z, S one on the horizontals
                 at = arrivals[:, row][~np.isnan(arrivals[:, row])]
                 n_arrivals += at.size
-                found = np.flatnonzero(np.abs(window[component]) > 0.05)
-                assert all(np.abs(found - each).min() <= 1 for each in at)
-                assert all(np.abs(at - each).min() <= 3 for each in found)
+                spike_samples = np.flatnonzero(np.abs(window[component]) > 0.05)
+                assert all(np.abs(spike_samples - arrival).min() <= 1 for arrival in at)
+                assert all(np.abs(at - sample).min() <= 3 for sample in spike_samples)
     assert n_arrivals > 60
 
 
@@ -89,17 +89,17 @@ def test_a_gap_is_zero_and_takes_its_arrivals_away():
         empty = ~window.any(axis=0)
         assert 99 <= empty.sum() <= N_SAMPLES // 2
         n_gone += np.isnan(arrivals[0]).sum()
-        kept = arrivals[0][~np.isnan(arrivals[0])].astype(int)
-        assert not empty[kept].any()
-        assert (probability[1:].max() > 0.99) == (kept.size > 0)
+        remaining = arrivals[0][~np.isnan(arrivals[0])].astype(int)
+        assert not empty[remaining].any()
+        assert (probability[1:].max() > 0.99) == (remaining.size > 0)
     assert n_gone > 0
 
 
 def test_at_least_one_of_the_components_that_are_there_is_kept():
     draws = draw(unchanged(dropped_component=1), 300, np.random.default_rng(0))
     alive = np.random.default_rng(1).random((300, 3)) < 0.6
-    kept = kept_components(alive, draws).astype(bool)
-    n_alive, n_left = alive.sum(axis=1), (alive & kept).sum(axis=1)
+    mask = kept_components(alive, draws).astype(bool)
+    n_alive, n_left = alive.sum(axis=1), (alive & mask).sum(axis=1)
     assert (n_left[n_alive > 0] >= 1).all()
     assert (n_left[n_alive > 1] < n_alive[n_alive > 1]).all()
 
@@ -116,7 +116,7 @@ def test_every_change_happens_with_its_own_probability(name):
         "rotation": draws.angle != 0,
     }
     assert happens.pop(name).mean() == pytest.approx(0.25, abs=0.03)
-    assert not any(each.any() for each in happens.values())
+    assert not any(changed.any() for changed in happens.values())
 
 
 def test_noise_has_the_level_and_the_colour_that_was_drawn():
@@ -136,8 +136,8 @@ def test_real_noise_comes_from_noise_or_from_before_p_and_missing_components_sta
     (of_noise, before_p) = noise_windows([quiet, loud], 4000)
     assert of_noise.shape == before_p.shape == (3, 4000)
     assert before_p.max() < 10  # the spike would be 50
-    one = spike_record(2, P=1000)
-    drawn = source(set_of(one, quiet), unchanged(real_noise=1), batch_size=2).draw(0)
+    lone = spike_record(2, P=1000)
+    drawn = source(set_of(lone, quiet), unchanged(real_noise=1), batch_size=2).draw(0)
     window = drawn.samples[drawn.names.index("r2")]
     assert window[0].std() > 0.005
     assert not window[1:].any()
@@ -184,9 +184,9 @@ def test_a_batch_is_the_same_whoever_makes_it():
         together = np.concatenate([getattr(half, name) for half in halves])
         np.testing.assert_array_equal(getattr(whole, name), together)
     threaded = list(source(dataset, EVERYTHING, threads=3).batches(4, 7))
-    for one, other in zip(source(dataset, EVERYTHING).batches(4, 7), threaded, strict=True):
-        assert (one.windows == other.windows).all()
-        assert (one.probability == other.probability).all()
+    for alone, with_threads in zip(source(dataset, EVERYTHING).batches(4, 7), threaded, strict=True):
+        assert (alone.windows == with_threads.windows).all()
+        assert (alone.probability == with_threads.probability).all()
 
 
 def test_another_step_and_another_seed_give_other_windows():
@@ -202,8 +202,8 @@ def test_every_record_is_taken_once_before_any_is_taken_again(memory_gb):
         names = [record.name for record in shelf.records(range(200 * cycle, 200 * cycle + 200))]
         assert sorted(names) == sorted(f"r{index}" for index in range(200))
         assert names != sorted(names)
-    most = max(map(len, dataset.readings))
-    assert most == (200 if memory_gb == 1 else 64)
+    largest_reading = max(map(len, dataset.readings))
+    assert largest_reading == (200 if memory_gb == 1 else 64)
     assert len(dataset.readings) == (1 if memory_gb == 1 else 8)
 
 
