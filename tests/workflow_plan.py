@@ -63,7 +63,7 @@ def planned(directory, config, pseudo_executor="dryrun", targets=()):
     """
     path = Path(directory) / "test-config.yaml"
     path.write_text(yaml.safe_dump(config))
-    here = Path.cwd()
+    folder_before = Path.cwd()
     settings = OutputSettings(quiet={Quietness.ALL}, dryrun=pseudo_executor == "dryrun")
     try:
         with SnakemakeApi(settings) as api, contextlib.redirect_stderr(io.StringIO()):
@@ -82,7 +82,7 @@ def planned(directory, config, pseudo_executor="dryrun", targets=()):
             )
             yield workflow._workflow.dag
     finally:
-        os.chdir(here)
+        os.chdir(folder_before)
 
 
 def jobs_to_run(directory, config, targets=()):
@@ -112,20 +112,20 @@ def pretend_to_run(directory, config, contents=None):
         pass
 
 
-def epochs(config, *more):
+def epochs(config, *others):
     """What `inventory` keeps of two stations that stand for ever, and more."""
     request = request_of(settings_of("inventory", "download", complete(config)), [])
-    return text(request, ["XX.A", "XX.B"], [Epoch(BEGIN, END, "A"), Epoch(BEGIN, END, "B"), *more]).encode()
+    return text(request, ["XX.A", "XX.B"], [Epoch(BEGIN, END, "A"), Epoch(BEGIN, END, "B"), *others]).encode()
 
 
 def in_folder(folder, function, *arguments):
     """Files of a configuration are seen from there."""
-    here = os.getcwd()
+    folder_before = os.getcwd()
     os.chdir(folder)
     try:
         return function(*arguments)
     finally:
-        os.chdir(here)
+        os.chdir(folder_before)
 
 
 def finish(folder, config):
@@ -135,10 +135,10 @@ def finish(folder, config):
     for name in ("stations.xml", "more.xml", "bulletin.xml"):
         (folder / name).write_text("<FDSNStationXML/>\n")
     (folder / "velocity.nd").write_text(LAYERS)
-    kept = in_folder(folder, epochs, config)
+    epochs_of_run = in_folder(folder, epochs, config)
     stations = folder / "stations.parquet"
     pq.write_table(pa.table({"station": ["A", "B"]}), stations)
-    contents = {"epochs.json": kept, "stations.parquet": stations.read_bytes()}
+    contents = {"epochs.json": epochs_of_run, "stations.parquet": stations.read_bytes()}
     pretend_to_run(folder, config, {f"results/small/inventory/{name}": content for name, content in contents.items()})
     return folder
 

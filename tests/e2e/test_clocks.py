@@ -67,9 +67,9 @@ def exact_ns(number, rate_hz):
     return MIDNIGHT.ns + Fraction(number) * NS / Fraction(rate_hz)
 
 
-def errors_ns(found, expected):
+def errors_ns(picks, expected):
     """Distance of the nearest pick of the phase from each time that is expected."""
-    times_ns = {phase: group.time.astype("int64").to_numpy() for phase, group in found.groupby("phase")}
+    times_ns = {phase: group.time.astype("int64").to_numpy() for phase, group in picks.groupby("phase")}
     return [float(min(abs(int(ours) - time_ns) for ours in times_ns[phase])) for phase, time_ns in expected]
 
 
@@ -89,9 +89,9 @@ def test_a_day_of_a_slow_clock_and_its_midnight(tmp_path, monkeypatch):
     assert len(expected) >= 20
     assert abs((pd.concat([first_day, second_day]).probability > STRONG).sum() - len(expected)) <= 1
     midnight_ns = pd.Timestamp(end).value
-    assert max(errors_ns(first_day, [one for one in expected if one[1] < midnight_ns])) <= 5_000_000
+    assert max(errors_ns(first_day, [arrival for arrival in expected if arrival[1] < midnight_ns])) <= 5_000_000
     # From midnight on windows are counted anew, which moves a pick by a sample at most.
-    assert max(errors_ns(second_day, [one for one in expected if one[1] >= midnight_ns])) <= 15_000_000
+    assert max(errors_ns(second_day, [arrival for arrival in expected if arrival[1] >= midnight_ns])) <= 15_000_000
 
 
 def test_a_clock_that_only_the_time_stamps_show(tmp_path, monkeypatch):

@@ -67,8 +67,10 @@ def test_one_wheel_serves_every_python_and_links_nothing_of_it(wheel):
 
 @pytest.mark.nightly
 def test_an_installed_pickflow_runs_the_whole_workflow_in_any_folder(installed, tmp_path):
-    where = run(installed.with_name("python"), "-c", "import pickflow; print(pickflow.__file__)", cwd=tmp_path).stdout
-    assert where.startswith(str(installed.parents[1]))
+    package_file = run(
+        installed.with_name("python"), "-c", "import pickflow; print(pickflow.__file__)", cwd=tmp_path
+    ).stdout
+    assert package_file.startswith(str(installed.parents[1]))
     (tmp_path / "my.yaml").write_text(yaml.safe_dump(SMALL))
     run(installed, "check", "my.yaml", cwd=tmp_path)
     assert "jobs" in run(installed, "plan", "my.yaml", cwd=tmp_path).stdout

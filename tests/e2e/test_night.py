@@ -94,10 +94,10 @@ def test_a_run_killed_twice_in_the_middle_ends_with_the_same_bytes(undisturbed, 
     # Times are measured: with those of the other run, the page is the same as well.
     shutil.copy(undisturbed / LATENCY, tmp_path / LATENCY)
     snakemake("--forcerun", "report", directory=tmp_path, config=config)
-    expected, found = tables_of(undisturbed), tables_of(tmp_path)
+    expected, tables = tables_of(undisturbed), tables_of(tmp_path)
     assert len(expected) > 40
-    assert expected.keys() == found.keys()
-    assert [name for name in expected if expected[name] != found[name]] == []
+    assert expected.keys() == tables.keys()
+    assert [name for name in expected if expected[name] != tables[name]] == []
 
 
 def test_every_event_leads_to_its_traces_and_weights(undisturbed):
@@ -105,13 +105,13 @@ def test_every_event_leads_to_its_traces_and_weights(undisturbed):
     events = pd.read_parquet(run / CATALOG / "catalog.parquet")
     assert len(events) >= 3
     for event in events.itertuples():
-        found = next(item for item in trace(run, event.event_id) if CATALOG in item["table"])
-        assert len(found["arrivals"]) == event.n_picks
-        assert {file["state"] for file in found["files"]} == {"same"}
-        assert {made["code"] for made in found["stages"].values()} == {code_digest()}
-        stages = {label.split()[0] for label in found["stages"]}
+        record = next(item for item in trace(run, event.event_id) if CATALOG in item["table"])
+        assert len(record["arrivals"]) == event.n_picks
+        assert {file["state"] for file in record["files"]} == {"same"}
+        assert {stage["code"] for stage in record["stages"].values()} == {code_digest()}
+        stages = {label.split()[0] for label in record["stages"]}
         assert stages == {"inventory", "download", "pick", "associate", "locate", "magnitude"}
-        for arrival in found["arrivals"]:
+        for arrival in record["arrivals"]:
             assert arrival["trace"].startswith("SY.")
             assert arrival["waveforms_sha256"] == sha256_of_file(arrival["waveforms"])
             assert arrival["weights_sha256"] == sha256_of_file(run / "models/PickflowNet/bundled/model.safetensors")
@@ -120,10 +120,10 @@ def test_every_event_leads_to_its_traces_and_weights(undisturbed):
 def test_a_pick_leads_there_as_well(undisturbed):
     run = undisturbed / "results" / "small"
     pick = pd.read_parquet(run / "picks/none/PickflowNet/bundled/2026-01-16.parquet").iloc[0]
-    found = next(trace(run, pick["pick_id"]))
-    assert found["kind"] == "pick"
-    assert found["arrivals"][0]["trace"] == f"{pick['network']}.{pick['station']}.{pick['location']}.{pick['channel']}"
-    assert {label.split()[0] for label in found["stages"]} == {"inventory", "download", "pick"}
+    record = next(trace(run, pick["pick_id"]))
+    assert record["kind"] == "pick"
+    assert record["arrivals"][0]["trace"] == f"{pick['network']}.{pick['station']}.{pick['location']}.{pick['channel']}"
+    assert {label.split()[0] for label in record["stages"]} == {"inventory", "download", "pick"}
 
 
 def test_a_file_that_changed_or_is_gone_is_named(undisturbed, tmp_path, capsys):
@@ -132,19 +132,19 @@ def test_a_file_that_changed_or_is_gone_is_named(undisturbed, tmp_path, capsys):
     shutil.copytree(run, copy)
     event = pd.read_parquet(copy / CATALOG / "catalog.parquet").iloc[0]["event_id"]
     assert main(["trace", event, "--run", str(copy)]) == 0
-    shown = capsys.readouterr().out
-    assert "files are as they were" in shown
+    output = capsys.readouterr().out
+    assert "files are as they were" in output
     arrivals = next(trace(copy, event))["arrivals"]
-    changed, gone = arrivals[0]["waveforms"], arrivals[-1]["waveforms"]
-    assert changed != gone
+    changed, removed = arrivals[0]["waveforms"], arrivals[-1]["waveforms"]
+    assert changed != removed
     with open(changed, "r+b") as file:
         file.seek(1000)
         file.write(b"\xff\xff\xff\xff")
-    Path(gone).unlink()
+    Path(removed).unlink()
     assert main(["trace", event, "--run", str(copy), "--json"]) == 1
     states = {file["path"]: file["state"] for file in json.loads(capsys.readouterr().out)[0]["files"]}
     assert states[changed] == "CHANGED"
-    assert states[gone] == "gone"
+    assert states[removed] == "gone"
 
 
 def test_a_name_that_is_no_name_or_too_short_is_said(undisturbed, capsys):

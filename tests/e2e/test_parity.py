@@ -19,9 +19,9 @@ REAL += ["EQTransformer/volpick", "PhaseNetLight/ethz"]
 
 def parity(*arguments):
     command = [sys.executable, str(ROOT / "benchmarks" / "parity.py"), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
-    assert done.returncode == 0, done.stderr[-2000:]
-    return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    process = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    assert process.returncode == 0, process.stderr[-2000:]
+    return [json.loads(line) for line in process.stdout.splitlines() if line.startswith("{")]
 
 
 def assert_equal(row):

@@ -60,13 +60,13 @@ def first(archive, tmp_path_factory):
 
 
 def test_a_run_ends_with_a_report_catalogs_and_tables(first):
-    directory, _, done = first
-    assert done.returncode == 0, done.stderr[-3000:]
+    directory, _, process = first
+    assert process.returncode == 0, process.stderr[-3000:]
     results = directory / "results" / "first"
     catalog = results / "catalog" / "none" / "PickflowNet" / "bundled" / "pyocto"
     for path in ("report.html", "picks_by_group.csv", *(catalog / f"catalog.{end}" for end in ("csv", "markers"))):
         assert (results / path).is_file()
-        assert str((results / path).relative_to(directory)) in done.stdout
+        assert str((results / path).relative_to(directory)) in process.stdout
     assert len(pd.read_csv(catalog / "catalog.csv")) >= 1
     picks = pd.read_csv(results / "picks_by_group.csv", index_col="station")
     tables = pd.concat(
@@ -77,19 +77,19 @@ def test_a_run_ends_with_a_report_catalogs_and_tables(first):
 
 
 def test_what_is_shown_is_what_was_asked_for(first):
-    directory, _, done = first
-    assert "reference events found" in done.stdout
-    assert "pick/none.PickflowNet.bundled.2026-01-16.log: INFO" in done.stdout
-    assert any(line.split()[:2] == ["pick", "1"] for line in done.stdout.splitlines())
-    assert "No terminal or no screen" in done.stdout
+    directory, _, process = first
+    assert "reference events found" in process.stdout
+    assert "pick/none.PickflowNet.bundled.2026-01-16.log: INFO" in process.stdout
+    assert any(line.split()[:2] == ["pick", "1"] for line in process.stdout.splitlines())
+    assert "No terminal or no screen" in process.stdout
     config = yaml.safe_load((directory / "results" / "first" / "picker.yaml").read_text())
     assert (config["starttime"], config["endtime"]) == ("2026-01-16T00:00:00Z", "2026-01-17T00:00:00Z")
 
 
 def test_the_command_that_is_shown_finds_nothing_left_to_do(first, tmp_path):
-    _, _, done = first
-    shown = next(line for line in done.stdout.splitlines() if line.startswith("OMP_NUM_THREADS="))
-    words = shlex.split(shown)[1:]
+    _, _, process = first
+    line_of_command = next(line for line in process.stdout.splitlines() if line.startswith("OMP_NUM_THREADS="))
+    words = shlex.split(line_of_command)[1:]
     again = subprocess.run([*words, "--dry-run"], cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert again.returncode == 0, again.stderr[-2000:]
     assert "Nothing to be done" in again.stdout + again.stderr
@@ -99,19 +99,19 @@ def test_the_same_command_does_nothing_again_and_silently(first):
     directory, words, _ = first
     report = directory / "results" / "first" / "report.html"
     before = report.stat().st_mtime_ns
-    done = picker(*[word for word in words if word != "-v"], "--silent", directory=directory)
-    assert done.returncode == 0, done.stderr[-3000:]
+    process = picker(*[word for word in words if word != "-v"], "--silent", directory=directory)
+    assert process.returncode == 0, process.stderr[-3000:]
     assert report.stat().st_mtime_ns == before
-    assert done.stderr == ""
-    assert all(line.startswith(("results/first/", "No terminal")) for line in done.stdout.splitlines())
+    assert process.stderr == ""
+    assert all(line.startswith(("results/first/", "No terminal")) for line in process.stdout.splitlines())
 
 
 def test_without_waveforms_in_the_range_nothing_runs(archive, tmp_path):
     words = ["-v", "-D", "980101", "980110", "--directory", archive / "sds"]
-    done = picker(*words, "-M", "PhaseNet", "EQTransformer", "-W", "instance", "original", directory=tmp_path)
-    assert done.returncode == 2
-    assert "no waveforms of *.* from 1998-01-01 to 1998-01-10" in done.stderr
-    assert "there are waveforms on 2026-01-15 to 2026-01-16" in done.stderr
+    process = picker(*words, "-M", "PhaseNet", "EQTransformer", "-W", "instance", "original", directory=tmp_path)
+    assert process.returncode == 2
+    assert "no waveforms of *.* from 1998-01-01 to 1998-01-10" in process.stderr
+    assert "there are waveforms on 2026-01-15 to 2026-01-16" in process.stderr
     assert not (tmp_path / "results").exists()
 
 
@@ -131,13 +131,13 @@ def test_weights_that_cannot_be_had_are_left_out_and_the_others_pick(folder, mon
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
     words = ["-d", "data", "-M", "PhaseNet", "PickflowNet", "-W", "jma_wc", "bundled", "--run", "r", "--cores", "1"]
     assert run_picker(parse_options(words), words) == 1
-    said = capfd.readouterr()
-    assert "weights PhaseNet/jma_wc: not in the cache" in said.err
-    assert "PhaseNet/jma_wc: was left out" in said.err
+    output = capfd.readouterr()
+    assert "weights PhaseNet/jma_wc: not in the cache" in output.err
+    assert "PhaseNet/jma_wc: was left out" in output.err
     config = yaml.safe_load((folder / "results" / "r" / "picker.yaml").read_text())
     assert config["pick"]["pairs"] == ["PickflowNet/bundled"]
     # Without coordinates the picks are all that there can be.
-    assert "nothing can be associated" in said.err
+    assert "nothing can be associated" in output.err
     assert pd.read_csv(folder / "results" / "r" / "picks_by_group.csv")["n_picks"].sum() >= 2
     assert not (folder / "results" / "r" / "catalog").exists()
 

@@ -39,9 +39,9 @@ def test_a_folder_of_files_of_any_name_gives_the_same_picks(archive, tmp_path):
     (folder / "notes.txt").write_text("no waveforms here")
     (folder / "empty.mseed").write_bytes(b"")
     inventory = [str(archive / "synthetic" / "stations.xml")]
-    found = picks_from({"source": "directory", "path": str(folder), "inventory": inventory}, tmp_path)
-    assert len(found) > 5
-    pd.testing.assert_frame_equal(found, pd.read_parquet(archive / PICKS)[COLUMNS])
+    picks = picks_from({"source": "directory", "path": str(folder), "inventory": inventory}, tmp_path)
+    assert len(picks) > 5
+    pd.testing.assert_frame_equal(picks, pd.read_parquet(archive / PICKS)[COLUMNS])
 
 
 def test_a_data_centre_that_fails_now_and_then_gives_the_same_picks(archive, tmp_path):
@@ -52,8 +52,8 @@ def test_a_data_centre_that_fails_now_and_then_gives_the_same_picks(archive, tmp
     with serving(stream, inventory) as server:
         server.fail(500, "cut", 429, retry_after="0")
         fdsn = {"servers": [server.url], "backoff_s": 0.01, "max_requests_per_second": 100}
-        found = picks_from({"source": "fdsn", "fdsn": fdsn}, tmp_path)
-    pd.testing.assert_frame_equal(found, pd.read_parquet(archive / PICKS)[COLUMNS])
+        picks = picks_from({"source": "fdsn", "fdsn": fdsn}, tmp_path)
+    pd.testing.assert_frame_equal(picks, pd.read_parquet(archive / PICKS)[COLUMNS])
 
 
 def test_stations_that_nobody_has_are_rows_of_the_ledger(archive, tmp_path):

@@ -25,15 +25,15 @@ class Faults:
     def __init__(self, node):
         self.node = node
 
-    def injected(self, what):
-        self.node.user_properties.append(("fault", what))
+    def injected(self, fault):
+        self.node.user_properties.append(("fault", fault))
 
-    def nothing_is_lost(self, undisturbed, found, folders=()):
+    def nothing_is_lost(self, undisturbed, disturbed, folders=()):
         """Every table has the same rows and every file the same bytes as in a run that nobody disturbed."""
         run = "small"
-        expected, got = (
+        expected, tables = (
             {name: content for name, content in tables_of(directory).items() if in_folders(name, folders)}
-            for directory in (undisturbed, found)
+            for directory in (undisturbed, disturbed)
         )
         assert len(expected) > 10
         n_lost = n_compared = 0
@@ -41,20 +41,20 @@ class Faults:
             if name.endswith(".parquet"):
                 rows = Counter(rows_of(undisturbed / "results" / run / name))
                 n_compared += rows.total()
-                path = found / "results" / run / name
+                path = disturbed / "results" / run / name
                 n_lost += (rows - Counter(rows_of(path) if path.exists() else ())).total()
         self.node.user_properties += [("rows", n_compared), ("lost", n_lost)]
         assert n_lost == 0
-        assert expected.keys() == got.keys()
-        assert [name for name in expected if expected[name] != got[name]] == []
+        assert expected.keys() == tables.keys()
+        assert [name for name in expected if expected[name] != tables[name]] == []
 
-    def same_table(self, expected, found):
+    def same_table(self, expected, table):
         """A table has all rows of another."""
         rows = Counter(frame_rows(expected))
-        n_lost = (rows - Counter(frame_rows(found))).total()
+        n_lost = (rows - Counter(frame_rows(table))).total()
         self.node.user_properties += [("rows", rows.total()), ("lost", n_lost)]
         assert n_lost == 0
-        pd.testing.assert_frame_equal(expected, found)
+        pd.testing.assert_frame_equal(expected, table)
 
 
 def in_folders(name, folders):
@@ -101,8 +101,8 @@ def run_up_to(undisturbed, tmp_path):
 
 def pytest_terminal_summary(terminalreporter):
     reports = [report for kind in ("passed", "failed") for report in terminalreporter.stats.get(kind, [])]
-    found = [entry for report in reports if report.when == "call" for entry in report.user_properties]
-    n_faults = sum(name == "fault" for name, _ in found)
-    n_rows, n_lost = (sum(value for name, value in found if name == kind) for kind in ("rows", "lost"))
+    entries = [entry for report in reports if report.when == "call" for entry in report.user_properties]
+    n_faults = sum(name == "fault" for name, _ in entries)
+    n_rows, n_lost = (sum(value for name, value in entries if name == kind) for kind in ("rows", "lost"))
     if n_faults:
         terminalreporter.write_line(f"{n_faults} faults injected, {n_lost} rows lost of {n_rows} that were compared")

@@ -21,9 +21,9 @@ HOLD_RUN = "hold_run(sys.argv[1], lambda text: print(text, flush=True))"
 HOLD_JOB = "hold_job(sys.argv[1])"
 
 
-def hold(what, folder, then="time.sleep(60)"):
+def hold(expression, folder, statement="time.sleep(60)"):
     """A process that holds a run or a job, when it says so."""
-    code = f"import sys, time; from pickflow.run.lock import *; print({what}, flush=True); {then}"
+    code = f"import sys, time; from pickflow.run.lock import *; print({expression}, flush=True); {statement}"
     command = [sys.executable, "-c", code, str(folder)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
@@ -53,14 +53,14 @@ def test_a_killed_run_holds_nothing_and_is_known_to_have_been_killed(tmp_path, p
     first.stdout.readline()
     first.kill()
     first.wait()
-    told = []
-    assert lock.hold_run(tmp_path, told.append) is True
-    assert told == []
+    messages = []
+    assert lock.hold_run(tmp_path, messages.append) is True
+    assert messages == []
     faults.injected("kill -9 of a run that holds its lock")
 
 
 def test_a_run_that_ended_by_itself_leaves_no_trace(tmp_path):
-    first = hold(HOLD_RUN, tmp_path, then="end_run(sys.argv[1])")
+    first = hold(HOLD_RUN, tmp_path, statement="end_run(sys.argv[1])")
     first.communicate(timeout=30)
     assert lock.hold_run(tmp_path, print) is False
 
@@ -83,20 +83,20 @@ def test_the_same_job_is_done_by_one_process_at_a_time_and_another_job_beside_it
     first = hold(HOLD_JOB, tmp_path / "logs" / "pick" / "one.log")
     processes.append(first)
     first.stdout.readline()
-    other = hold(HOLD_JOB, tmp_path / "logs" / "pick" / "two.log")
-    processes.append(other)
-    assert other.stdout.readline() == "None\n"
-    same = hold(HOLD_JOB, tmp_path / "logs" / "pick" / "one.log", then="")
-    processes.append(same)
+    other_job = hold(HOLD_JOB, tmp_path / "logs" / "pick" / "two.log")
+    processes.append(other_job)
+    assert other_job.stdout.readline() == "None\n"
+    same_job = hold(HOLD_JOB, tmp_path / "logs" / "pick" / "one.log", statement="")
+    processes.append(same_job)
     with pytest.raises(subprocess.TimeoutExpired):
-        same.wait(2.0)
+        same_job.wait(2.0)
     os.kill(first.pid, signal.SIGKILL)
-    assert same.wait(10) == 0
+    assert same_job.wait(10) == 0
 
 
 def test_children_of_a_run_do_not_keep_its_lock(tmp_path, processes):
     child = "import subprocess; subprocess.Popen(['sleep', '30'], close_fds=False); time.sleep(60)"
-    first = hold(HOLD_RUN, tmp_path, then=child)
+    first = hold(HOLD_RUN, tmp_path, statement=child)
     processes.append(first)
     first.stdout.readline()
     time.sleep(0.5)
@@ -110,9 +110,9 @@ def test_without_locks_in_the_file_system_a_run_warns_and_goes_on(tmp_path, monk
         raise OSError(errno.ENOLCK, "No locks available")
 
     monkeypatch.setattr(lock.fcntl, "lockf", refuse)
-    told = []
-    assert lock.hold_run(tmp_path, told.append) is False
-    assert "has no locks (No locks available); take care" in told[0]
+    messages = []
+    assert lock.hold_run(tmp_path, messages.append) is False
+    assert "has no locks (No locks available); take care" in messages[0]
     lock.hold_job(tmp_path / "logs" / "pick" / "one.log")
     faults.injected("a file system without locks")
 
@@ -120,9 +120,9 @@ def test_without_locks_in_the_file_system_a_run_warns_and_goes_on(tmp_path, monk
 def test_a_run_of_another_host_that_did_not_end_by_itself_is_told(tmp_path, faults):
     note = {"host": "login07", "pid": 4711, "since": "2026-01-15T12:00:00+00:00"}
     (tmp_path / ".lock").write_text(json.dumps(note))
-    told = []
-    assert lock.hold_run(tmp_path, told.append) is True
-    assert "process 4711 on login07 since 2026-01-15" in told[0]
+    messages = []
+    assert lock.hold_run(tmp_path, messages.append) is True
+    assert "process 4711 on login07 since 2026-01-15" in messages[0]
     faults.injected("two hosts whose locks do not meet")
 
 

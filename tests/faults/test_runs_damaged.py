@@ -94,8 +94,8 @@ def test_a_damaged_model_inventory_or_manifest_stops_the_next_stage(run_up_to, u
     refused("download_all", directory, "results/small/inventory/stations.xml: not a readable StationXML file")
     (results / "inventory" / "stations.xml").unlink()
     snakemake("picks_all", directory=directory, config=SHORT)
-    for what in ("model", "manifest without rows", "inventory"):
-        faults.injected(f"damaged: {what}")
+    for file_kind in ("model", "manifest without rows", "inventory"):
+        faults.injected(f"damaged: {file_kind}")
     faults.nothing_is_lost(undisturbed, directory, UP_TO_PICKS)
 
 
@@ -172,8 +172,8 @@ def test_a_day_of_a_failing_data_centre_is_made_later_and_other_days_go_on(undis
         assert output.returncode != 0
         assert "download of 2026-01-15: no answer for 3 of 3 stations" in output.stdout + output.stderr
         assert "server_errors: accept" in output.stdout + output.stderr
-        made = {path.name for path in (failed / "results" / "small" / "waveforms").glob("2026-*")}
-        assert made == {"2026-01-16"}
+        day_names = {path.name for path in (failed / "results" / "small" / "waveforms").glob("2026-*")}
+        assert day_names == {"2026-01-16"}
         assert (failed / "results" / "small" / PICK_SET / "2026-01-16.parquet").exists()
         faults.injected("a data centre that answers 500 for a day")
         snakemake(directory=accepted, config=configuration(server, server_errors="accept"))

@@ -24,11 +24,11 @@ def logs_of(directory, stage):
 
 def children_of(pid):
     """Processes below a process, deepest last."""
-    found = []
+    processes = []
     for task in Path(f"/proc/{pid}/task").glob("*/children"):
         for child in map(int, task.read_text().split()):
-            found += [child, *children_of(child)]
-    return found
+            processes += [child, *children_of(child)]
+    return processes
 
 
 def script_of(pid):

@@ -68,10 +68,10 @@ def test_stations_that_a_server_does_not_have_are_no_reason_to_ask_again():
 def test_a_server_that_cannot_be_reached_is_told_at_once_and_costs_its_waits_once(caplog, faults, monkeypatch):
     monkeypatch.setattr(webservice, "_unreachable", set())  # ports of servers that are gone are given again
     with serving(station_stream()) as server:
-        gone = server.url
+        dead_url = server.url
     begin = time.monotonic()
     with pytest.raises(ValueError, match="no answer for 3 of 3 stations.*on a login node"):
-        download(gone, backoff_s=4.0)
+        download(dead_url, backoff_s=4.0)
     elapsed_s = time.monotonic() - begin
     assert 2.0 < elapsed_s < 12.0
     warnings = [record.message for record in caplog.records if record.levelname == "WARNING"]

@@ -52,22 +52,22 @@ def test_a_flipped_bit_of_a_table_is_refused_by_name_or_harmless(tmp_path, fault
         content[index] ^= 1 << (index % 8)
         path.write_bytes(content)
         try:
-            found = read_table(path, PICKS)
+            table = read_table(path, PICKS)
         except StorageError as error:
             refusals.append(str(error))
         else:
-            pd.testing.assert_frame_equal(found, picks)
+            pd.testing.assert_frame_equal(table, picks)
     assert len(refusals) > len(whole) / 11 / 2
     assert all(str(path) in refusal for refusal in refusals)
     faults.injected("bits of a table flipped")
 
 
-@pytest.mark.parametrize("kept", [0.0, 0.3, 0.999])
-def test_a_truncated_table_is_refused_by_name(tmp_path, kept, faults):
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.999])
+def test_a_truncated_table_is_refused_by_name(tmp_path, share, faults):
     path = tmp_path / "picks.parquet"
     write_table(picks_of("AAA"), PICKS, path, {})
     content = path.read_bytes()
-    path.write_bytes(content[: int(kept * len(content))])
+    path.write_bytes(content[: int(share * len(content))])
     with pytest.raises(StorageError, match=r"picks\.parquet: not a readable Parquet file .* delete the file"):
         read_table(path, PICKS)
     faults.injected("a table truncated")
@@ -119,14 +119,14 @@ def test_picks_that_lack_a_station_are_refused_and_a_quiet_day_is_not(faults):
 
 
 def test_a_ledger_that_lacks_a_station_or_has_another_day_is_refused():
-    asked = [("XA", "AAA"), ("XA", "BBB")]
-    check_days(asked, {DAY: ledger_of({"AAA": 1, "BBB": 0})}, "picks/<date>")
+    stations = [("XA", "AAA"), ("XA", "BBB")]
+    check_days(stations, {DAY: ledger_of({"AAA": 1, "BBB": 0})}, "picks/<date>")
     with pytest.raises(StorageError, match="picks/2024-03-05: lacks XA.BBB"):
-        check_days(asked, {DAY: ledger_of({"AAA": 1})}, "picks/<date>")
+        check_days(stations, {DAY: ledger_of({"AAA": 1})}, "picks/<date>")
     with pytest.raises(StorageError, match="has XA.CCC, which the inventory does not have"):
-        check_days(asked, {DAY: ledger_of({"AAA": 1, "BBB": 0, "CCC": 0})}, "picks/<date>")
+        check_days(stations, {DAY: ledger_of({"AAA": 1, "BBB": 0, "CCC": 0})}, "picks/<date>")
     with pytest.raises(StorageError, match="holds another day"):
-        check_days(asked, {DAY: ledger_of({"AAA": 1, "BBB": 0}, day="2024-03-06")}, "picks/<date>")
+        check_days(stations, {DAY: ledger_of({"AAA": 1, "BBB": 0}, day="2024-03-06")}, "picks/<date>")
 
 
 DAMAGES = [truncate, garble, empty, remove]

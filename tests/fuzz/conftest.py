@@ -52,9 +52,9 @@ class Book:
             signal.setitimer(signal.ITIMER_REAL, 0.0)
             signal.signal(signal.SIGALRM, before)
 
-    def lost(self, label, what):
+    def lost(self, label, reason):
         """Note a row, an event or a pick that is neither used nor named."""
-        self.failures.append(("row", f"{label}: {what}"))
+        self.failures.append(("row", f"{label}: {reason}"))
 
     def counts(self):
         """Counts of each kind."""
@@ -65,7 +65,7 @@ class Book:
     def close(self):
         """Fail if anything was noted, or if the files took more memory than they may."""
         assert self.n_files > 0
-        listed = "\n".join(f"{kind}: {what}" for kind, what in self.failures[:20])
+        listed = "\n".join(f"{kind}: {failure}" for kind, failure in self.failures[:20])
         assert not self.failures, f"{len(self.failures)} failures, the first:\n{listed}"
         assert _peak_memory_bytes() - self.memory_bytes < MEMORY_BYTES
 

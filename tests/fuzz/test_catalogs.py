@@ -41,10 +41,10 @@ def catalog():
     return tuple(pd.concat(frames, ignore_index=True) for frames in tables)
 
 
-def days(text, *written):
+def days(text, *replacements):
     """The same text for several days: of each pair, the first is a date in it, the second how to write another."""
     dates = [pd.Timestamp("2024-01-31") + pd.Timedelta(days=2 * number) for number in range(N_EVENTS)]
-    return ["".join(_moved(text, date, written)) for date in dates]
+    return ["".join(_moved(text, date, replacements)) for date in dates]
 
 
 def _moved(text, date, written):
@@ -148,10 +148,10 @@ def test_no_damage_to_bytes_ends_in_an_unnamed_error_or_an_untrue_account(fuzz, 
         damaged = damage(content, chance)
         if chance.random() < 0.3:
             damaged = flip_bits(damaged, chance) if damaged else damaged
-        asked = chance.choice(list(READERS)) if chance.random() < 0.15 else None
+        format_name = chance.choice(list(READERS)) if chance.random() < 0.15 else None
         label = f"{format} {damage.__name__} {seed}"
         with fuzz.file(label, documented=ValueError):
-            check_account(fuzz, label, parse_bulletin(damaged, f"x.{format}", asked))
+            check_account(fuzz, label, parse_bulletin(damaged, f"x.{format}", format_name))
 
 
 def damage_line(line, chance):
@@ -162,8 +162,8 @@ def damage_line(line, chance):
     if kind == 0:
         words[chance.randrange(len(words))] = chance.choice(NASTY)
     elif kind == 1:
-        one, other = chance.randrange(len(words)), chance.randrange(len(words))
-        words[one], words[other] = words[other], words[one]
+        position, other_position = chance.randrange(len(words)), chance.randrange(len(words))
+        words[position], words[other_position] = words[other_position], words[position]
     elif kind == 2:
         start = chance.randrange(len(line) + 1)
         return line[:start] + chance.choice(NASTY) + line[start + chance.randint(0, 6) :]
@@ -186,9 +186,11 @@ def test_a_damaged_line_costs_no_event_but_its_own_and_its_neighbour(fuzz, good,
         instead = chance.choice([[damage_line(line, chance)], [], [line, line]])
         label = f"{format} line {number + 1} {seed}: {instead}"[:200]
         with fuzz.file(label):
-            left = parse_bulletin("\n".join([*lines[:number], *instead, *lines[number + 1 :]]).encode(), f"x.{format}")
-            check_account(fuzz, label, left)
-            events_left, picks_left = keys(left)
+            remaining = parse_bulletin(
+                "\n".join([*lines[:number], *instead, *lines[number + 1 :]]).encode(), f"x.{format}"
+            )
+            check_account(fuzz, label, remaining)
+            events_left, picks_left = keys(remaining)
             if len(events - events_left) > 2 or len(picks - picks_left) > 2 * of_an_event:
                 fuzz.lost(label, f"{len(events - events_left)} events and {len(picks - picks_left)} picks are gone")
 

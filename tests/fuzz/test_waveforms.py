@@ -115,8 +115,8 @@ def mix_record_lengths(rng, content):
 
 
 def be_something_else(rng, content):
-    other = rng.choice([b"<html>", b"\0", b"\xff", b" ", b"MS\x03\x04", b"\x1f\x8b\x08", content[:8], b"\n"])
-    return other * rng.randrange(1, 2000) + rng.choice([b"", content])
+    beginning = rng.choice([b"<html>", b"\0", b"\xff", b" ", b"MS\x03\x04", b"\x1f\x8b\x08", content[:8], b"\n"])
+    return beginning * rng.randrange(1, 2000) + rng.choice([b"", content])
 
 
 DAMAGES = (
@@ -158,7 +158,7 @@ class Download:
         Path("data").mkdir()
         self.stations = requested_stations(self.inventory, self.params)
         if source == "fdsn":
-            monkeypatch.setattr(fdsn, "post", lambda url, asked, *_, **__: self.bodies[asked.decode().split()[1]])
+            monkeypatch.setattr(fdsn, "post", lambda url, body, *_, **__: self.bodies[body.decode().split()[1]])
         elif source == "sds":
             write_sds(good + trace("HHZ", seconds=120), "data")
             self.path = next(Path("data").rglob("*AAA*.065"))
@@ -179,7 +179,7 @@ class Download:
         return {row["station"]: row for row in table.to_dict("records")}
 
     def n_samples(self, row):
-        return sum(one.stats.npts for one in read_stream("out/XA.AAA.mseed")) if row["usable"] else 0
+        return sum(piece.stats.npts for piece in read_stream("out/XA.AAA.mseed")) if row["usable"] else 0
 
 
 def try_files(files, day, fuzz, caplog):

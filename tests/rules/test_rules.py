@@ -79,10 +79,10 @@ def test_weights_writes_a_model_with_its_card(make):
 def test_denoise_leaves_the_codes_and_filters_the_samples(make):
     clean = make(f"denoised/bandpass/{DAYS[0]}", denoise={"methods": ["bandpass"]})
     raw = make(f"waveforms/{DAYS[0]}")
-    one, two = (obspy.read(str(next(iter(sorted(folder.glob("*.mseed")))))) for folder in (raw, clean))
-    assert [trace.id for trace in one] == [trace.id for trace in two]
-    assert [trace.stats.starttime for trace in one] == [trace.stats.starttime for trace in two]
-    for before, after in zip(one, two, strict=True):
+    raw_traces, clean_traces = (obspy.read(str(next(iter(sorted(folder.glob("*.mseed")))))) for folder in (raw, clean))
+    assert [trace.id for trace in raw_traces] == [trace.id for trace in clean_traces]
+    assert [trace.stats.starttime for trace in raw_traces] == [trace.stats.starttime for trace in clean_traces]
+    for before, after in zip(raw_traces, clean_traces, strict=True):
         below, passed = (
             np.abs(trace.copy().detrend("demean").filter("lowpass", freq=0.2, corners=4).data).mean()
             for trace in (before, after)
@@ -120,10 +120,10 @@ def test_locate_joins_the_days_and_loses_nothing(make):
     names = (("events", EVENTS), ("assignments", ASSIGNMENTS))
     days = [tuple(read_table(folder / f"{day}.{name}.parquet", kind) for name, kind in names) for day in DAYS]
     picks = pd.concat(read_table(make(f"picks/none/{PICKER}/{day}.parquet"), PICKS) for day in DAYS)
-    found, found_assignments = merge_days(days, picks)
-    assert list(table["event_id"].sort_values()) == list(found["event_id"].sort_values())
+    merged, merged_assignments = merge_days(days, picks)
+    assert list(table["event_id"].sort_values()) == list(merged["event_id"].sort_values())
     keys = ["event_id", "pick_id"]
-    pd.testing.assert_frame_equal(assignments[keys], found_assignments[keys])
+    pd.testing.assert_frame_equal(assignments[keys], merged_assignments[keys])
     assert assignments.groupby("event_id").size().to_dict() == table.set_index("event_id")["n_picks"].to_dict()
 
 
@@ -180,8 +180,8 @@ def test_analyze_accounts_for_every_station_day(make):
     catalog = summary["catalogs"][0]
     assert catalog["reference"]["matched"] <= catalog["reference"]["n"]
     matches = read_table(make(f"analysis/{CATALOG}/matches.parquet"), MATCHES)
-    found = matches["reference_id"].notna() & matches["event_id"].notna()
-    assert found.sum() == catalog["reference"]["matched"]
+    matched = matches["reference_id"].notna() & matches["event_id"].notna()
+    assert matched.sum() == catalog["reference"]["matched"]
 
 
 def test_report_is_one_page_without_requests(make):

@@ -132,8 +132,8 @@ def install(packages: tuple[str, ...]) -> None:
     RuntimeError
         If apt-get cannot.
     """
-    wanted = missing(packages)
-    if not wanted:
+    packages_to_install = missing(packages)
+    if not packages_to_install:
         return
     # Debian's packages start their services unless this says no.
     policy = Path("/usr/sbin/policy-rc.d")
@@ -142,7 +142,7 @@ def install(packages: tuple[str, ...]) -> None:
         policy.write_text("#!/bin/sh\nexit 101\n")
         policy.chmod(0o755)
     try:
-        for command in (["update"], ["install", "-y", "--no-install-recommends", *wanted]):
+        for command in (["update"], ["install", "-y", "--no-install-recommends", *packages_to_install]):
             environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
             run = subprocess.run(["apt-get", "-qq", *command], capture_output=True, text=True, env=environment)
             if run.returncode:
@@ -230,8 +230,8 @@ class Lab:
 
     def state_of(self, node: str) -> str:
         """State of a node, as SLURM sees it: IDLE, ALLOCATED, DOWN and others."""
-        found = re.search(r"State=([A-Z]+)(\*?)", output("scontrol", "show", "node", node))
-        return "" if found is None else "DOWN" if found[2] else found[1]
+        match = re.search(r"State=([A-Z]+)(\*?)", output("scontrol", "show", "node", node))
+        return "" if match is None else "DOWN" if match[2] else match[1]
 
     def _write_files(self) -> None:
         for folder in ("log", "state", "gpus", *(f"spool-{node}" for node in NODES)):
@@ -262,10 +262,10 @@ class Lab:
         self.mariadb_port = values["mariadb_port"]
 
     def _start_accounting(self) -> None:
-        where = [f"--datadir={FOLDER}/mysql", "--user=root"]
-        output("mariadb-install-db", "--auth-root-authentication-method=socket", *where)
+        database_options = [f"--datadir={FOLDER}/mysql", "--user=root"]
+        output("mariadb-install-db", "--auth-root-authentication-method=socket", *database_options)
         listen = [f"--socket={FOLDER}/mysql.socket", f"--port={self.mariadb_port}", "--bind-address=127.0.0.1"]
-        serve("mariadbd", "mariadbd", "--no-defaults", *where, *listen, "--innodb-lock-wait-timeout=900")
+        serve("mariadbd", "mariadbd", "--no-defaults", *database_options, *listen, "--innodb-lock-wait-timeout=900")
         client = ("mariadb", f"--socket={FOLDER}/mysql.socket", "--execute")
         wait_until("MariaDB answers", lambda: succeeds(*client, "select 1"))
         user = "'slurm'@'127.0.0.1'"
@@ -273,8 +273,8 @@ class Lab:
         output(*client, "create database slurm_acct")
         serve("slurmdbd", "slurmdbd", "-D")
         wait_until("slurmdbd answers", lambda: succeeds("sacctmgr", "-n", "show", "cluster"))
-        for what in (["cluster", "lab"], ["account", ACCOUNT, "cluster=lab"], ["user", "root", f"account={ACCOUNT}"]):
-            output("sacctmgr", "--immediate", "add", *what)
+        for entity in (["cluster", "lab"], ["account", ACCOUNT, "cluster=lab"], ["user", "root", f"account={ACCOUNT}"]):
+            output("sacctmgr", "--immediate", "add", *entity)
 
 
 def node_line(node: str, host: str, port: int) -> str:
@@ -332,8 +332,8 @@ def process_of(name: str) -> int | None:
         os.waitpid(process, os.WNOHANG)  # a child of ours that ended is a zombie until it is asked for
     status = Path(f"/proc/{process}/cmdline")
     # A number is given away again: it must still be what was started.
-    wanted = f"-N\0{name}" if name in NODES else name
-    return process if status.exists() and wanted in status.read_text() else None
+    argument = f"-N\0{name}" if name in NODES else name
+    return process if status.exists() and argument in status.read_text() else None
 
 
 def end(name: str) -> None:
@@ -354,7 +354,7 @@ def end(name: str) -> None:
             continue
 
 
-def wait_until(what: str, condition, timeout_s: float = 30.0) -> None:
+def wait_until(condition_text: str, condition, timeout_s: float = 30.0) -> None:
     """
     Wait until a condition holds.
 
@@ -366,7 +366,7 @@ def wait_until(what: str, condition, timeout_s: float = 30.0) -> None:
     deadline = time.monotonic() + timeout_s
     while not condition():
         if time.monotonic() > deadline:
-            raise RuntimeError(f"waited {timeout_s:g} s in vain until {what}; logs: {FOLDER}/log")
+            raise RuntimeError(f"waited {timeout_s:g} s in vain until {condition_text}; logs: {FOLDER}/log")
         time.sleep(0.1)
 
 

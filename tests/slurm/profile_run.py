@@ -103,8 +103,8 @@ def jobs_in(directory, rule=None):
         dict(re.findall(r"([\w:/]+)=(\S*)", line))
         for line in slurm.output("scontrol", "show", "job", "--oneliner").splitlines()
     ]
-    found = [record for record in records if record.get("WorkDir") == str(directory)]
-    return [job for job in found if rule is None or re.match(rf"rule_{rule}(_wildcards_|$)", job["Comment"])]
+    jobs = [record for record in records if record.get("WorkDir") == str(directory)]
+    return [job for job in jobs if rule is None or re.match(rf"rule_{rule}(_wildcards_|$)", job["Comment"])]
 
 
 def memory_mb(job):
@@ -122,8 +122,8 @@ def kill_process_of(job, script):
                 command, environment = (process / "cmdline").read_bytes(), (process / "environ").read_bytes()
             except OSError:
                 continue
-            mine = f"SLURM_JOB_ID={job['JobId']}\0".encode() in environment
-            if mine and re.search(rf"{script}\0$".encode(), command):
+            is_of_job = f"SLURM_JOB_ID={job['JobId']}\0".encode() in environment
+            if is_of_job and re.search(rf"{script}\0$".encode(), command):
                 os.kill(int(process.name), signal.SIGKILL)
                 return
         time.sleep(0.1)

@@ -159,10 +159,10 @@ def test_a_dask_worker_killed_in_the_middle_loses_nothing(lab, tmp_path):
     command = [sys.executable, ROOT / "tests" / "slurm" / "dask_workers.py", slurm.ACCOUNT]
     run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert run.returncode == 0, run.stderr[-4000:]
-    said = json.loads(run.stdout)
-    assert [item for item, _ in said["found"]] == list(range(9))
-    assert said["found"][0][1] == said["killed"]
-    assert said["killed"] not in {job for _, job in said["found"][5:]}
+    answer = json.loads(run.stdout)
+    assert [item for item, _ in answer["found"]] == list(range(9))
+    assert answer["found"][0][1] == answer["killed"]
+    assert answer["killed"] not in {job for _, job in answer["found"][5:]}
 
 
 def test_a_run_with_every_fault_ends_with_the_bytes_of_a_run_without_slurm(lab, local, tmp_path, request):
@@ -182,10 +182,10 @@ def test_a_run_with_every_fault_ends_with_the_bytes_of_a_run_without_slurm(lab, 
     states = {rule: [job["JobState"] for job in jobs_in(tmp_path, rule)] for rule in ("synthesize", "inventory")}
     assert states == {"synthesize": ["FAILED", "COMPLETED"], "inventory": ["CANCELLED", "COMPLETED"]}
     assert any(int(job["Restarts"]) == 1 for job in jobs_in(tmp_path, "associate"))
-    expected, found = tables_of(local), tables_of(tmp_path)
+    expected, tables = tables_of(local), tables_of(tmp_path)
     assert len(expected) > 30
-    assert expected.keys() == found.keys()
-    assert [name for name in expected if expected[name] != found[name]] == []
+    assert expected.keys() == tables.keys()
+    assert [name for name in expected if expected[name] != tables[name]] == []
     ledger = read_table(tmp_path / "results" / "small" / "analysis" / "ledger.parquet", LEDGER)
     assert len(ledger) == 12 * len(DAYS)
     assert not ledger.duplicated(["network", "station", "date"]).any()

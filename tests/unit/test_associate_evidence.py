@@ -71,9 +71,11 @@ def test_near_stations_that_are_silent_speak_against_an_event():
     """Seven picks of the farthest stations, though the near ones, which pick other events, saw nothing."""
     scene = make_scene([600.0, 1500.0, 2400.0, 3300.0, 4200.0])
     *_, truth = prepare(scene)
-    own = scene.picks[scene.picks.pick_id.map(scene.owner) == "event0"]
-    rest = scene.picks[scene.picks.pick_id.map(scene.owner) != "event0"]
-    far, near = (pd.concat([rest, part]).sort_values("time") for part in (own.iloc[-7:], own.iloc[:7]))
+    picks_of_event = scene.picks[scene.picks.pick_id.map(scene.owner) == "event0"]
+    remaining = scene.picks[scene.picks.pick_id.map(scene.owner) != "event0"]
+    far, near = (
+        pd.concat([remaining, part]).sort_values("time") for part in (picks_of_event.iloc[-7:], picks_of_event.iloc[:7])
+    )
     evidence = []
     for picks in (near, far):
         _, series, odds, _ = prepare(scene, picks.reset_index(drop=True))
@@ -94,9 +96,9 @@ def test_busy_series_are_worth_less_and_explained_picks_do_not_count():
     values = []
     for scene in (quiet, busy):
         search, series, odds, truth = prepare(scene)
-        found = select(truth, series, odds, TIMES)
-        again = estimate_odds(search, found)
-        values.append((odds.log_rate.mean(), again.log_rate[found.pick].mean(), odds.log_rate[found.pick].mean()))
+        events = select(truth, series, odds, TIMES)
+        again = estimate_odds(search, events)
+        values.append((odds.log_rate.mean(), again.log_rate[events.pick].mean(), odds.log_rate[events.pick].mean()))
     # 83 picks of each series in two hours against the single one that is assumed in ten minutes, and its own.
     assert values[1][0] > values[0][0] + 1.0
     assert all(after < before for _, after, before in values)
@@ -106,13 +108,13 @@ def test_residuals_teach_their_scatter():
     """Arrivals of S are moved by 0.2 s, half of them earlier and half later, those of P by 0.1 s."""
     scene = make_scene([600.0 + 200 * index for index in range(10)], error_s=0.0)
     search, series, odds, truth = prepare(scene)
-    found = select(truth, series, odds, TIMES)
-    is_s = search.observations.is_s[found.pick]
-    sign = np.where(np.arange(found.pick.size) % 2, 1, -1)
-    search.observations.time_s[found.pick] += -residuals_s(found, search.observations, TIMES) + sign * np.where(
+    events = select(truth, series, odds, TIMES)
+    is_s = search.observations.is_s[events.pick]
+    sign = np.where(np.arange(events.pick.size) % 2, 1, -1)
+    search.observations.time_s[events.pick] += -residuals_s(events, search.observations, TIMES) + sign * np.where(
         is_s, 0.2, 0.1
     )
-    again = estimate_odds(search, found)
+    again = estimate_odds(search, events)
     assert again.sigma_s[~series.is_s] == pytest.approx(0.14826)
     assert again.sigma_s[series.is_s] == pytest.approx(0.29652)
     assert again.tolerance_s.max() <= search.settings.max_residual_s

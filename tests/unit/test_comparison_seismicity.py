@@ -17,31 +17,31 @@ def magnitudes(random, b, n, least=1.0):
 def test_the_b_value_of_a_complete_catalog_is_found_within_its_uncertainty(b):
     pulls = []
     for seed in range(30):
-        found = frequency_magnitude(magnitudes(np.random.default_rng(seed), b, 3000))
-        pulls.append((found.b - b) / found.b_uncertainty)
+        law = frequency_magnitude(magnitudes(np.random.default_rng(seed), b, 3000))
+        pulls.append((law.b - b) / law.b_uncertainty)
     assert abs(np.mean(pulls)) < 4 / np.sqrt(30)
     assert 0.6 < np.std(pulls) < 1.5
 
 
 def test_the_uncertainty_is_that_of_shi_and_bolt():
-    found = frequency_magnitude(magnitudes(np.random.default_rng(1), 1.0, 5000))
+    law = frequency_magnitude(magnitudes(np.random.default_rng(1), 1.0, 5000))
     # For a long catalog it tends to b / sqrt(n).
-    assert found.b_uncertainty == pytest.approx(found.b / np.sqrt(found.n_complete), rel=0.1)
+    assert law.b_uncertainty == pytest.approx(law.b / np.sqrt(law.n_complete), rel=0.1)
 
 
 def test_completeness_is_the_fullest_bin_and_two_more():
     random = np.random.default_rng(2)
     all_of_them = magnitudes(random, 1.0, 20000, least=0.0)
-    seen = all_of_them[random.random(20000) < np.clip((all_of_them - 0.2) / 0.8, 0, 1)]
-    found = frequency_magnitude(seen)
-    fullest = found.magnitudes[np.argmax(found.n)]
-    assert found.completeness == pytest.approx(fullest + 0.2)
-    assert found.n_complete == (seen >= found.completeness - 0.01).sum()
+    detected = all_of_them[random.random(20000) < np.clip((all_of_them - 0.2) / 0.8, 0, 1)]
+    law = frequency_magnitude(detected)
+    fullest = law.magnitudes[np.argmax(law.n)]
+    assert law.completeness == pytest.approx(fullest + 0.2)
+    assert law.n_complete == (detected >= law.completeness - 0.01).sum()
 
 
 def test_the_line_goes_through_the_number_of_complete_events():
-    found = frequency_magnitude(magnitudes(np.random.default_rng(4), 1.0, 2000))
-    assert 10 ** (found.a - found.b * found.completeness) == pytest.approx(found.n_complete)
+    law = frequency_magnitude(magnitudes(np.random.default_rng(4), 1.0, 2000))
+    assert 10 ** (law.a - law.b * law.completeness) == pytest.approx(law.n_complete)
 
 
 def test_few_or_equal_magnitudes_have_no_b_value():
@@ -82,9 +82,9 @@ def test_exact_times_give_the_exact_ratio():
 
 
 def test_events_with_too_few_stations_have_no_ratio():
-    some = arrivals(np.random.default_rng(7), 1.73, 2, 0.0)
-    few = some.groupby("event_id").head(3)
+    all_arrivals = arrivals(np.random.default_rng(7), 1.73, 2, 0.0)
+    few = all_arrivals.groupby("event_id").head(3)
     table, (ratio, _) = wadati(few)
     assert table.empty
     assert np.isnan(ratio)
-    assert wadati(some.head(0))[0].empty
+    assert wadati(all_arrivals.head(0))[0].empty

@@ -80,10 +80,10 @@ def reference_of(events, with_picks=True):
 
 
 def missed(ours, arrivals, reference, with_picks=True):
-    held = reference_of(reference, with_picks)
+    reference_set = reference_of(reference, with_picks)
     picks, assignments = picks_of(arrivals)
-    compared, of_picks = compare_events(ours, held, Params), compare_picks(picks, held, Params)
-    return missed_events(ours, assignments, picks, SITES, held, compared.matches, of_picks.matches, Params)
+    compared, of_picks = compare_events(ours, reference_set, Params), compare_picks(picks, reference_set, Params)
+    return missed_events(ours, assignments, picks, SITES, reference_set, compared.matches, of_picks.matches, Params)
 
 
 GOOD = {"x": (100.0, 0.0, 4)}
@@ -112,10 +112,10 @@ def test_a_missed_event_says_why(with_picks, extra_events, extra_picks, why, n_p
 def test_an_event_whose_picks_went_to_another_one_of_the_reference_names_it():
     reference = catalog({"found": (100.0, 0.0, 4), "twin": (100.3, 10.0, 4)})
     arrivals = [("x", name, "P", 102.15) for name in NAMES]
-    held = missed(catalog(GOOD), arrivals, reference, with_picks=False)
-    assert (held.why[0], held.other_event_id[0]) == ("other_event", "x")
-    assert held.other_time_difference_s[0] == pytest.approx(-0.3)
-    assert held.other_distance_km[0] == pytest.approx(10.0, rel=1e-3)
+    missed_table = missed(catalog(GOOD), arrivals, reference, with_picks=False)
+    assert (missed_table.why[0], missed_table.other_event_id[0]) == ("other_event", "x")
+    assert missed_table.other_time_difference_s[0] == pytest.approx(-0.3)
+    assert missed_table.other_distance_km[0] == pytest.approx(10.0, rel=1e-3)
 
 
 def test_without_picks_nothing_is_said_about_picks():
@@ -129,9 +129,9 @@ def test_an_empty_catalog_misses_everything():
 
 
 def new(ours, reference, arrivals=()):
-    held = reference_of(reference)
+    reference_set = reference_of(reference)
     picks, assignments = picks_of(list(arrivals))
-    compared = compare_events(ours, held, Params)
+    compared = compare_events(ours, reference_set, Params)
     table = properties(ours, assignments, picks, reference)
     return new_events(table, compared.matches, reference, Params).set_index("event_id")
 
@@ -162,8 +162,8 @@ def test_the_table_of_new_events_is_that_of_the_false_ones():
     times = np.sort(random.uniform(0, 80000, 40))
     reference = catalog({f"r{row:02d}": (time, 0.0, 8) for row, time in enumerate(times)})
     ours = catalog({f"o{row:02d}": (time, 0.0, 8) for row, time in enumerate([*times[::2], *(times[:9] + 400)])})
-    held = reference_of(reference)
-    compared = compare_events(ours, held, Params)
+    reference_set = reference_of(reference)
+    compared = compare_events(ours, reference_set, Params)
     assert len(new(ours, reference)) == compared.numbers["n_false"]
     assert len(missed(ours, [], reference)) == compared.numbers["n"] - compared.numbers["matched"]
 

@@ -38,9 +38,9 @@ def test_the_same_samples_under_two_names_are_found_when_all_are_read(tmp_path):
     rows[2]["trace_channel"] = "HHZ"
     traces = [wave(seed, n_components=1) for seed in (0, 0, 1)]
     dataset = open_dataset(write_set(tmp_path, rows, traces, component_order=None))
-    kept = dataset.examined()
-    assert reasons(kept) == {"XA_AAA_HHZ_1": "duplicate"}
-    assert kept.table.name.tolist() == ["XA_AAA_HHN_1", "other_1"]
+    examined = dataset.examined()
+    assert reasons(examined) == {"XA_AAA_HHZ_1": "duplicate"}
+    assert examined.table.name.tolist() == ["XA_AAA_HHN_1", "other_1"]
 
 
 def test_components_in_traces_of_their_own_become_one_record(tmp_path):
@@ -51,9 +51,9 @@ def test_components_in_traces_of_their_own_become_one_record(tmp_path):
     traces = [whole[[2]], whole[[1]], whole[[0]], wave(1, n_components=1), wave(2, n_components=1)]
     dataset = join_components(open_dataset(write_set(tmp_path, rows, traces, component_order=None)))
     assert dataset.table.name.tolist() == ["XA_AAA_HH_201001", "XA_AAA_HHZ_201002", "XA_AAA_HHN_201002"]
-    first, *others = dataset.read()
+    first, *singles = dataset.read()
     np.testing.assert_array_equal(first.samples, to_unit_peak(whole.astype(float)))
-    assert [int(record.samples.any(axis=1).sum()) for record in others] == [1, 1]
+    assert [int(record.samples.any(axis=1).sum()) for record in singles] == [1, 1]
     assert [record.name for record in dataset.read([2, 0])] == ["XA_AAA_HHN_201002", "XA_AAA_HH_201001"]
 
 
@@ -78,5 +78,5 @@ def test_a_set_goes_to_another_process(tmp_path):
     """Several processes of a training read one set."""
     dataset = open_dataset(write_set(tmp_path, [row("a"), row("b")], [wave(0), wave(1)], bucket="bucket0"))
     before = dataset.read()
-    for one, other in zip(pickle.loads(pickle.dumps(dataset)).read(), before, strict=True):
-        np.testing.assert_array_equal(one.samples, other.samples)
+    for copy, original in zip(pickle.loads(pickle.dumps(dataset)).read(), before, strict=True):
+        np.testing.assert_array_equal(copy.samples, original.samples)

@@ -22,12 +22,12 @@ def teachers(shared):
 
 def test_every_sample_has_a_probability_and_picks_of_the_teacher_are_near_those_of_people(shared, teachers):
     records = open_dataset(shared / "data/labelled/stead50").read(range(6))
-    for one in soft_labels(records, teachers):
-        assert one.probability.shape == (2, one.samples.shape[1])
-        assert one.probability.dtype == np.float32
-        assert 0 <= one.probability.min() <= one.probability.max() <= 1
+    for labelled in soft_labels(records, teachers):
+        assert labelled.probability.shape == (2, labelled.samples.shape[1])
+        assert labelled.probability.dtype == np.float32
+        assert 0 <= labelled.probability.min() <= labelled.probability.max() <= 1
         for row, phase in enumerate("PS"):
-            assert abs(one.probability[row].argmax() - one.picks[phase]) < 50
+            assert abs(labelled.probability[row].argmax() - labelled.picks[phase]) < 50
 
 
 def test_soft_labels_peak_where_seisbench_has_its_peaks(shared, teachers):
@@ -43,9 +43,9 @@ def test_soft_labels_peak_where_seisbench_has_its_peaks(shared, teachers):
 def test_the_mean_of_teachers_lies_between_them(shared, teachers):
     [record] = open_dataset(shared / "data/labelled/stead50").read([0])
     groups = (teachers[:1], teachers[1:2], teachers[:2])
-    one, other, both = (next(soft_labels([record], group)).probability for group in groups)
-    np.testing.assert_allclose(both, (one + other) / 2, atol=1e-6)
-    assert not np.allclose(one, other)
+    first, second, mean = (next(soft_labels([record], group)).probability for group in groups)
+    np.testing.assert_allclose(mean, (first + second) / 2, atol=1e-6)
+    assert not np.allclose(first, second)
 
 
 def test_a_record_shorter_than_a_window_is_labelled_as_well(shared, teachers):
@@ -67,8 +67,10 @@ def test_the_order_of_labels_does_not_matter():
         state = {**state, name: state[name][order]}
     second.load_state_dict(state)
     record = synthetic_record(0, 0)
-    one, other = (next(soft_labels([record], [model])).probability for model in (first, second))
-    np.testing.assert_allclose(one, other, atol=1e-6)
+    first_probability, second_probability = (
+        next(soft_labels([record], [model])).probability for model in (first, second)
+    )
+    np.testing.assert_allclose(first_probability, second_probability, atol=1e-6)
 
 
 def test_a_teacher_without_s_and_no_teacher_are_refused():

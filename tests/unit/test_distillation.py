@@ -28,7 +28,7 @@ class KillError(Exception):
     """Stands for kill -9."""
 
 
-def quiet(done, total, loss):
+def quiet(n_done, total, loss):
     pass
 
 
@@ -40,12 +40,12 @@ def draw(rng, n):
 
 def answer(windows):
     """A teacher that finds P and S in the middle, whatever it is given."""
-    found = np.zeros((len(windows), 3, windows.shape[-1]), np.float32)
+    probabilities = np.zeros((len(windows), 3, windows.shape[-1]), np.float32)
     time = np.arange(windows.shape[-1])
-    found[:, 1] = np.exp(-0.5 * ((time - 1500) / 10) ** 2)
-    found[:, 2] = np.exp(-0.5 * ((time - 1700) / 10) ** 2)
-    found[:, 0] = 1 - found[:, 1:].sum(axis=1)
-    return found
+    probabilities[:, 1] = np.exp(-0.5 * ((time - 1500) / 10) ** 2)
+    probabilities[:, 2] = np.exp(-0.5 * ((time - 1700) / 10) ** 2)
+    probabilities[:, 0] = 1 - probabilities[:, 1:].sum(axis=1)
+    return probabilities
 
 
 def student(seed=0):
@@ -59,8 +59,8 @@ def run(model, params=PARAMS, **options):
 
 
 def test_a_killed_distillation_goes_on_to_the_same_weights(tmp_path):
-    def kill(done, total, loss):
-        if done == 3:
+    def kill(n_done, total, loss):
+        if n_done == 3:
             raise KillError
 
     whole, resumed = student(), student()
@@ -70,7 +70,7 @@ def test_a_killed_distillation_goes_on_to_the_same_weights(tmp_path):
     resumed = student(seed=1)  # everything that matters comes from the checkpoint
     calls = []
     assert run(resumed, checkpoint=tmp_path / "killed.safetensors", progress=lambda *c: calls.append(c)) == history
-    assert [done for done, _, _ in calls] == [3, 4]
+    assert [n_done for n_done, _, _ in calls] == [3, 4]
     for name, tensor in whole.state_dict().items():
         assert torch.equal(tensor, resumed.state_dict()[name]), name
 
@@ -204,7 +204,7 @@ def test_windows_are_filtered_as_the_model_filters_records():
     time_s = np.arange(6000) / 100
     slow, fast = np.sin(2 * np.pi * 0.1 * time_s), np.sin(2 * np.pi * 10 * time_s)
     windows = np.tile((5 * slow + fast).astype(np.float32), (2, 3, 1))
-    found = filter_windows(model, windows)
-    assert found.shape == windows.shape
-    np.testing.assert_allclose(found[1, 2, 500:-500], fast[500:-500], atol=0.06)
+    filtered = filter_windows(model, windows)
+    assert filtered.shape == windows.shape
+    np.testing.assert_allclose(filtered[1, 2, 500:-500], fast[500:-500], atol=0.06)
     assert filter_windows(sbm.EQTransformer(), windows) is windows

@@ -44,7 +44,7 @@ def test_an_archive_is_read_and_a_good_station_is_ok():
     rows = download(sds(station_stream("AAA")), inventory_of(["AAA"]))
     assert rows["AAA"]["reason"] == "ok"
     stream = read_stream("waveforms/XA.AAA.mseed")
-    assert [one.id for one in stream] == ["XA.AAA..HHE", "XA.AAA..HHN", "XA.AAA..HHZ"]
+    assert [channel_trace.id for channel_trace in stream] == ["XA.AAA..HHE", "XA.AAA..HHN", "XA.AAA..HHZ"]
     assert (stream[2].data == trace("HHZ").data).all()
 
 
@@ -61,9 +61,9 @@ def test_the_padding_comes_from_the_day_before_and_the_day_after():
     params = download_params(path="sds", min_coverage=0)
     rows = download(params, inventory_of(["AAA"]), window=(begin, end))
     stream = read_stream("waveforms/XA.AAA.mseed")
-    assert min(one.stats.starttime for one in stream) == obspy.UTCDateTime(begin) - 60
-    assert max(one.stats.endtime for one in stream) == obspy.UTCDateTime(end) + 60 - 0.01
-    assert all(one.stats.npts == 16_000 for one in stream)
+    assert min(channel_trace.stats.starttime for channel_trace in stream) == obspy.UTCDateTime(begin) - 60
+    assert max(channel_trace.stats.endtime for channel_trace in stream) == obspy.UTCDateTime(end) + 60 - 0.01
+    assert all(channel_trace.stats.npts == 16_000 for channel_trace in stream)
     assert rows["AAA"]["coverage"] == pytest.approx(200 / 86400)
 
 

@@ -39,7 +39,7 @@ REFUSED = "<evaluationStatus>rejected</evaluationStatus>"
 
 
 def test_a_document_with_three_origins_and_their_picks_has_nothing_rejected():
-    origins = [origin(f"o{name}", rest=DEPTH + arrival(name)) for name in "abc"]
+    origins = [origin(f"o{name}", children=DEPTH + arrival(name)) for name in "abc"]
     content = [*(pick(name, station=name.upper() * 3) for name in "abc"), *origins, SIZE.format(1), SIZE.format(2)]
     preferred = "<preferredOriginID>smi:local/ob</preferredOriginID>"
     bulletin = read_accounted(quakeml(event(preferred, *content, MAGNITUDE.format(1), MAGNITUDE.format(2)), GOOD))
@@ -51,9 +51,9 @@ def test_a_document_with_three_origins_and_their_picks_has_nothing_rejected():
 @pytest.mark.parametrize(
     ("refused", "n_events"),
     [
-        (event(origin(rest=DEPTH + REFUSED), pick("p1")), 1),
+        (event(origin(children=DEPTH + REFUSED), pick("p1")), 1),
         (event("<type>not existing</type>", origin(), pick("p1")), 1),
-        (event(origin(), pick("p1", rest=REFUSED)), 2),
+        (event(origin(), pick("p1", children=REFUSED)), 2),
     ],
 )
 def test_what_an_agency_refused_is_not_used(refused, n_events):

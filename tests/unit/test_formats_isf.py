@@ -72,8 +72,8 @@ def test_seconds_of_60_are_the_next_minute():
 
 
 def test_phases_that_define_the_time_weigh_and_others_of_the_event_do_not():
-    used, unused = ims_phase(), ims_phase("EFG", defining="_A_")
-    assert list(read_accounted(ims_message(ims_event(used, unused))).picks.weight) == [1.0, 0.0]
+    defining, unused = ims_phase(), ims_phase("EFG", defining="_A_")
+    assert list(read_accounted(ims_message(ims_event(defining, unused))).picks.weight) == [1.0, 0.0]
     assert np.isnan(read_accounted(ims_message(ims_event(unused))).picks.weight[0])
 
 
@@ -171,8 +171,8 @@ def test_an_odd_phase_is_listed_and_its_neighbours_are_read(line, reason):
     )
     assert list(bulletin.picks.station) == ["ONE", "TWO"]
     assert list(bulletin.events.event_id) == ["5001", "5002"]
-    [(number, told)] = rejections(bulletin).items()
-    assert reason in told
+    [(number, message)] = rejections(bulletin).items()
+    assert reason in message
     assert ims_message(ims_event(ims_phase("ONE"), line)).split("\n")[number - 1].strip() == line.strip()
 
 
@@ -262,16 +262,16 @@ def test_an_odd_line_of_gse_is_listed_alone():
     assert "day is out of range" in bulletin.rejected.reason[0]
 
 
-@pytest.mark.parametrize("which", ["isf", "gse"])
-def test_obspy_reads_the_same_from_them(which, tmp_path):
+@pytest.mark.parametrize("dialect", ["isf", "gse"])
+def test_obspy_reads_the_same_from_them(dialect, tmp_path):
     phases = {
         "isf": [ims_phase(), ims_phase("EFG", "Sg", "23:59:59.900")],
         "gse": [gse_phase(), gse_phase("EFG", "Sg")],
     }
-    text = ims_message(ims_event(*phases["isf"])) if which == "isf" else gse_message(gse_event(*phases["gse"]))
+    text = ims_message(ims_event(*phases["isf"])) if dialect == "isf" else gse_message(gse_event(*phases["gse"]))
     (tmp_path / "x").write_text(text)
-    source = io.BytesIO(text.encode()) if which == "isf" else str(tmp_path / "x")
-    [event] = obspy.read_events(source, format={"isf": "IMS10BULLETIN", "gse": "GSE2"}[which])
+    source = io.BytesIO(text.encode()) if dialect == "isf" else str(tmp_path / "x")
+    [event] = obspy.read_events(source, format={"isf": "IMS10BULLETIN", "gse": "GSE2"}[dialect])
     ours, origin = read_accounted(text), event.origins[0]
     assert (origin.time.ns, origin.depth / 1000) == (ours.events.time[0].value, ours.events.depth_km[0])
     assert (origin.latitude, origin.longitude) == (ours.events.latitude_deg[0], ours.events.longitude_deg[0])
@@ -283,6 +283,6 @@ def test_obspy_reads_the_same_from_them(which, tmp_path):
 
 def test_codes_behind_the_arrival_of_isf_2_are_read():
     line = card((1, ims_phase()), (127, "FDSN"), (133, "OX"), (142, "00"), (145, "TEST"), (157, "HHZ"))
-    other = card((1, ims_phase("EFG", arrival="90002")), (127, "TEST"), (133, "LOCAL"))
-    picks = read_accounted(ims_message(ims_event(line, other))).picks
+    local_line = card((1, ims_phase("EFG", arrival="90002")), (127, "TEST"), (133, "LOCAL"))
+    picks = read_accounted(ims_message(ims_event(line, local_line))).picks
     assert picks[["network", "location", "channel"]].to_numpy().tolist() == [["OX", "00", "HHZ"], ["", "", ""]]

@@ -35,18 +35,18 @@ def read(tmp_path):
     return read
 
 
-def origin(name="o1", time="2024-03-05T10:01:00.5Z", latitude="46.3", rest=DEPTH):
+def origin(name="o1", time="2024-03-05T10:01:00.5Z", latitude="46.3", children=DEPTH):
     return (
         f'<origin publicID="smi:local/{name}"><time><value>{time}</value></time><latitude><value>{latitude}</value>'
-        f"</latitude><longitude><value>13.1</value></longitude>{rest}</origin>"
+        f"</latitude><longitude><value>13.1</value></longitude>{children}</origin>"
     )
 
 
-def pick(name="p1", time="2024-03-05T10:01:03Z", phase="P", station="AAA", rest=""):
-    when = f"<time><value>{time}</value></time>" if time else ""
+def pick(name="p1", time="2024-03-05T10:01:03Z", phase="P", station="AAA", children=""):
+    time_element = f"<time><value>{time}</value></time>" if time else ""
     return (
-        f'<pick publicID="smi:local/{name}">{when}<waveformID networkCode="OX" stationCode="{station}"/>'
-        f"<phaseHint>{phase}</phaseHint>{rest}</pick>"
+        f'<pick publicID="smi:local/{name}">{time_element}<waveformID networkCode="OX" stationCode="{station}"/>'
+        f"<phaseHint>{phase}</phaseHint>{children}</pick>"
     )
 
 
@@ -62,7 +62,7 @@ GOOD = event(origin(), pick("good"), name="good")
 
 
 def test_an_origin_without_a_depth_is_an_event_without_a_depth(read):
-    bulletin = read(quakeml(event(origin(rest="")), GOOD))
+    bulletin = read(quakeml(event(origin(children="")), GOOD))
     assert bulletin.events.depth_km.isna().sum() == 1
     assert bulletin.rejected.empty
 
@@ -78,10 +78,10 @@ def test_an_origin_without_a_depth_is_an_event_without_a_depth(read):
         (event(origin(latitude="91")), "latitude_deg 91 is not within -90 to 90"),
         (event(origin(latitude="1e400")), "not a finite"),
         (event(origin(latitude="nan")), "an origin needs latitude and longitude"),
-        (event(origin(rest="<depth><value>deep</value></depth>")), "Could not convert deep"),
-        (event(origin(rest="<depth><value>8e9</value></depth>")), "depth_km 8e+06 is not within"),
+        (event(origin(children="<depth><value>deep</value></depth>")), "Could not convert deep"),
+        (event(origin(children="<depth><value>8e9</value></depth>")), "depth_km 8e+06 is not within"),
         (event("<type>picnic</type>", origin()), "type: ObsPy"),
-        (event(origin(rest=DEPTH + '<arrival publicID="smi:local/a"><pickID>smi:local/none</pickID><phase>P</phase>'
+        (event(origin(children=DEPTH + '<arrival publicID="smi:local/a"><pickID>smi:local/none</pickID><phase>P</phase>'
                                    "</arrival>")), "an arrival without its pick"),
     ],
 )  # fmt: skip
@@ -99,7 +99,7 @@ def test_the_account_of_quakeml_adds_up_to_what_the_document_holds(read):
         f'<arrival publicID="smi:local/a{number}"><pickID>smi:local/p{number}</pickID><phase>{phase}</phase></arrival>'
         for number, phase in enumerate(("P", "S", "pP", "SKSac"))
     )
-    bulletin = read(quakeml(event(*picks, origin(rest=DEPTH + arrivals), origin("o2")), GOOD))
+    bulletin = read(quakeml(event(*picks, origin(children=DEPTH + arrivals), origin("o2")), GOOD))
     account = bulletin.account
     assert list(account.columns) == ["read", "set_aside", "rejected"]
     counts = {kind: row.tolist() for kind, row in account.iterrows()}
@@ -244,8 +244,8 @@ def test_prior_weights_and_classes_of_nonlinloc_are_weights(read):
 @pytest.mark.parametrize("located", [True, False])
 @pytest.mark.parametrize("format", ["quakeml", "scml", "nonlinloc", "hypodd", "nordic", "parquet", "pyrocko"])
 def test_a_pick_of_weight_zero_never_becomes_a_full_one(tmp_path, caplog, format, located):
-    known = {} if located else {"latitude_deg": np.nan, "longitude_deg": np.nan, "depth_km": np.nan}
-    events, assignments, picks = small_catalog(**known)
+    place = {} if located else {"latitude_deg": np.nan, "longitude_deg": np.nan, "depth_km": np.nan}
+    events, assignments, picks = small_catalog(**place)
     picks = picks.assign(weight=np.where(picks.station == "EFG", 0.0, 1.0), probability=np.nan)
     with caplog.at_level(logging.WARNING):
         write_catalog(events, assignments, picks, tmp_path / "x.parquet", format)
@@ -362,8 +362,8 @@ def test_round_trips_keep_what_a_catalog_may_hold(tmp_path):
 
 def test_ten_times_the_equal_names_cost_ten_times_as_much_and_become_as_many():
     def name(n):
-        taken: dict[str, int] = {}
-        names = [free_id("a", taken) for _ in range(n)] + [free_id("a-7", taken)]
+        counts: dict[str, int] = {}
+        names = [free_id("a", counts) for _ in range(n)] + [free_id("a-7", counts)]
         assert len(set(names)) == len(names)
 
     assert growth(name, 10_000, 100_000) < MOST_GROWTH

@@ -54,9 +54,9 @@ def looks(tmp_path_factory):
 
 
 def test_the_same_input_gives_the_same_bytes(looks):
-    one, other = ({path.name: path.read_bytes() for path in sorted(folder.iterdir())} for folder in looks)
-    assert one == other
-    assert set(one) == {
+    first, second = ({path.name: path.read_bytes() for path in sorted(folder.iterdir())} for folder in looks)
+    assert first == second
+    assert set(first) == {
         "inside.html", "attributions.csv", "attributions.parquet", "sensitivities.csv", "sensitivities.parquet",
     }  # fmt: skip
 

@@ -28,9 +28,9 @@ def test_shapley_values_of_games_that_are_known():
 @pytest.mark.parametrize("name", ["PhaseNet", "PickflowNet"])
 def test_shares_of_components_and_of_samples_add_up_for_networks_that_scale_windows_or_not(name):
     network, windows, inputs = look(name)
-    for window, one in zip(windows, inputs, strict=True):
-        curves = network.probabilities(torch.stack([one, torch.zeros_like(one)]))
-        for row, share in enumerate(attribute(network, window, one)):
+    for window, window_input in zip(windows, inputs, strict=True):
+        curves = network.probabilities(torch.stack([window_input, torch.zeros_like(window_input)]))
+        for row, share in enumerate(attribute(network, window, window_input)):
             whole, nothing = (measure(network, window, share.phase, curve[row]) for curve in curves)
             assert share.probability.sum() == pytest.approx(whole[0] - nothing[0], abs=1e-5)
             assert share.segments.shape == (N_SEGMENTS,)

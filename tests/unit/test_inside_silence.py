@@ -43,13 +43,15 @@ def test_silent_channels_are_those_of_a_network_that_does_not_have_them(name):
     network, _, inputs = look(name)
     silencer, wiring = Silencer(network, inputs), wiring_of(network.model)
     parts = {part.layer: part for part in parts_of(network) if part.kind == "channels"}
-    sets = [one for one in wiring.sets if one.name in parts]  # the others are of detections alone
+    sets = [
+        channel_set for channel_set in wiring.sets if channel_set.name in parts
+    ]  # the others are of detections alone
     effects = []
-    for one in sets[:: max(len(sets) // 6, 1)]:
-        part = parts[one.name]
-        kept = {one.name: np.setdiff1d(np.arange(one.n_channels), part.channels)}
+    for channel_set in sets[:: max(len(sets) // 6, 1)]:
+        part = parts[channel_set.name]
+        selection = {channel_set.name: np.setdiff1d(np.arange(channel_set.n_channels), part.channels)}
         narrow = copy.deepcopy(network.model)
-        resize_to(narrow, narrowed_state(network.model, wiring, kept))
+        resize_to(narrow, narrowed_state(network.model, wiring, selection))
         output = narrow(inputs)
         output = torch.stack(output, dim=1) if isinstance(output, tuple) else output
         expected = output[:, list(network.rows)].detach().numpy()
@@ -68,7 +70,7 @@ def test_a_silent_state_is_read_by_nobody(name):
     matrix.data[:, list(part.channels)] = 0
     attention = deaf.pick_attentions[0]
     attention.register_forward_pre_hook(
-        lambda module, given: (given[0].index_fill(1, torch.tensor(part.channels), 0.0),)
+        lambda module, arguments: (arguments[0].index_fill(1, torch.tensor(part.channels), 0.0),)
     )
     with torch.no_grad():
         expected = torch.stack(deaf(inputs), dim=1)[:, list(network.rows)].numpy()

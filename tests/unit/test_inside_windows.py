@@ -22,8 +22,8 @@ from tests.viewer_fixture import CATALOG, write_run
 def test_synthetic_windows_are_the_same_every_time_and_hold_their_arrivals():
     first, again = (synthetic_windows(4, 2, 3001, seed=5) for _ in range(2))
     assert [window.name for window in first] == [window.name for window in again]
-    for one, other in zip(first, again, strict=True):
-        assert np.array_equal(one.samples, other.samples)
+    for window, same_window in zip(first, again, strict=True):
+        assert np.array_equal(window.samples, same_window.samples)
     for window in first[:4]:
         assert 0 < window.picks["P"] < window.picks["S"] < 3001
     assert not any(window.picks for window in first[4:])

@@ -76,7 +76,7 @@ def test_the_threshold_is_the_one_with_the_largest_f1():
     """At 0.81 to 0.9, a pick of three is true and none is false; below it, false ones come in."""
     threshold = choose_threshold(compare_phase(PICKS, RECORDS, "P"))
     assert 0.80 < threshold <= 0.90
-    every = [scored("P", one)["f1_0.3s"] for one in THRESHOLDS]
+    every = [scored("P", candidate)["f1_0.3s"] for candidate in THRESHOLDS]
     assert scored("P", threshold)["f1_0.3s"] == max(every)
 
 
@@ -178,6 +178,8 @@ def test_records_that_a_picker_knows_from_its_training_are_told_by_its_card():
 
 def test_the_order_of_picks_does_not_matter():
     shuffled = PICKS.sample(frac=1, random_state=1)
-    one, other = (compare_phase(picks, RECORDS, "P") for picks in (PICKS, shuffled))
-    pd.testing.assert_frame_equal(pd.DataFrame(record_sums(one, 0.3)), pd.DataFrame(record_sums(other, 0.3)))
-    assert one.probability.tolist() == other.probability.tolist()
+    in_order, out_of_order = (compare_phase(picks, RECORDS, "P") for picks in (PICKS, shuffled))
+    pd.testing.assert_frame_equal(
+        pd.DataFrame(record_sums(in_order, 0.3)), pd.DataFrame(record_sums(out_of_order, 0.3))
+    )
+    assert in_order.probability.tolist() == out_of_order.probability.tolist()

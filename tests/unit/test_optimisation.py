@@ -47,7 +47,9 @@ def test_after_kill_9_a_training_ends_with_the_same_bytes(tmp_path, kill_at):
     assert weights(tmp_path / "killed") == weights(tmp_path / "whole")
     killed, whole = (read_checkpoint(tmp_path / name / "checkpoint", "a") for name in ("killed", "whole"))
     assert killed[1] == whole[1]
-    assert [set(each[0]) for each in (killed, whole)] == [{"model", "best", "optimiser", "average", "epoch"}] * 2
+    assert [set(state_and_history[0]) for state_and_history in (killed, whole)] == [
+        {"model", "best", "optimiser", "average", "epoch"}
+    ] * 2
     for group, tensors in whole[0].items():
         assert all(torch.equal(tensor, killed[0][group][name]) for name, tensor in tensors.items()), group
 
@@ -57,30 +59,30 @@ def test_two_processes_have_the_same_weights_and_those_of_one_with_all_windows(t
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
     shared = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WITHOUT_DROPOUT": "1"}
-    both = [start(tmp_path / "two", RANK=rank, LOCAL_RANK=rank, **shared) for rank in "01"]
-    assert [process.wait() for process in both] == [0, 0]
+    processes = [start(tmp_path / "two", RANK=rank, LOCAL_RANK=rank, **shared) for rank in "01"]
+    assert [process.wait() for process in processes] == [0, 0]
     assert start(tmp_path / "one", WITHOUT_DROPOUT="1").wait() == 0
     assert weights(tmp_path / "two", 0) == weights(tmp_path / "two", 1)
-    one, two = (safetensors.torch.load(weights(tmp_path / name)) for name in ("one", "two"))
+    single, double = (safetensors.torch.load(weights(tmp_path / name)) for name in ("one", "two"))
     untrained = network().state_dict()
-    for name, tensor in one.items():
-        torch.testing.assert_close(two[name], tensor, rtol=1e-3, atol=2e-5)
-    assert (one["0.weight"] - untrained["0.weight"]).abs().max() > 0.01
+    for name, tensor in single.items():
+        torch.testing.assert_close(double[name], tensor, rtol=1e-3, atol=2e-5)
+    assert (single["0.weight"] - untrained["0.weight"]).abs().max() > 0.01
 
 
 def test_the_best_epoch_is_kept_and_patience_ends_the_training():
     scores = iter([1.0, 3.0, 2.0, 2.5, 9.0])
-    kept = []
+    weights_of_epochs = []
 
     def judge(model):
-        kept.append(model[0].weight.clone())
+        weights_of_epochs.append(model[0].weight.clone())
         return {"score": next(scores)}
 
-    mine = task(judge=judge)
-    history = optimise(mine, paced(n_steps=20, patience=2), None, "")
+    judged_task = task(judge=judge)
+    history = optimise(judged_task, paced(n_steps=20, patience=2), None, "")
     assert [entry["score"] for entry in history] == [1.0, 3.0, 2.0, 2.5]
-    assert torch.equal(mine.model[0].weight, kept[1])
-    assert not mine.model.training
+    assert torch.equal(judged_task.model[0].weight, weights_of_epochs[1])
+    assert not judged_task.model.training
 
 
 def test_what_is_judged_and_kept_is_the_average_of_the_weights():

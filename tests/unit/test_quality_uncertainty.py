@@ -74,8 +74,8 @@ def test_what_nobody_calibrated_is_nan():
     table = calibrate(errors(np.full(40, 0.75), np.linspace(-0.1, 0.1, 40)))
     assert np.isnan(time_uncertainty_s(None, "P", [0.5, 0.9])).all()
     assert np.isnan(time_uncertainty_s(table, "S", [0.5, 0.9])).all()
-    found = time_uncertainty_s(table, ["P", "S", "P", "P"], [0.9, 0.9, 0.6, np.nan])
-    assert np.isfinite(found).tolist() == [True, False, False, False]
+    uncertainties_s = time_uncertainty_s(table, ["P", "S", "P", "P"], [0.9, 0.9, 0.6, np.nan])
+    assert np.isfinite(uncertainties_s).tolist() == [True, False, False, False]
     assert time_uncertainty_s(table, [], []).shape == (0,)
     assert calibrate(errors([], [])) == {"phases": {}}
 
@@ -107,10 +107,10 @@ class SteadyPicker:
         from seisbench.util import Pick, PickList
 
         start = stream[0].stats.starttime
-        given = [("P", 10.03), ("P", 17.0), ("S", 20.5)]
+        arrivals = [("P", 10.03), ("P", 17.0), ("S", 20.5)]
         picks = [
             Pick(trace_id="A.B.", start_time=start + at, peak_time=start + at, peak_value=0.8, phase=phase)
-            for phase, at in given
+            for phase, at in arrivals
         ]
         return type("Output", (), {"picks": PickList(picks)})()
 
@@ -123,16 +123,19 @@ def record(part="test", dataset="ncedc154", **picks):
 
 
 def test_errors_are_of_picks_near_the_manual_pick_of_their_phase():
-    found = time_errors(SteadyPicker(), [record(P=1000.0), record(P=1000.0, S=2300.0)])
-    assert found.phase.tolist() == ["P", "P"]
-    np.testing.assert_allclose(found.time_error_s, 0.03, atol=1e-6)
-    assert found.probability.tolist() == [0.8, 0.8]
+    errors_of_picks = time_errors(SteadyPicker(), [record(P=1000.0), record(P=1000.0, S=2300.0)])
+    assert errors_of_picks.phase.tolist() == ["P", "P"]
+    np.testing.assert_allclose(errors_of_picks.time_error_s, 0.03, atol=1e-6)
+    assert errors_of_picks.probability.tolist() == [0.8, 0.8]
 
 
 def test_our_pickers_are_judged_on_records_that_they_were_not_trained_on():
     records = [record("train", P=1000.0), record(P=1000.0), record("train", "mine", P=1000.0)]
     ours = {"training_data": {"counts": {"labelled": 132}}}
-    assert [(each.dataset, each.part) for each in held_out(ours, records)] == [("ncedc154", "test"), ("mine", "train")]
+    assert [(record_of_others.dataset, record_of_others.part) for record_of_others in held_out(ours, records)] == [
+        ("ncedc154", "test"),
+        ("mine", "train"),
+    ]
     assert held_out({"training_data": {"counts": {"labelled": 0}}}, records) == records
     assert held_out({"training_data": "STEAD"}, records) == records
     table = calibrate_picker(SteadyPicker(), ours, records, "a remark")
@@ -145,9 +148,9 @@ def test_our_pickers_are_judged_on_records_that_they_were_not_trained_on():
 
 def test_the_bundled_picker_and_the_published_weights_that_ship_have_tables(tmp_path):
     card = fetch_weights("PickflowNet", "bundled", tmp_path, None, None, {})
-    known = json.loads(TIME_UNCERTAINTY_FILE.read_text())
-    tables = [card["time_uncertainty"], *(entry["time_uncertainty"] for entry in known.values())]
-    assert len(known) == 6
+    published = json.loads(TIME_UNCERTAINTY_FILE.read_text())
+    tables = [card["time_uncertainty"], *(entry["time_uncertainty"] for entry in published.values())]
+    assert len(published) == 6
     for table in tables:
         assert {"P", "S"} == set(table["phases"])
         assert "ncedc154" in table["data"]
@@ -171,8 +174,8 @@ def test_a_table_goes_to_the_card_of_a_folder_or_by_digest_to_published_weights(
     assert read_card(tmp_path / "out")["time_uncertainty"] == table
     # The card's own table counts more than the list.
     keep_time_uncertainty(tmp_path / "mine", {"phases": {}, "data": "own"}, published=False)
-    own = fetch_weights("PickflowNet", "other", tmp_path / "again", None, None, files)
-    assert (own["time_uncertainty"]["data"], own["sha256"]) == ("own", card["sha256"])
+    custom_card = fetch_weights("PickflowNet", "other", tmp_path / "again", None, None, files)
+    assert (custom_card["time_uncertainty"]["data"], custom_card["sha256"]) == ("own", card["sha256"])
     write_card(tmp_path / "mine", read_card(tmp_path / "mine") | {"sha256": "0"})
     with pytest.raises(ValueError, match="sha256"):
         fetch_weights("PickflowNet", "other", tmp_path / "damaged", None, None, files)

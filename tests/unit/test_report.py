@@ -73,9 +73,9 @@ def test_the_page_is_small_enough_to_be_mailed():
 
 def test_identifiers_inside_the_drawings_are_unique_and_every_reference_resolves():
     identifiers = re.findall(r' id="([^"]+)"', page())
-    used = re.findall(r'(?:url\(|href=")#([^)"]+)', page())
+    references = re.findall(r'(?:url\(|href=")#([^)"]+)', page())
     assert len(identifiers) == len(set(identifiers))
-    assert set(used) == set(identifiers)
+    assert set(references) == set(identifiers)
 
 
 def test_the_headline_is_that_of_the_summary_and_the_ledger():
@@ -251,9 +251,9 @@ def test_a_year_of_a_large_network_stays_a_page():
 @pytest.mark.nightly
 def test_a_month_of_three_catalogs_stays_below_ten_megabytes():
     run = report_fixture.report_content(1800, with_gathers=False, n_days=30)
-    one = len(write_report(replace(run, catalogs=run.catalogs[:1])).encode())
+    n_bytes = len(write_report(replace(run, catalogs=run.catalogs[:1])).encode())
     assert len(run.catalogs[0].events) > 1500
-    assert 3 * one + report_page._GATHER_BUDGET_BYTES < 10 * MEGABYTE
+    assert 3 * n_bytes + report_page._GATHER_BUDGET_BYTES < 10 * MEGABYTE
 
 
 def test_catalogs_that_do_not_fit_are_named_and_not_drawn(monkeypatch):
@@ -279,15 +279,15 @@ def test_missed_and_new_events_are_listed_with_what_is_known_about_them():
 
 def test_picks_are_held_against_the_reference_once_for_all_catalogs_of_the_same_picks():
     assert text_of(page()).count("Picks against those of the reference") == 1
-    other = replace(two_catalogs().catalogs[1], key=CatalogKey.parse("none/PhaseNet/stead/gamma"))
-    run = replace(two_catalogs(), catalogs=(two_catalogs().catalogs[0], other), summary={})
+    other_catalog = replace(two_catalogs().catalogs[1], key=CatalogKey.parse("none/PhaseNet/stead/gamma"))
+    run = replace(two_catalogs(), catalogs=(two_catalogs().catalogs[0], other_catalog), summary={})
     assert text_of(write_report(run)).count("Picks against those of the reference") == 2
 
 
 def test_new_columns_of_the_catalog_are_shown_where_they_are_known():
     catalog = light_content().catalogs[0]
     assert "Quality" not in text_of(page())
-    known = catalog.events.assign(
+    complete_events = catalog.events.assign(
         magnitude=1.26, magnitude_uncertainty=0.12, n_magnitude_stations=7, quality="B", horizontal_uncertainty_km=0.84,
         depth_uncertainty_km=1.9, time_uncertainty_s=0.1,
     )  # fmt: skip
@@ -295,9 +295,11 @@ def test_new_columns_of_the_catalog_are_shown_where_they_are_known():
         [("OX", "ACOM", phase, value, 0.05, 12) for phase, value in (("P", 0.1), ("S", -0.2))],
         columns=STATION_CORRECTIONS.schema.names,
     )
-    text = text_of(write_report(_alone(catalog, events=known, corrections=conform(corrections, STATION_CORRECTIONS))))
+    text = text_of(
+        write_report(_alone(catalog, events=complete_events, corrections=conform(corrections, STATION_CORRECTIONS)))
+    )
     assert "1.3 ± 0.1 (7)" in text
-    assert f"Quality: B {len(known)}" in text
+    assert f"Quality: B {len(complete_events)}" in text
     assert "Station corrections of the location" in text
 
 
@@ -314,11 +316,11 @@ def test_picks_without_probability_and_events_without_residual_are_no_trouble():
 def test_one_event_is_enough_for_a_page():
     catalog = light_content().catalogs[0]
     first = catalog.events["event_id"].iloc[0]
-    one = {
+    tables = {
         name: getattr(catalog, name)[getattr(catalog, name)["event_id"] == first]
         for name in ("events", "assignments", "matches")
     }
-    run = replace(_alone(catalog, **one), reference=light_content().reference.head(1))
+    run = replace(_alone(catalog, **tables), reference=light_content().reference.head(1))
     assert not re.search(r"\b(nan|NaN|NaT|None)\b", text_of(write_report(run)))
 
 
@@ -326,9 +328,9 @@ def test_gathers_that_do_not_fit_are_counted(monkeypatch):
     run = replace(content(), catalogs=content().catalogs[:1])
     monkeypatch.setattr(report_page, "_GATHER_BUDGET_BYTES", 250_000)
     html = write_report(run)
-    shown, left_out = html.count("<h4>"), int(re.search(r"(\d+) more gathers are left out", text_of(html)).group(1))
-    assert shown >= 1
-    assert shown + left_out == len(run.catalogs[0].gathers)
+    n_drawn, n_left_out = html.count("<h4>"), int(re.search(r"(\d+) more gathers are left out", text_of(html)).group(1))
+    assert n_drawn >= 1
+    assert n_drawn + n_left_out == len(run.catalogs[0].gathers)
 
 
 def test_numbers_for_people_keep_their_digits_in_the_drawings():

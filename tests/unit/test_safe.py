@@ -44,19 +44,21 @@ def test_the_support_of_a_sparse_model_is_found_and_debiased(sparse):
 
 def test_debiasing_is_least_squares_with_a_free_intercept(sparse):
     features, targets = sparse
-    gram, used = gram_of(features, targets), np.arange(12) < 4
-    coefficients = debias(gram, used, ridge=0.0)
+    gram, support = gram_of(features, targets), np.arange(12) < 4
+    coefficients = debias(gram, support, ridge=0.0)
     design = np.column_stack([features[:, :4], np.ones(200)])
     expected = np.linalg.lstsq(design, targets, rcond=None)[0]
     np.testing.assert_allclose(coefficients[:4], expected[:4], rtol=1e-9)
     np.testing.assert_allclose(intercept(gram, coefficients), expected[4], rtol=1e-9)
-    left = targets - features @ coefficients - intercept(gram, coefficients)
-    assert relative_residual(gram, coefficients) == pytest.approx(left.var(axis=0).sum() / targets.var(axis=0).sum())
+    residuals = targets - features @ coefficients - intercept(gram, coefficients)
+    assert relative_residual(gram, coefficients) == pytest.approx(
+        residuals.var(axis=0).sum() / targets.var(axis=0).sum()
+    )
 
 
 def test_debiasing_the_same_support_for_each_target_is_debiasing_for_all(sparse):
-    gram, used = gram_of(*sparse), np.arange(12) % 2 == 0
-    np.testing.assert_allclose(debias(gram, used), debias(gram, np.column_stack([used, used])), rtol=1e-12)
+    gram, support = gram_of(*sparse), np.arange(12) % 2 == 0
+    np.testing.assert_allclose(debias(gram, support), debias(gram, np.column_stack([support, support])), rtol=1e-12)
 
 
 @pytest.mark.parametrize("ridge", [0.0, 1e-8])
@@ -156,10 +158,10 @@ def test_targets_with_nothing_to_fit_get_zeros_at_any_penalty(sparse):
     assert solution.coefficients[:, 1].any()
     assert solution.screened["gap"][:, 0].all()
     empty = [GroupDesign(gram=gram.select(np.arange(12), [0]), groups=np.arange(12) // 2)]
-    for found in group_path(empty, [0.5]):
-        assert found.converged
-        assert not found.active.any()
-        assert check_certificate(empty, found).n_false_eliminations == 0
+    for solution in group_path(empty, [0.5]):
+        assert solution.converged
+        assert not solution.active.any()
+        assert check_certificate(empty, solution).n_false_eliminations == 0
 
 
 def test_a_sum_of_coefficients_is_limited_by_raising_its_penalty_only(sparse):
@@ -190,9 +192,9 @@ def test_no_sum_on_the_limit_has_a_smaller_objective(sparse):
     rng = np.random.default_rng(1)
     for size in (1e-1, 1e-2, 1e-4):
         for _ in range(50):
-            other = best + size * rng.normal(size=12)
-            other[limited] *= min(1, 2.5 / np.abs(other[limited]).sum())
-            assert objective(other) > objective(best)
+            neighbour = best + size * rng.normal(size=12)
+            neighbour[limited] *= min(1, 2.5 / np.abs(neighbour[limited]).sum())
+            assert objective(neighbour) > objective(best)
 
 
 def test_a_channel_stays_until_every_consumer_drops_it(rng):
@@ -228,10 +230,10 @@ def test_groups_may_be_empty_or_lie_anywhere(rng):
             [GroupDesign(gram=sorted_gram, groups=scattered[order])],
         )
         penalty = ratio * group_penalty_max(design)
-        found, expected = solve_group_lasso(design, penalty), solve_group_lasso(sorted_design, penalty)
-        np.testing.assert_allclose(found.coefficients[0][order], expected.coefficients[0], atol=1e-12)
-        assert not found.active[[1, 3]].any()
-        assert found.screened["gap"][[1, 3]].all()
+        solution, expected = solve_group_lasso(design, penalty), solve_group_lasso(sorted_design, penalty)
+        np.testing.assert_allclose(solution.coefficients[0][order], expected.coefficients[0], atol=1e-12)
+        assert not solution.active[[1, 3]].any()
+        assert solution.screened["gap"][[1, 3]].all()
 
 
 def test_a_solution_that_was_given_up_says_so(rng):

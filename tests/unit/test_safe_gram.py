@@ -31,8 +31,8 @@ def test_batches_in_any_order_give_the_sums_of_all_samples(rng):
 def test_samples_of_weight_zero_do_not_count(rng):
     features, targets = rng.normal(size=(20, 3)), rng.normal(size=(20, 1))
     weights = np.repeat([1.0, 0.0], 10)
-    found = gram_of(features, targets, weights)
-    np.testing.assert_allclose(found.gram, gram_of(features[:10], targets[:10]).gram, rtol=1e-12, atol=1e-13)
+    statistics = gram_of(features, targets, weights)
+    np.testing.assert_allclose(statistics.gram, gram_of(features[:10], targets[:10]).gram, rtol=1e-12, atol=1e-13)
 
 
 def test_a_batch_without_weight_changes_nothing(rng):
@@ -49,29 +49,29 @@ def test_what_is_constant_up_to_rounding_is_exactly_zero(rng):
     accumulator = GramAccumulator()
     for batch in np.array_split(np.arange(31), 4):
         accumulator.add(features[batch], targets[batch])
-    found = accumulator.result()
-    assert not found.gram[1].any()
-    assert not found.gram[:, 1].any()
-    assert not found.cross[1].any()
-    assert not found.cross[:, 0].any()
-    assert found.square[0] == 0
-    assert found.gram[0, 0] > 0
+    statistics = accumulator.result()
+    assert not statistics.gram[1].any()
+    assert not statistics.gram[:, 1].any()
+    assert not statistics.cross[1].any()
+    assert not statistics.cross[:, 0].any()
+    assert statistics.square[0] == 0
+    assert statistics.gram[0, 0] > 0
 
 
 def test_selected_statistics_are_those_of_the_selected_columns(rng):
     features, targets = rng.normal(size=(30, 5)), rng.normal(size=(30, 3))
     mask = np.array([True, False, True, False, True])
-    found, expected = gram_of(features, targets).select(mask, [2]), gram_of(features[:, mask], targets[:, [2]])
-    np.testing.assert_allclose(found.gram, expected.gram, rtol=1e-13, atol=1e-13)
-    np.testing.assert_allclose(found.cross, expected.cross, rtol=1e-12, atol=1e-13)
-    np.testing.assert_allclose(found.feature_mean, expected.feature_mean)
+    selection, expected = gram_of(features, targets).select(mask, [2]), gram_of(features[:, mask], targets[:, [2]])
+    np.testing.assert_allclose(selection.gram, expected.gram, rtol=1e-13, atol=1e-13)
+    np.testing.assert_allclose(selection.cross, expected.cross, rtol=1e-12, atol=1e-13)
+    np.testing.assert_allclose(selection.feature_mean, expected.feature_mean)
 
 
 def test_scaled_statistics_are_those_of_scaled_targets(rng):
     features, targets, scale = rng.normal(size=(30, 5)), rng.normal(size=(30, 2)), np.array([3.0, 0.25])
-    found, expected = gram_of(features, targets).rescale(scale), gram_of(features, targets * scale)
+    rescaled, expected = gram_of(features, targets).rescale(scale), gram_of(features, targets * scale)
     for name in ("gram", "cross", "square", "target_mean"):
-        np.testing.assert_allclose(getattr(found, name), getattr(expected, name), rtol=1e-12, atol=1e-13)
+        np.testing.assert_allclose(getattr(rescaled, name), getattr(expected, name), rtol=1e-12, atol=1e-13)
 
 
 @pytest.mark.parametrize(

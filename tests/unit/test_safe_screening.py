@@ -96,7 +96,7 @@ def test_a_false_elimination_is_counted(sparse):
     solution.screened["gap"][0, :] = True
     assert check_certificate(gram, solution).n_false_eliminations == 2
     designs = [GroupDesign(gram=gram, groups=np.arange(12))]
-    found = solve_group_lasso(designs, 0.1 * group_penalty_max(designs))
-    assert check_certificate(designs, found).n_false_eliminations == 0
-    found.screened["safe"][0] = True
-    assert check_certificate(designs, found).n_false_eliminations == 1
+    solution_of_groups = solve_group_lasso(designs, 0.1 * group_penalty_max(designs))
+    assert check_certificate(designs, solution_of_groups).n_false_eliminations == 0
+    solution_of_groups.screened["safe"][0] = True
+    assert check_certificate(designs, solution_of_groups).n_false_eliminations == 1

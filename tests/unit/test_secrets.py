@@ -86,7 +86,7 @@ def test_the_secrets_that_a_configuration_points_to_are_known_by_value(tmp_path,
 
 
 @pytest.mark.parametrize(
-    ("text", "shown"),
+    ("text", "redacted"),
     [
         ("http://me:word@host/x", "http://***@host/x"),
         ("https://token@host and ftp://a:b@c", "https://***@host and ftp://***@c"),
@@ -100,8 +100,8 @@ def test_the_secrets_that_a_configuration_points_to_are_known_by_value(tmp_path,
         ("https://host:80/a@b", "https://host:80/a@b"),
     ],
 )
-def test_users_of_urls_and_authorizations_are_hidden_though_nobody_knows_them(text, shown):
-    assert secrets.redact(text) == shown
+def test_users_of_urls_and_authorizations_are_hidden_though_nobody_knows_them(text, redacted):
+    assert secrets.redact(text) == redacted
 
 
 def test_no_logger_or_traceback_lets_a_secret_out(capsys):
@@ -118,10 +118,10 @@ def test_no_logger_or_traceback_lets_a_secret_out(capsys):
             logger.exception("failed with %r", {"key": SECRET})
     finally:
         logger.removeHandler(handler)
-    written = capsys.readouterr().err
-    assert SECRET not in written
-    assert written.count("***") == 3
-    assert "RuntimeError: ***" in written
+    log_text = capsys.readouterr().err
+    assert SECRET not in log_text
+    assert log_text.count("***") == 3
+    assert "RuntimeError: ***" in log_text
 
 
 def test_what_a_broken_handler_tells_holds_no_secret(capsys):
@@ -135,17 +135,17 @@ def test_what_a_broken_handler_tells_holds_no_secret(capsys):
     secrets.remember(SECRET)
     secrets.install()
     Broken().handle(logging.makeLogRecord({"msg": "x"}))
-    written = capsys.readouterr().err
-    assert "OSError: the disk of ***" in written
-    assert SECRET not in written
+    log_text = capsys.readouterr().err
+    assert "OSError: the disk of ***" in log_text
+    assert SECRET not in log_text
 
 
 def test_no_provenance_holds_a_secret():
     secrets.remember(SECRET)
     parameters = {"a": [{"b": f"x{SECRET}"}], SECRET: 1, "url": "http://me:word@host"}
-    written = json.dumps(provenance("pick", parameters, {}))
-    assert SECRET not in written
-    assert "word" not in written
+    document = json.dumps(provenance("pick", parameters, {}))
+    assert SECRET not in document
+    assert "word" not in document
 
 
 SCRIPT = f"""
@@ -164,11 +164,11 @@ raise ValueError("raised {SECRET}")
 
 def test_a_script_that_fails_writes_no_secret_to_log_and_console(tmp_path, monkeypatch):
     monkeypatch.setenv("MY_WORD", SECRET)
-    done = subprocess.run([sys.executable, "-c", SCRIPT], cwd=tmp_path, capture_output=True, text=True)
+    process = subprocess.run([sys.executable, "-c", SCRIPT], cwd=tmp_path, capture_output=True, text=True)
     log = (tmp_path / "results/x/logs/weights/x.log").read_text()
-    assert done.returncode == 1
+    assert process.returncode == 1
     for word in ("printed", "logged", "raised"):
-        assert f"{word} ***" in done.stderr
+        assert f"{word} ***" in process.stderr
     for word in ("logged", "warned", "raised"):
         assert f"{word} ***" in log
-    assert SECRET not in done.stdout + done.stderr + log
+    assert SECRET not in process.stdout + process.stderr + log

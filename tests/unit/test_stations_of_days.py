@@ -14,12 +14,12 @@ DAYS = ("2024-05-01", "2024-05-02", "2024-05-03")
 
 
 def digests(epochs, codes=("XX.A",), days=DAYS):
-    known = StationsOfDays(text(REQUEST, codes, epochs), REQUEST)
-    return [known.digest(day) for day in days]
+    stations = StationsOfDays(text(REQUEST, codes, epochs), REQUEST)
+    return [stations.digest(day) for day in days]
 
 
-def which_differ(one, other):
-    return [day for day, before, after in zip(DAYS, one, other, strict=True) if before != after]
+def which_differ(digests_before, digests_after):
+    return [day for day, before, after in zip(DAYS, digests_before, digests_after, strict=True) if before != after]
 
 
 LASTING = Epoch(BEGIN, END, "A HHZ")
@@ -54,9 +54,9 @@ def test_the_order_of_epochs_means_nothing():
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"asked": 1}', '{"asked": {}, "stations": 3, "epochs": [3]}'])
 def test_without_an_inventory_nothing_is_known(content):
-    known = StationsOfDays(content, REQUEST)
-    assert not known.is_current
-    assert known.digest(DAYS[0]) == "not known yet"
+    stations = StationsOfDays(content, REQUEST)
+    assert not stations.is_current
+    assert stations.digest(DAYS[0]) == "not known yet"
 
 
 def test_another_file_of_the_same_name_is_another_request(tmp_path, monkeypatch):

@@ -41,8 +41,8 @@ def test_every_share_of_four_digits_survives_its_name():
 
 
 def test_methods_targets_and_integers_multiply():
-    asked = section([{"macs": 0.5}, {"parameters": 0.12}], methods=["safe", "magnitude"], int8=True)
-    assert student_names(asked) == [
+    params = section([{"macs": 0.5}, {"parameters": 0.12}], methods=["safe", "magnitude"], int8=True)
+    assert student_names(params) == [
         "safe-s50", "safe-s50-int8", "safe-p88", "safe-p88-int8",
         "magnitude-s50", "magnitude-s50-int8", "magnitude-p88", "magnitude-p88-int8",
     ]  # fmt: skip
@@ -54,7 +54,10 @@ def test_without_a_target_there_are_no_students():
 
 
 def test_every_picker_is_a_teacher_unless_patterns_say_which():
-    names = {str(teacher): [str(one) for one in some] for teacher, some in resolve(section({"macs": 0.07})).items()}
+    names = {
+        str(teacher): [str(student) for student in students]
+        for teacher, students in resolve(section({"macs": 0.07})).items()
+    }
     assert names == {
         "PhaseNet/original": ["PhaseNet/original-safe-s93"],
         "PhaseNet/stead": ["PhaseNet/stead-safe-s93"],
@@ -64,8 +67,8 @@ def test_every_picker_is_a_teacher_unless_patterns_say_which():
     assert list(resolve(section({"macs": 0.07}, teachers=["*/original"]))) == [TEACHERS[0], TEACHERS[2]]
 
 
-def resolve(asked, candidates=TEACHERS):
-    return resolve_students(asked, candidates)
+def resolve(params, candidates=TEACHERS):
+    return resolve_students(params, candidates)
 
 
 @pytest.mark.parametrize(

@@ -77,11 +77,11 @@ def calls():
     calls = {}
     for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "Makefile"]:
         text = path.read_text().replace("$(CORES)", "2")
-        found = re.findall(r"`pickflow ([a-z]+ [^`]+)`", text)
+        commands = re.findall(r"`pickflow ([a-z]+ [^`]+)`", text)
         blocks = re.findall(r"```.*?```", text, re.DOTALL) + re.findall(r"^(?: {4}|\t).*", text, re.MULTILINE)
         for line in "\n".join(blocks).splitlines():
-            found += re.findall(r"^\s*@?(?:\.venv/bin/|\$\(BIN\)/)?pickflow ([a-z]+ [^#]+)", line)
-        calls |= {words.strip(): path.name for words in found}
+            commands += re.findall(r"^\s*@?(?:\.venv/bin/|\$\(BIN\)/)?pickflow ([a-z]+ [^#]+)", line)
+        calls |= {words.strip(): path.name for words in commands}
     for name in COMMANDS:
         text = getattr(import_module(f"pickflow.command_line.{name}"), "EXAMPLES", "")
         for line in text.strip().splitlines():

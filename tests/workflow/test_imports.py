@@ -91,9 +91,9 @@ def test_the_conda_environment_pins_what_the_constraints_pin():
     root = SOURCE.parents[1]
     pins = {line for line in (root / "constraints" / "python-3.11.txt").read_text().splitlines() if "==" in line}
     lines = (root / "envs" / "pickflow.yaml").read_text().splitlines()
-    used = {line.strip().removeprefix("- ") for line in lines if "==" in line}
-    assert used
-    assert used <= pins
+    requirements = {line.strip().removeprefix("- ") for line in lines if "==" in line}
+    assert requirements
+    assert requirements <= pins
 
 
 def test_the_table_of_stations_is_read_through_one_door():
