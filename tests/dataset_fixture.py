@@ -40,22 +40,22 @@ def write_set(folder, rows, traces, *, chunk="", bucket=None, **data_format):
     """
     folder.mkdir(parents=True, exist_ok=True)
     values = {"component_order": "ZNE", "dimension_order": "CW", "sampling_rate": 100, **data_format}
-    rows = [dict(each) for each in rows]
+    rows = [dict(metadata) for metadata in rows]
     with h5py.File(folder / f"waveforms{chunk}.hdf5", "w") as file:
         file.create_group("data")
         for name, value in values.items():
             if value is not None:
                 file[f"data_format/{name}"] = value
         if bucket is None:
-            for each, trace in zip(rows, traces, strict=True):
-                file[f"data/{each['trace_name']}"] = trace
+            for metadata, trace in zip(rows, traces, strict=True):
+                file[f"data/{metadata['trace_name']}"] = trace
         else:
             shape = np.max([trace.shape for trace in traces], axis=0)
             block = np.zeros((len(traces), *shape), np.float32)
-            for index, (each, trace) in enumerate(zip(rows, traces, strict=True)):
+            for index, (metadata, trace) in enumerate(zip(rows, traces, strict=True)):
                 block[index, : trace.shape[0], : trace.shape[1]] = trace
                 location = f"{index},:{trace.shape[0]},:{trace.shape[1]}"
-                each |= {"trace_name_original": each["trace_name"], "trace_name": f"{bucket}${location}"}
+                metadata |= {"trace_name_original": metadata["trace_name"], "trace_name": f"{bucket}${location}"}
             file[f"data/{bucket}"] = block
     pd.DataFrame(rows).to_csv(folder / f"metadata{chunk}.csv", index=False)
     return folder

@@ -161,9 +161,16 @@ def geojson(*features):
 
 
 def feature(event_id="nc71001", time=1706745597125, coordinates=(-13.25, 46.5, 7.5), **properties):
-    known = {"mag": 1.5, "magType": "ml", "place": "5 km N of Somewhere", "time": time, "type": "earthquake", "nst": 9}
+    defaults = {
+        "mag": 1.5,
+        "magType": "ml",
+        "place": "5 km N of Somewhere",
+        "time": time,
+        "type": "earthquake",
+        "nst": 9,
+    }
     place = {"type": "Point", "coordinates": list(coordinates)}
-    return {"type": "Feature", "properties": known | properties, "geometry": place, "id": event_id}
+    return {"type": "Feature", "properties": defaults | properties, "geometry": place, "id": event_id}
 
 
 SAMPLES: dict[str, str] = {

@@ -86,14 +86,14 @@ def weights_of(
     dict of str to ndarray
         By name, each of the parameter's shape.
     """
-    found: dict[str, np.ndarray] = {}
+    weights: dict[str, np.ndarray] = {}
     for problem, solved in zip(problems, coefficients, strict=True):
         first = 0
         for name, places in problem.places.items():
-            weight = found.setdefault(name, np.zeros(tuple(layer.get_parameter(name).shape)))
+            weight = weights.setdefault(name, np.zeros(tuple(layer.get_parameter(name).shape)))
             weight.flat[places] = solved[first : first + len(places)]
             first += len(places)
-    return found
+    return weights
 
 
 def im2col(inputs: np.ndarray, n_taps: int, *, padding: tuple[int, int], stride: int, dilation: int) -> np.ndarray:
@@ -168,14 +168,14 @@ def _transposed(layer: nn.ConvTranspose1d, inputs: np.ndarray, targets: np.ndarr
     for phase in range(min(stride, n_made)):
         first, tap = divmod(phase + padding, stride)
         taps = np.arange(tap, n_taps, stride)
-        made = np.arange(phase, n_made, stride)
+        outputs = np.arange(phase, n_made, stride)
         # Output phase + stride m takes tap + stride j from input first + m − j.
-        samples = first + np.arange(len(made))[:, None] - np.arange(len(taps))
+        samples = first + np.arange(len(outputs))[:, None] - np.arange(len(taps))
         inside = (samples >= 0) & (samples < n_samples)
-        seen = np.where(inside, inputs[:, :, np.clip(samples, 0, n_samples - 1)], 0.0)
-        features = seen.transpose(0, 2, 1, 3).reshape(len(inputs) * len(made), -1)
+        tap_inputs = np.where(inside, inputs[:, :, np.clip(samples, 0, n_samples - 1)], 0.0)
+        features = tap_inputs.transpose(0, 2, 1, 3).reshape(len(inputs) * len(outputs), -1)
         places = flat[:, :, taps].transpose(0, 2, 1).reshape(-1, n_out)
-        problems.append(LayerProblem(features, _samples(targets[:, :, made]), {"weight": places}))
+        problems.append(LayerProblem(features, _samples(targets[:, :, outputs]), {"weight": places}))
     return problems
 
 

@@ -116,16 +116,16 @@ def _tables(events, arrivals, stations) -> Catalog:
 
 def errors_km(events: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
     """East, north, depth and time error (found - true) of each event, in the order of the events."""
-    both = events.merge(truth, on="event_id", suffixes=("", "_true"))
-    x, y = FRAME.to_local(both.latitude_deg, both.longitude_deg)
-    true_x, true_y = FRAME.to_local(both.latitude_deg_true, both.longitude_deg_true)
+    joined = events.merge(truth, on="event_id", suffixes=("", "_true"))
+    x, y = FRAME.to_local(joined.latitude_deg, joined.longitude_deg)
+    true_x, true_y = FRAME.to_local(joined.latitude_deg_true, joined.longitude_deg_true)
     return pd.DataFrame(
         {
-            "event_id": both.event_id,
+            "event_id": joined.event_id,
             "east": x - true_x,
             "north": y - true_y,
             "horizontal": np.hypot(x - true_x, y - true_y),
-            "depth": both.depth_km - both.depth_km_true,
-            "time": (both.time - both.time_true).dt.total_seconds(),
+            "depth": joined.depth_km - joined.depth_km_true,
+            "time": (joined.time - joined.time_true).dt.total_seconds(),
         }
     )

@@ -27,8 +27,8 @@ def randomised(model, gain=1.0):
 class Any(sbm.VariableLengthPhaseNet):
     """Layers that a test puts together; the last one makes labels of 8 channels."""
 
-    def __init__(self, steps, **more):
-        super().__init__(in_samples=N_SAMPLES, empty=True, **more)
+    def __init__(self, steps, **options):
+        super().__init__(in_samples=N_SAMPLES, empty=True, **options)
         self.steps = steps
         self.first, self.norm = nn.Conv1d(3, 8, 7, padding=3), nn.BatchNorm1d(8)
         self.same, self.wide = nn.Conv1d(8, 8, 5, padding=2), nn.Conv1d(16, 8, 3, padding=1)

@@ -57,18 +57,18 @@ def task(**changes):
 def main(folder, kill_at):
     """Train; ``kill_at`` is the step after which this process kills itself, or -1."""
 
-    def on_step(done, total, loss):
-        if done == kill_at:
+    def on_step(n_done, total, loss):
+        if n_done == kill_at:
             os.kill(os.getpid(), signal.SIGKILL)
 
     together = join_processes()
     share = together.share(N_WINDOWS)
-    mine = task(batches=lambda first, last: batches(first, last, share), on_step=on_step, processes=together)
+    main_task = task(batches=lambda first, last: batches(first, last, share), on_step=on_step, processes=together)
     pace = PACE
     if os.environ.get("WITHOUT_DROPOUT"):  # each process draws its own values to drop
         pace = Pace(**{**vars(PACE), "dropout": False})
-    optimise(mine, pace, Path(folder) / "checkpoint", "a")
-    safetensors.torch.save_file(mine.model.state_dict(), Path(folder) / f"weights-{together.rank}")
+    optimise(main_task, pace, Path(folder) / "checkpoint", "a")
+    safetensors.torch.save_file(main_task.model.state_dict(), Path(folder) / f"weights-{together.rank}")
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ class RawServer(ThreadingHTTPServer):
 
     def __init__(self, answer, context=None):
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.answer, self.asked, self.n_sent = answer, [], 0
+        self.answer, self.requests, self.n_sent = answer, [], 0
         if context is not None:
             self.socket = context.wrap_socket(self.socket, server_side=True)
         self.scheme = "http" if context is None else "https"
@@ -68,7 +68,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        self.server.asked.append((self.path, dict(self.headers), body))
+        self.server.requests.append((self.path, dict(self.headers), body))
         answer = self.server.answer
         with suppress(OSError):
             for piece in [answer] if isinstance(answer, bytes) else answer(self):

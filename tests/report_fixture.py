@@ -121,9 +121,9 @@ def catalog_content(
     n_days: int = 2,
 ) -> CatalogContent:
     """Most events of the reference, shifted a little, some false ones, and noise picks."""
-    found = reference.sample(frac=0.9, random_state=3)
+    matched = reference.sample(frac=0.9, random_state=3)
     false = reference_table(random, n_false, n_days).assign(magnitude=0.2)
-    truth = pd.concat([found, false], ignore_index=True)
+    truth = pd.concat([matched, false], ignore_index=True)
     truth["event_id"] = [f"{associator}{index:05d}" for index in range(len(truth))]
     rows = pd.concat([_picks_of(event, stations, random) for _, event in truth.iterrows()], ignore_index=True)
     rows = rows.merge(truth[["event_id", "time"]], on="event_id")
@@ -153,13 +153,13 @@ def catalog_content(
     ).reset_index()  # fmt: skip
     shifts = pd.to_timedelta(np.round(random.normal(0.02, 0.12, len(events)), 3), unit="s")
     events["time"] += shifts
-    held = ReferenceSet(
+    reference_set = ReferenceSet(
         events=reference, other_events=reference.head(0), picks=manual_picks(stations, reference), other_picks=None,
         window=(STARTTIME, STARTTIME + timedelta(days=n_days)), region=None,
     )  # fmt: skip
     events, picks = conform(events, EVENTS), conform(picks, PICKS)
     assignments = conform(rows.assign(azimuth_deg=0.0), ASSIGNMENTS)
-    compared, of_picks = compare_events(events, held, PARAMS), compare_picks(picks, held, PARAMS)
+    compared, of_picks = compare_events(events, reference_set, PARAMS), compare_picks(picks, reference_set, PARAMS)
     described = properties(events, assignments, picks, reference)
     return CatalogContent(
         key=CatalogKey(PickSetKey("none", "PhaseNet", "original"), associator),
@@ -167,7 +167,7 @@ def catalog_content(
         corrections=conform(pd.DataFrame(), STATION_CORRECTIONS), pick_matches=of_picks.matches,
         pick_scores=of_picks.scores, event_scores=compared.scores,
         missed_events=missed_events(
-            events, assignments, picks, stations, held, compared.matches, of_picks.matches, PARAMS
+            events, assignments, picks, stations, reference_set, compared.matches, of_picks.matches, PARAMS
         ),
         new_events=new_events(described, compared.matches, reference, PARAMS), gathers=(),
     )  # fmt: skip
@@ -229,10 +229,10 @@ def annotate_of(picks: pd.DataFrame):
         stats = stream[0].stats
         probabilities = Stream()
         for phase in ("P", "S"):
-            here = picks[(picks["station"] == stats.station) & (picks["phase"] == phase)]
+            picks_of_phase = picks[(picks["station"] == stats.station) & (picks["phase"] == phase)]
             time_s = np.arange(stats.npts) / stats.sampling_rate
             values = np.zeros(stats.npts)
-            for time in here["time"]:
+            for time in picks_of_phase["time"]:
                 values = np.maximum(
                     values, 0.8 * np.exp(-0.5 * ((time_s - (UTCDateTime(time) - stats.starttime)) / 0.15) ** 2)
                 )

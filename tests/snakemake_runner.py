@@ -101,11 +101,11 @@ def start(*arguments, directory, config=None):
 def wait_for(path, pattern, process, seconds=300):
     """Wait until a run has made a file; its path."""
     deadline = time.monotonic() + seconds
-    while not (found := list(Path(path).glob(pattern))):
+    while not (paths := list(Path(path).glob(pattern))):
         assert process.poll() is None, "the run ended before it could be disturbed"
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    return found[0]
+    return paths[0]
 
 
 def tables_of(directory, run="small"):

@@ -65,8 +65,8 @@ def spikes(n=8, n_samples=3001, first=0, phases="PS", **options):
         rng = np.random.default_rng(index)
         p = int(rng.integers(300, n_samples // 2))
         picks = {"P": p, "S": p + int(rng.integers(200, 600))}
-        kept = {phase: at for phase, at in picks.items() if phase in phases}
-        records.append(spike_record(index, n_samples, **options, **kept))
+        picks_of_phases = {phase: at for phase, at in picks.items() if phase in phases}
+        records.append(spike_record(index, n_samples, **options, **picks_of_phases))
     return set_of(*records)
 
 
@@ -84,8 +84,8 @@ def main(folder, kill_at):
     """Train; ``kill_at`` is the step after which this process kills itself, or -1."""
     from pickflow.train.picker import train_picker
 
-    def on_step(done, total, loss):
-        if done == kill_at:
+    def on_step(n_done, total, loss):
+        if n_done == kill_at:
             os.kill(os.getpid(), signal.SIGKILL)
 
     train_picker("EQT", both_parts(n_samples=6000), TRAINING, 1, Path(folder), on_step=on_step)

@@ -150,11 +150,11 @@ def download_params(**section):
 def write_sds(stream, root):
     """Day files of an SDS archive; a trace belongs to the day it starts in."""
     files = {}
-    for one in stream:
-        stats = one.stats
+    for piece in stream:
+        stats = piece.stats
         folder = Path(root, str(stats.starttime.year), stats.network, stats.station, f"{stats.channel}.D")
-        name = f"{one.id}.D.{stats.starttime.year}.{stats.starttime.julday:03d}"
-        files.setdefault(folder / name, obspy.Stream()).append(one)
+        name = f"{piece.id}.D.{stats.starttime.year}.{stats.starttime.julday:03d}"
+        files.setdefault(folder / name, obspy.Stream()).append(piece)
     for path, pieces in files.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         pieces.write(str(path), format="MSEED")

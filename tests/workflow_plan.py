@@ -112,10 +112,10 @@ def pretend_to_run(directory, config, contents=None):
         pass
 
 
-def epochs(config, *others):
+def epochs(config, *extra_epochs):
     """What `inventory` keeps of two stations that stand for ever, and more."""
     request = request_of(settings_of("inventory", "download", complete(config)), [])
-    return text(request, ["XX.A", "XX.B"], [Epoch(BEGIN, END, "A"), Epoch(BEGIN, END, "B"), *others]).encode()
+    return text(request, ["XX.A", "XX.B"], [Epoch(BEGIN, END, "A"), Epoch(BEGIN, END, "B"), *extra_epochs]).encode()
 
 
 def in_folder(folder, function, *arguments):

@@ -47,8 +47,8 @@ def days(text, *replacements):
     return ["".join(_moved(text, date, replacements)) for date in dates]
 
 
-def _moved(text, date, written):
-    for old, form in written:
+def _moved(text, date, replacements):
+    for old, form in replacements:
         text = text.replace(old, date.strftime(form))
     return text
 

@@ -212,8 +212,8 @@ def test_damaged_miniseed_has_a_row_and_takes_nothing_with_it(source, seed, fuzz
 def test_damaged_files_of_other_formats_take_nothing_with_them(form, seed, fuzz, tmp_path, monkeypatch, caplog):
     monkeypatch.chdir(tmp_path)
     day = Download("directory", monkeypatch)
-    one = trace("HHZ", seconds=120)
-    one.data = one.data.astype(np.int32 if form in ("GSE2", "SLIST") else np.float32)
-    one.write("whole", format=form)
+    original = trace("HHZ", seconds=120)
+    original.data = original.data.astype(np.int32 if form in ("GSE2", "SLIST") else np.float32)
+    original.write("whole", format=form)
     damages = (change_header_bytes, flip_bits, cut, insert, take_out, be_something_else)
     try_files(damaged_files(seed, Path("whole").read_bytes(), damages), day, fuzz, caplog)

@@ -27,7 +27,7 @@ def catalogs(draw):
     for index in range(draw(st.integers(0, 3))):
         stations = draw(st.lists(st.tuples(codes, codes), max_size=4, unique=True))
         origin_us = draw(st.integers(0, 86_400_000_000))
-        known = draw(st.booleans())
+        has_magnitude = draw(st.booleans())
         events.append(
             {
                 "event_id": f"e{index}",
@@ -41,8 +41,8 @@ def catalogs(draw):
                 "n_stations": len(stations),
                 "rms_residual_s": draw(st.floats(0, 5)),
                 "azimuthal_gap_deg": draw(st.floats(0, 360)),
-                "magnitude": draw(st.floats(-2, 9)) if known else np.nan,
-                "magnitude_type": draw(st.sampled_from(["ML", "Mw", None])) if known else None,
+                "magnitude": draw(st.floats(-2, 9)) if has_magnitude else np.nan,
+                "magnitude_type": draw(st.sampled_from(["ML", "Mw", None])) if has_magnitude else None,
             }
         )
         for number, (network, station) in enumerate(stations):

@@ -28,16 +28,16 @@ def pieces_of(ranges):
 @given(RANGES)
 def test_merged_pieces_hold_every_sample_once_and_in_its_place(ranges):
     merged = merge_channel(pieces_of(ranges))
-    there = np.zeros(WHOLE.size, bool)
+    is_covered = np.zeros(WHOLE.size, bool)
     for first, length in ranges:
-        there[first : first + length] = True
-    found = np.zeros(WHOLE.size, int)
+        is_covered[first : first + length] = True
+    n_pieces = np.zeros(WHOLE.size, int)
     for piece in merged.pieces:
         first = round((piece.stats.starttime - trace().stats.starttime) * 100)
         assert (piece.data == WHOLE[first : first + piece.stats.npts]).all()
-        found[first : first + piece.stats.npts] += 1
-    assert (found == there).all()
-    assert coverage(merged.pieces, START, END) == pytest.approx(np.mean(there))
+        n_pieces[first : first + piece.stats.npts] += 1
+    assert (n_pieces == is_covered).all()
+    assert coverage(merged.pieces, START, END) == pytest.approx(np.mean(is_covered))
     assert {remark.code for remark in merged.remarks} <= {"overlap"}
 
 
@@ -53,12 +53,12 @@ def test_merging_twice_changes_nothing(ranges):
 @settings(deadline=None, max_examples=40)
 @given(RANGES)
 def test_gaps_are_the_holes_between_the_pieces(ranges):
-    there = np.zeros(WHOLE.size, bool)
+    is_covered = np.zeros(WHOLE.size, bool)
     for first, length in ranges:
-        there[first : first + length] = True
-    holes = np.flatnonzero(np.diff(np.r_[1, there, 1].astype(int)) == -1).size
+        is_covered[first : first + length] = True
+    holes = np.flatnonzero(np.diff(np.r_[1, is_covered, 1].astype(int)) == -1).size
     at_edges = sum(
-        1 for edge in (there[:100], there[-100:]) if not edge.all() and edge.any() and not edge[[0, -1]].all()
+        1 for edge in (is_covered[:100], is_covered[-100:]) if not edge.all() and edge.any() and not edge[[0, -1]].all()
     )
     n_gaps = count_gaps(merge_channel(pieces_of(ranges)).pieces, START, END)
     assert holes - at_edges - 2 <= n_gaps <= holes

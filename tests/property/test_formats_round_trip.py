@@ -52,9 +52,13 @@ def catalogs(draw):
     count = pd.DataFrame(assignments, columns=ASSIGNMENTS.schema.names)
     merged = count.merge(pd.DataFrame(picks, columns=PICKS.schema.names)[["pick_id", "station", "phase"]], on="pick_id")
     for event in events:
-        mine = merged[merged.event_id == event["event_id"]]
-        event |= {"n_picks": len(mine), "n_p": int((mine.phase == "P").sum()), "n_s": int((mine.phase == "S").sum())}
-        event |= {"n_stations": mine.station.nunique()}
+        picks_of_event = merged[merged.event_id == event["event_id"]]
+        event |= {
+            "n_picks": len(picks_of_event),
+            "n_p": int((picks_of_event.phase == "P").sum()),
+            "n_s": int((picks_of_event.phase == "S").sum()),
+        }
+        event |= {"n_stations": picks_of_event.station.nunique()}
     return (
         conform(pd.DataFrame(events), EVENTS),
         conform(count, ASSIGNMENTS),
@@ -62,18 +66,18 @@ def catalogs(draw):
     )
 
 
-def compare(found, expected, exact, near, by=("event_id", "station", "phase")):
+def compare(table, expected, exact, near, by=("event_id", "station", "phase")):
     """The same rows: some columns exactly, others (name: tolerance) nearly."""
-    found, expected = (frame.sort_values(list(by), ignore_index=True) for frame in (found, expected))
-    assert len(found) == len(expected)
+    table, expected = (frame.sort_values(list(by), ignore_index=True) for frame in (table, expected))
+    assert len(table) == len(expected)
     for name in exact:
-        pd.testing.assert_series_equal(found[name], expected[name], check_dtype=False)
+        pd.testing.assert_series_equal(table[name], expected[name], check_dtype=False)
     for name, tolerance in near.items():
         if name == "time":
-            assert (found.time - expected.time).abs().max() <= pd.Timedelta(seconds=tolerance) or found.empty
+            assert (table.time - expected.time).abs().max() <= pd.Timedelta(seconds=tolerance) or table.empty
         else:
             np.testing.assert_allclose(
-                found[name].to_numpy(float), expected[name].to_numpy(float), rtol=0, atol=tolerance
+                table[name].to_numpy(float), expected[name].to_numpy(float), rtol=0, atol=tolerance
             )
 
 

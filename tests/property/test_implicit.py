@@ -24,8 +24,8 @@ def test_the_projection_is_the_nearest_point_of_the_ball(seed, size, share, scal
     if share >= 1:
         assert np.array_equal(nearest, vector)
     # Nearest if and only if no corner of the ball lies in the direction of what is left.
-    left = vector - nearest
-    assert radius * np.abs(left).max() - left @ nearest <= 1e-9 * scale * radius
+    remainder = vector - nearest
+    assert radius * np.abs(remainder).max() - remainder @ nearest <= 1e-9 * scale * radius
     assert np.abs(project_l1(nearest, radius) - nearest).max() <= 1e-12 * scale
 
 
@@ -92,8 +92,8 @@ def test_a_projected_model_contracts_and_converges(seed, kappa, functions):
     x, y = generator.standard_normal((2, n_states, 2))
     after = np.abs(model.activate(model.A @ x + driven) - model.activate(model.A @ y + driven)).max()
     assert after <= kappa * np.abs(x - y).max() * (1 + 1e-9)
-    found = model.infer(windows, tolerance=1e-13, max_passes=2000).states.T
-    assert np.abs(model.activate(model.A @ found + driven) - found).max() <= 1e-11 * max(1, np.abs(found).max())
+    states = model.infer(windows, tolerance=1e-13, max_passes=2000).states.T
+    assert np.abs(model.activate(model.A @ states + driven) - states).max() <= 1e-11 * max(1, np.abs(states).max())
 
 
 @given(seed=seeds, n_blocks=st.integers(1, 6))
@@ -118,10 +118,10 @@ def test_blocks_may_stand_in_any_order(seed, n_blocks):
     )
     windows = generator.standard_normal((3, 3))
     expected = model.sweep(windows).outputs
-    found = shuffled.infer(windows, tolerance=0.0)
-    assert np.abs(found.outputs - expected).max() < 1e-12 * max(1, np.abs(expected).max())
+    inferred = shuffled.infer(windows, tolerance=0.0)
+    assert np.abs(inferred.outputs - expected).max() < 1e-12 * max(1, np.abs(expected).max())
     assert np.abs(shuffled.sweep(windows).outputs - expected).max() < 1e-12 * max(1, np.abs(expected).max())
-    assert found.n_passes <= shuffled.depth + 1 <= n_blocks + 1
+    assert inferred.n_passes <= shuffled.depth + 1 <= n_blocks + 1
 
 
 @st.composite
@@ -159,6 +159,6 @@ def test_any_convolution_has_its_rows_and_its_samples(drawn, seed):
         assert np.abs(problem.features @ solved + shift - problem.targets).max() < 1e-12
     assert sum(problem.targets.size for problem in problems) == expected.size
     rebuilt = weights_of(layer, problems, coefficients)["weight"]
-    used = np.concatenate([problem.places["weight"].ravel() for problem in problems])
-    assert np.array_equal(rebuilt.flat[used], weight.flat[used])
-    assert len(np.unique(used)) == len(used)
+    places = np.concatenate([problem.places["weight"].ravel() for problem in problems])
+    assert np.array_equal(rebuilt.flat[places], weight.flat[places])
+    assert len(np.unique(places)) == len(places)

@@ -38,7 +38,7 @@ def kept_of(record, picks):
     return [pick for pick, reason in zip(picks, reasons, strict=True) if not reason]
 
 
-def found(record, picks, phase, tolerance_s=0.3):
+def n_hits(record, picks, phase, tolerance_s=0.3):
     true_ns = record.time_ns(record.arrivals[phase])
     return sum(name == phase and abs(ns - true_ns) <= tolerance_s * 1e9 for name, ns, _ in picks)
 
@@ -56,9 +56,9 @@ def test_no_pick_is_kept_at_an_artefact_in_noise(kind, windows, picker):
     for index, window in enumerate(windows):
         record = SPOILERS[kind](injection.without_wavelet(window), np.random.default_rng(index))
         near = [
-            one
-            for one in kept_of(record, injection.picks_of(record, picker))
-            if min(abs(one[1] - record.time_ns(edge)) for edge in record.edges) < 0.5e9
+            pick
+            for pick in kept_of(record, injection.picks_of(record, picker))
+            if min(abs(pick[1] - record.time_ns(edge)) for edge in record.edges) < 0.5e9
         ]
         assert near == [], index
 
@@ -74,8 +74,8 @@ def test_strong_arrivals_soon_after_an_artefact_are_found_and_kept(kind, distanc
         moved = replace(record, samples=np.roll(record.samples, shift, axis=1), arrivals=arrivals)
         spoilt = SPOILERS[kind](moved, np.random.default_rng(index))
         picks = injection.picks_of(spoilt, picker)
-        hits += found(spoilt, kept_of(spoilt, picks), phase) == 1
-        dropped += found(spoilt, picks, phase) - found(spoilt, kept_of(spoilt, picks), phase)
+        hits += n_hits(spoilt, kept_of(spoilt, picks), phase) == 1
+        dropped += n_hits(spoilt, picks, phase) - n_hits(spoilt, kept_of(spoilt, picks), phase)
     assert dropped == 0
     assert hits >= N_RECORDS - 1
 
@@ -88,6 +88,6 @@ def test_arrivals_at_midnight_are_found_once(earthquakes, picker):
             start_ns = midnight_ns - round((ANCHOR_S + shift_s) * 1e9)
             late = replace(record, starttime_ns=start_ns)
             picks = injection.picks_across_midnight(late, picker)
-            counts.append(found(late, kept_of(late, picks), phase))
+            counts.append(n_hits(late, kept_of(late, picks), phase))
     assert max(counts) == 1
     assert sum(counts) >= len(counts) - 1

@@ -149,8 +149,8 @@ def test_several_designs_agree_with_proximal_gradient_steps(seed, ratio):
     penalty = ratio * group_penalty_max(designs, weights)
     solution = solve_group_lasso(designs, penalty, weights=weights)
     expected = by_proximal_gradient(designs, penalty * weights)
-    for found, right in zip(solution.coefficients, expected, strict=True):
-        np.testing.assert_allclose(found, right, rtol=0, atol=1e-10)
+    for coefficients, expected_coefficients in zip(solution.coefficients, expected, strict=True):
+        np.testing.assert_allclose(coefficients, expected_coefficients, rtol=0, atol=1e-10)
 
 
 def violations(gram, solution):
@@ -182,8 +182,8 @@ def test_hard_groups_over_several_designs_are_solved_without_false_eliminations(
     n_groups = int(rng.integers(1, 12))
     designs = [GroupDesign(gram=first, groups=rng.integers(0, n_groups, first.n_features))]
     for part in range(int(rng.integers(0, 3))):
-        other = comparable(hard(seed + part + 1)[0], first, rng)
-        designs.append(GroupDesign(gram=other, groups=rng.integers(0, n_groups, other.n_features)))
+        gram = comparable(hard(seed + part + 1)[0], first, rng)
+        designs.append(GroupDesign(gram=gram, groups=rng.integers(0, n_groups, gram.n_features)))
     solution = solve_group_lasso(designs, ratio * group_penalty_max(designs))
     assert solution.converged
     assert check_certificate(designs, solution).n_false_eliminations == 0
@@ -191,11 +191,11 @@ def test_hard_groups_over_several_designs_are_solved_without_false_eliminations(
         assert not w[~solution.active[design.groups]].any()
 
 
-def comparable(gram, other, rng):
+def comparable(gram, model_gram, rng):
     """The same statistics with features and targets about as long as those of another design, as in one net."""
-    traces = np.trace(gram.gram), np.trace(other.gram)
+    traces = np.trace(gram.gram), np.trace(model_gram.gram)
     features = np.sqrt(traces[1] / traces[0]) if min(traces) > 0 else 1.0
-    squares = gram.square.sum(), other.square.sum()
+    squares = gram.square.sum(), model_gram.square.sum()
     targets = 10.0 ** rng.uniform(-2, 2) * (np.sqrt(squares[1] / squares[0]) if min(squares) > 0 else 1.0)
     return Gram(
         gram=gram.gram * features**2,
@@ -226,6 +226,6 @@ def test_units_do_not_matter(seed, ratio, exponents):
     units = 2.0 ** exponents[0], 2.0 ** exponents[1]
     gram, scaled = gram_of(features, targets), gram_of(features * units[0], targets * units[1])
     plain = solve_lasso(gram, ratio * lasso_penalty_max(gram))
-    other = solve_lasso(scaled, ratio * lasso_penalty_max(scaled))
-    np.testing.assert_allclose(other.coefficients * units[0] / units[1], plain.coefficients, rtol=0, atol=1e-11)
-    np.testing.assert_array_equal(other.screened["gap"], plain.screened["gap"])
+    rescaled = solve_lasso(scaled, ratio * lasso_penalty_max(scaled))
+    np.testing.assert_allclose(rescaled.coefficients * units[0] / units[1], plain.coefficients, rtol=0, atol=1e-11)
+    np.testing.assert_array_equal(rescaled.screened["gap"], plain.screened["gap"])

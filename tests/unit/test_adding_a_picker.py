@@ -94,16 +94,16 @@ def test_it_picks_through_the_engine(folder):
 def test_it_has_costs_and_becomes_narrower(folder):
     model = load_model(folder)
     wiring = wiring_of(model)
-    assert {one.name: [name for name, _ in one.readers] for one in wiring.sets} == {
+    assert {channel_set.name: [name for name, _ in channel_set.readers] for channel_set in wiring.sets} == {
         "fine": ["down", "out"],
         "down": ["inner", "up"],
         "up": ["out"],
     }
     costs = costs_of(model, wiring)
     assert costs.total({}, "macs") == 1000 * 3 * 8 * 7 + 250 * (8 * 16 * 8 + 16 * 16 * 5 + 16 * 8 * 4) + 1000 * 16 * 3
-    kept = {"fine": np.array([0, 2, 5]), "down": np.arange(0, 16, 2), "up": np.array([1])}
-    student = narrowed(model, wiring, kept)
-    widths = {name: channels.size for name, channels in kept.items()}
+    selection = {"fine": np.array([0, 2, 5]), "down": np.arange(0, 16, 2), "up": np.array([1])}
+    student = narrowed(model, wiring, selection)
+    widths = {name: channels.size for name, channels in selection.items()}
     assert costs.total(widths, "macs") == pytest.approx(multiply_adds(student))
     assert costs.total(widths, "parameters") == pytest.approx(n_parameters(student)[0])
     assert student(torch.zeros(1, 3, 1000)).shape == (1, 3, 1000)

@@ -172,9 +172,9 @@ def test_units_of_motion_are_read_in_all_their_spellings(units, order):
 
 
 @pytest.mark.parametrize(
-    ("units", "shown"), [("PA", "in PA"), ("furlongs/fortnight", "in furlongs"), (None, "not named")]
+    ("units", "words"), [("PA", "in PA"), ("furlongs/fortnight", "in furlongs"), (None, "not named")]
 )
-def test_units_that_are_not_read_as_motion_are_told(units, shown):
+def test_units_that_are_not_read_as_motion_are_told(units, words):
     calibration = Calibration(Response(instrument_sensitivity=InstrumentSensitivity(TOTAL, 1.0, units, "COUNTS")))
     assert math.isnan(calibration.sensitivity)
-    assert shown in calibration.faults[0]
+    assert words in calibration.faults[0]

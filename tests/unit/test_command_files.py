@@ -60,13 +60,13 @@ def test_picks_without_a_network_get_that_of_the_only_station_of_the_name(scene,
 
 def test_a_picker_is_exported_with_its_difference_from_torch(tmp_path, capsys):
     assert main(["export", str(BUNDLED), "--out", str(tmp_path / "picker.onnx")]) == 0
-    said = capsys.readouterr().out
+    output = capsys.readouterr().out
     card = json.loads((BUNDLED / "card.json").read_text())
     session = onnxruntime.InferenceSession((tmp_path / "picker.onnx").read_bytes())
     shape = session.get_inputs()[0].shape[1:]
     assert shape == [len(card["component_order"]), card["in_samples"]]
-    assert f"{shape[0]} components {card['component_order']} x {shape[1]} samples" in said
-    difference = float(said.partition("torch by ")[2].split()[0])
+    assert f"{shape[0]} components {card['component_order']} x {shape[1]} samples" in output
+    difference = float(output.partition("torch by ")[2].split()[0])
     assert 0 <= difference < 1e-4
 
 

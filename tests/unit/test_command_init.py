@@ -26,17 +26,17 @@ def folder(tmp_path, monkeypatch):
     return waveform_folder(tmp_path)
 
 
-def written(path="my.yaml"):
+def configuration_in(path="my.yaml"):
     return yaml.safe_load(Path(path).read_text())
 
 
 def test_a_folder_becomes_a_configuration_that_passes_the_check(folder, tmp_path, capsys):
     network_file(tmp_path)
     assert main(["init", str(folder)]) == 0
-    said = capsys.readouterr()
-    assert said.err == ""
-    assert "a folder of files: 2 stations (XA.AAA, XA.BBB), channels HH at 100 Hz, 2024-03-05" in said.out
-    config = written()
+    output = capsys.readouterr()
+    assert output.err == ""
+    assert "a folder of files: 2 stations (XA.AAA, XA.BBB), channels HH at 100 Hz, 2024-03-05" in output.out
+    config = configuration_in()
     assert config["run"] == "data-240305-240305"
     assert (config["starttime"], config["endtime"]) == ("2024-03-05T00:00:00Z", "2024-03-06T00:00:00Z")
     assert config["download"] == {
@@ -61,10 +61,10 @@ def test_beside_each_key_stands_its_description(folder, tmp_path):
     text = " ".join(line.strip("# ") for line in lines)
     described = PickParams.model_fields["weights"].description
     assert described in text
-    assert written()["associate"]["velocity_model"] == {"file": "layers.nd"}
-    assert written()["pick"] == {"models": ["PhaseNet"], "weights": ["stead"]}
+    assert configuration_in()["associate"]["velocity_model"] == {"file": "layers.nd"}
+    assert configuration_in()["pick"] == {"models": ["PhaseNet"], "weights": ["stead"]}
     assert main(["init", "data", "--models", "PickflowNet", "--force"]) == 0
-    assert written()["pick"] == {"models": ["PickflowNet"], "weights": ["bundled"]}
+    assert configuration_in()["pick"] == {"models": ["PickflowNet"], "weights": ["bundled"]}
     assert max(map(len, lines)) <= 120
 
 
@@ -81,7 +81,7 @@ def test_an_archive_is_known_as_one_and_the_days_asked_for_count(tmp_path, monke
         record = trace("HNZ", station="AAA", starttime=pd.Timestamp(start).to_pydatetime(), rate=50)
         record.write(str(place / f"XA.AAA..HNZ.D.2024.{day}"), format="MSEED")
     assert main(["init", "sds", "--starttime", "2024-03-06", "--out", "part.yaml", "--run", "mine"]) == 0
-    config = written("part.yaml")
+    config = configuration_in("part.yaml")
     assert config["download"]["source"] == "sds"
     assert config["run"] == "mine"
     assert (config["starttime"], config["endtime"]) == ("2024-03-06", "2024-03-08T00:00:00Z")
@@ -100,7 +100,7 @@ def test_names_that_are_no_codes_are_left_out_and_named(tmp_path, monkeypatch, c
         place.mkdir(parents=True)
         trace().write(str(place / f"{network}.{station}..{channel}.D.2024.065"), format="MSEED")
     assert main(["init", "sds"]) == 0
-    assert written()["download"]["stations"] == ["XA.*"]
+    assert configuration_in()["download"]["stations"] == ["XA.*"]
     for name in ("'O{'", "'X?'", "'H{Z'"):
         assert name in caplog.text
 
@@ -112,7 +112,7 @@ def test_a_data_centre_is_asked_for_its_stations(tmp_path, monkeypatch, capsys):
         assert main(["init", server.url, *words]) == 0
         assert "level=channel" in server.requests_to("/fdsnws/station/1/query")[0]
     assert "a data centre: 2 stations (XA.AAA, XA.BBB)" in capsys.readouterr().out
-    config = written()
+    config = configuration_in()
     assert config["download"]["fdsn"] == {"servers": [server.url]}
     assert config["download"]["stations"] == ["XA.*"]
     assert config["endtime"] == "2024-03-07"
@@ -124,7 +124,7 @@ def test_what_is_there_is_never_overwritten_without_being_told(folder, tmp_path,
     assert "my.yaml exists and stays as it is" in capsys.readouterr().err
     assert (tmp_path / "my.yaml").read_text() == "mine"
     assert main(["init", "data", "--force"]) == 0
-    assert written()["run"]
+    assert configuration_in()["run"]
 
 
 @pytest.mark.parametrize(
@@ -146,9 +146,9 @@ def test_what_is_there_is_never_overwritten_without_being_told(folder, tmp_path,
 )
 def test_what_cannot_be_is_named(folder, words, status, message, capsys):
     assert main(["init", *words]) == status
-    said = capsys.readouterr().err
-    assert message in said
-    assert "Traceback" not in said
+    message_text = capsys.readouterr().err
+    assert message in message_text
+    assert "Traceback" not in message_text
     assert not Path("my.yaml").exists()
 
 
@@ -168,7 +168,7 @@ def test_on_a_terminal_it_asks_for_what_it_needs(folder, monkeypatch, capsys):
     monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
     monkeypatch.setattr(builtins, "input", lambda prompt: next(answers))
     assert main(["init"]) == 0
-    assert written("asked.yaml")["download"]["path"] == "data"
+    assert configuration_in("asked.yaml")["download"]["path"] == "data"
     assert capsys.readouterr().out.count("Where are the waveforms?") == 2
 
 

@@ -38,8 +38,8 @@ def test_no_help_needs_a_heavy_library():
 
 def test_the_overview_names_every_command_and_is_the_answer_to_none(capsys):
     assert main(["--help"]) == 0
-    shown = capsys.readouterr().out
-    assert all(f"  {name} " in shown for name in COMMANDS)
+    help_text = capsys.readouterr().out
+    assert all(f"  {name} " in help_text for name in COMMANDS)
     assert main([]) == 2
     assert main(["estmate"]) == 2
     assert "no command 'estmate'" in capsys.readouterr().err
@@ -52,22 +52,22 @@ def test_every_command_has_help_with_examples_and_exit_codes(name, capsys):
     with pytest.raises(SystemExit) as end:
         main([name, "--help"])
     assert end.value.code == 0
-    shown = capsys.readouterr().out
-    assert "examples:" in shown
+    help_text = capsys.readouterr().out
+    assert "examples:" in help_text
     if name != "picker":  # which has those of the original
-        assert f"  pickflow {name}" in shown
-        assert COMMANDS[name] in shown
-        assert EXIT_CODES in shown
+        assert f"  pickflow {name}" in help_text
+        assert COMMANDS[name] in help_text
+        assert EXIT_CODES in help_text
 
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_wrong_call_of_any_command_ends_with_2_and_one_message(name, capsys):
     assert main([name, "--no-such-option"]) == 2
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert said.err.startswith("ERROR ")
-    assert f"pickflow {name} --help shows all options" in said.err
-    assert len(said.err.splitlines()) == 2
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert output.err.startswith("ERROR ")
+    assert f"pickflow {name} --help shows all options" in output.err
+    assert len(output.err.splitlines()) == 2
 
 
 @pytest.mark.parametrize(

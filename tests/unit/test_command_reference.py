@@ -32,8 +32,8 @@ def completed(script, *words, folder="."):
     """What bash proposes for the last of some words."""
     line = " ".join(f"'{word}'" for word in words)
     code = f"source '{script}'; COMP_WORDS=({line}); COMP_CWORD={len(words) - 1}; _pickflow; echo ${{COMPREPLY[@]}}"
-    done = subprocess.run(["bash", "-c", code], capture_output=True, text=True, check=True, cwd=folder)
-    return done.stdout.split()
+    process = subprocess.run(["bash", "-c", code], capture_output=True, text=True, check=True, cwd=folder)
+    return process.stdout.split()
 
 
 def test_bash_completes_commands_options_and_files(script, tmp_path):

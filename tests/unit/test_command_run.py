@@ -35,18 +35,18 @@ def commands(monkeypatch):
 
 def test_a_sound_configuration_is_told_by_its_size(configuration, capsys):
     assert main(["check", configuration()]) == 0
-    said = capsys.readouterr()
-    assert "run small: 12 stations x 2 days = 24 station-days" in said.out
-    assert said.err == ""
+    output = capsys.readouterr()
+    assert "run small: 12 stations x 2 days = 24 station-days" in output.out
+    assert output.err == ""
 
 
 def test_all_errors_are_told_at_once(configuration, capsys):
     assert main(["check", configuration(**FAULTS)]) == 1
-    said = capsys.readouterr()
-    assert said.out == ""
+    output = capsys.readouterr()
+    assert output.out == ""
     for words in ("did you mean 'models'", "did you mean 'sds'", "'long' is not of type 'number'"):
-        assert words in said.err
-    assert all(line.startswith("ERROR config key") for line in said.err.splitlines())
+        assert words in output.err
+    assert all(line.startswith("ERROR config key") for line in output.err.splitlines())
 
 
 def test_errors_of_the_grid_of_files_and_of_velocities_are_told_together(configuration, tmp_path, capsys):
@@ -57,14 +57,14 @@ def test_errors_of_the_grid_of_files_and_of_velocities_are_told_together(configu
         "download": {"source": "sds", "path": "nowhere"},
     }
     assert main(["check", configuration(**sections)]) == 1
-    said = capsys.readouterr().err
+    output = capsys.readouterr().err
     for words in (
         "did you mean 'PhaseNet'",
         "layers.nd",
         "'nowhere' does not exist",
         "WARNING config key download",
     ):
-        assert words in said
+        assert words in output
 
 
 def test_a_data_set_that_seisbench_lacks_is_told_before_a_job_asks_for_it(configuration, capsys):

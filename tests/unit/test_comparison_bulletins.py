@@ -124,8 +124,8 @@ def test_catalogs_without_picks_have_a_page_and_a_summary(tmp_path):
     assert comparison_text(findings).startswith(f"Time     {findings.summary['time'][0]} to ")
 
 
-@pytest.mark.parametrize("which", ["ours", "reference"])
-def test_an_empty_side_is_a_page_too(tmp_path, which):
+@pytest.mark.parametrize("empty_side", ["ours", "reference"])
+def test_an_empty_side_is_a_page_too(tmp_path, empty_side):
     full = made_up(name="full")
     empty = replace(
         full,
@@ -134,7 +134,7 @@ def test_an_empty_side_is_a_page_too(tmp_path, which):
         picks=full.picks.head(0),
         assignments=full.assignments.head(0),
     )
-    ours, reference = (empty, full) if which == "ours" else (full, empty)
+    ours, reference = (empty, full) if empty_side == "ours" else (full, empty)
     comparison = compared(ours, reference)
     findings = comparison.findings
     assert write_comparison(comparison, tmp_path / "out")[0].stat().st_size > 1000
@@ -151,17 +151,17 @@ def test_tables_are_written_beside_the_page(tmp_path):
 
 
 def test_a_folder_of_a_run_is_read_with_its_picks_and_stations(tmp_path):
-    made, folder = made_up(), tmp_path / "run" / "catalog" / "none" / "PhaseNet" / "stead" / "pyocto"
-    write_table(made.events, EVENTS, folder / "catalog.parquet", {})
-    write_table(made.assignments, ASSIGNMENTS, folder / "assignments.parquet", {})
+    content, folder = made_up(), tmp_path / "run" / "catalog" / "none" / "PhaseNet" / "stead" / "pyocto"
+    write_table(content.events, EVENTS, folder / "catalog.parquet", {})
+    write_table(content.assignments, ASSIGNMENTS, folder / "assignments.parquet", {})
     write_table(
-        made.picks, PICKS, tmp_path / "run" / "picks" / "none" / "PhaseNet" / "stead" / "2026-01-15.parquet", {}
+        content.picks, PICKS, tmp_path / "run" / "picks" / "none" / "PhaseNet" / "stead" / "2026-01-15.parquet", {}
     )
     for path in (folder, folder / "catalog.parquet"):
-        found = read_catalog(path)
-        assert str(found.key) == "none/PhaseNet/stead/pyocto"
-        assert (len(found.events), len(found.picks)) == (30, len(made.picks))
-    assert scores_of(found, made_up(name="reference"))["picks"]["P"]["recall"] == 1.0
+        catalog = read_catalog(path)
+        assert str(catalog.key) == "none/PhaseNet/stead/pyocto"
+        assert (len(catalog.events), len(catalog.picks)) == (30, len(content.picks))
+    assert scores_of(catalog, made_up(name="reference"))["picks"]["P"]["recall"] == 1.0
     with pytest.raises(ValueError, match=r"no catalog\.parquet; give a catalog folder"):
         read_catalog(tmp_path)
 

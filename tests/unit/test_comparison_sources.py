@@ -138,9 +138,9 @@ def test_a_pick_that_nobody_calibrated_has_no_uncertainty_in_quakeml(tmp_path):
 
 def test_quakeml_holds_uncertainties_quality_the_size_of_the_magnitude_and_amplitudes(tmp_path):
     time = pd.Timestamp("2026-01-15T12:00:00Z")
-    known = {"time_uncertainty_s": 0.125, "horizontal_uncertainty_km": 0.75, "depth_uncertainty_km": 1.5}
-    known |= {"quality": "B", "magnitude": 1.25, "magnitude_type": "ML", "magnitude_uncertainty": 0.1}
-    event = dict.fromkeys(EVENTS.schema.names, 0) | {"event_id": "e1", "time": time, **known, "n_magnitude_stations": 7}
+    columns = {"time_uncertainty_s": 0.125, "horizontal_uncertainty_km": 0.75, "depth_uncertainty_km": 1.5}
+    columns |= {"quality": "B", "magnitude": 1.25, "magnitude_type": "ML", "magnitude_uncertainty": 0.1}
+    event = dict.fromkeys(EVENTS.schema.names, 0) | {"event_id": "e1", "time": time, **columns, "n_magnitude_stations": 7}
     events = conform(pd.DataFrame([event]), EVENTS)
     size = (
         ("e1", "OX", "BAD", "", "HH", 2.5, 20.0, 30.0, 1.5, "ok"),
@@ -152,7 +152,7 @@ def test_quakeml_holds_uncertainties_quality_the_size_of_the_magnitude_and_ampli
         events, conform(pd.DataFrame(), ASSIGNMENTS), conform(pd.DataFrame(), PICKS), path, amplitudes=amplitudes
     )
     row = read_reference(path, *EVER).events.iloc[0]
-    assert {name: row[name] for name in known} == known
+    assert {name: row[name] for name in columns} == columns
     assert row.n_magnitude_stations == 7
     [read] = obspy.read_events(str(path))
     [amplitude], [station_magnitude] = read.amplitudes, read.station_magnitudes
@@ -187,10 +187,10 @@ def event_service():
     """A loopback event service: the status and body of its answer can be set; it remembers what it was asked."""
 
     class Service(BaseHTTPRequestHandler):
-        status, body, asked = [200], FDSN_TEXT, []
+        status, body, requests = [200], FDSN_TEXT, []
 
         def do_GET(self):
-            self.asked.append(urlsplit(self.path))
+            self.requests.append(urlsplit(self.path))
             self.send_response(self.status.pop(0) if len(self.status) > 1 else self.status[0])
             self.end_headers()
             self.wfile.write(self.body.encode())
@@ -209,8 +209,8 @@ def test_an_event_service_is_asked_for_time_and_region(event_service):
     url, service = event_service
     region = {"min_latitude_deg": 35, "max_latitude_deg": 36, "min_longitude_deg": -118, "max_longitude_deg": -117}
     assert list(read_reference(url, *EVER, region).events.event_id) == ["ci1"]
-    query = parse_qs(service.asked[0].query)
-    assert service.asked[0].path == "/fdsnws/event/1/query"
+    query = parse_qs(service.requests[0].query)
+    assert service.requests[0].path == "/fdsnws/event/1/query"
     assert (query["minlatitude"], query["starttime"]) == (["35"], ["2019-01-01T00:00:00.000000"])
 
 

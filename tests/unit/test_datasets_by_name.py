@@ -16,10 +16,10 @@ from tests.loopback import running
 class Repository(SimpleHTTPRequestHandler):
     """Serves a folder, and notes what was asked for."""
 
-    asked: ClassVar[list] = []
+    requests: ClassVar[list] = []
 
     def do_GET(self):
-        self.asked.append(self.path.rsplit("/", 1)[-1])
+        self.requests.append(self.path.rsplit("/", 1)[-1])
         super().do_GET()
 
     def log_message(self, *args):
@@ -53,11 +53,11 @@ def repository(tmp_path, monkeypatch, cache):
 def test_only_the_chunks_that_are_needed_are_downloaded_and_only_once(repository, cache):
     dataset = dataset_by_name("ethz", chunks=["_2"])
     assert (dataset.name, dataset.table.name.tolist()) == ("ETHZ", ["r_2"])
-    assert sorted(Repository.asked) == ["chunks", "metadata_2.csv", "waveforms_2.hdf5"]
+    assert sorted(Repository.requests) == ["chunks", "metadata_2.csv", "waveforms_2.hdf5"]
     assert not list((cache / "ethz").glob("*_1*"))
-    Repository.asked.clear()
+    Repository.requests.clear()
     assert len(dataset_by_name("ETHZ", chunks=["_2"])) == 1
-    assert Repository.asked == []
+    assert Repository.requests == []
     assert len(dataset_by_name("ETHZ")) == 3
 
 

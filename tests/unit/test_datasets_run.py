@@ -118,10 +118,10 @@ def test_what_cannot_be_cut_is_named(dataset):
 
 
 def test_the_same_seed_gives_the_same_windows_and_they_can_be_written(run, tmp_path):
-    one, other = open_run(run, n_noise=5), open_run(run, CATALOG, n_noise=5)
-    pd.testing.assert_frame_equal(one.table, other.table)
-    assert not one.table.start_ns.equals(open_run(run, n_noise=5, seed=1).table.start_ns)
-    write_records(tmp_path / "set", (record for block in one.blocks() for record in block), {"run": "night"})
+    first, second = open_run(run, n_noise=5), open_run(run, CATALOG, n_noise=5)
+    pd.testing.assert_frame_equal(first.table, second.table)
+    assert not first.table.start_ns.equals(open_run(run, n_noise=5, seed=1).table.start_ns)
+    write_records(tmp_path / "set", (record for block in first.blocks() for record in block), {"run": "night"})
     assert (tmp_path / "set" / "metadata.csv").exists()
 
 
@@ -131,9 +131,9 @@ def test_a_damaged_station_day_costs_itself_alone(run, tmp_path):
     shutil.copytree(run, tmp_path / "night")
     path = tmp_path / "night" / "waveforms" / DAY / "XA.AAA.mseed"
     path.write_bytes(path.read_bytes()[:5000])
-    kept = open_run(tmp_path / "night", n_noise=0).examined()
-    assert set(kept.table.station) == {"XA.BBB"}
-    assert set(kept.left_out.reason) == {"other_event", "no_waveform"}
+    examined = open_run(tmp_path / "night", n_noise=0).examined()
+    assert set(examined.table.station) == {"XA.BBB"}
+    assert set(examined.left_out.reason) == {"other_event", "no_waveform"}
 
 
 def test_runs_and_catalogs_that_are_not_there_are_named(run, tmp_path):

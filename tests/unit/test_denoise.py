@@ -81,4 +81,4 @@ def test_denoised_pieces_of_two_clocks_keep_the_rate_of_each():
     first = obspy.Trace(np.arange(20_000) % 97, {"sampling_rate": 100.0})
     second = obspy.Trace(np.arange(20_000) % 97, {"sampling_rate": 100.04, "starttime": first.stats.endtime + 0.01})
     clean = bandpass(obspy.Stream([first, second]), PARAMS)
-    assert [one.stats.sampling_rate for one in clean] == [100.0, 100.04]
+    assert [piece.stats.sampling_rate for piece in clean] == [100.0, 100.04]

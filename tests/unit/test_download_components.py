@@ -35,13 +35,13 @@ def constant(channel, **kwargs):
 def test_an_accelerometer_and_a_velocity_sensor_are_never_mixed():
     result = record(sensor("EH", letters="Z") + sensor("HN"))
     assert (result.columns["channel"], result.columns["components"]) == ("HN", "ZNE")
-    assert {one.stats.channel[:2] for one in result.stream} == {"HN"}
+    assert {piece.stats.channel[:2] for piece in result.stream} == {"HN"}
     assert result.columns["alternatives"] == "--.EH"
 
 
 def test_location_codes_are_never_mixed():
     result = record(sensor("HH", "00", "Z") + sensor("HH", "10", "NE"))
-    assert {one.stats.location for one in result.stream} == {"10"}
+    assert {piece.stats.location for piece in result.stream} == {"10"}
     assert codes(result) == ["two_components", "duplicate_location"]
 
 
@@ -127,7 +127,7 @@ def test_components_of_different_rates_are_used_where_no_other_sensor_is_whole()
     result = record(mixed.copy(), [channel_of("HHZ"), channel_of("HHN", rate=200.0), channel_of("HHE", rate=200.0)])
     assert result.columns["components"] == "ZNE"
     assert [tuple(remark) for remark in result.remarks] == [("wrong_rate", "--.HH: Z 100 Hz, N 200 Hz, E 200 Hz")]
-    assert [one.stats.sampling_rate for one in result.stream] == [100.0, 200.0, 200.0]
+    assert [piece.stats.sampling_rate for piece in result.stream] == [100.0, 200.0, 200.0]
     assert record(mixed + sensor("EN")).columns["channel"] == "EN"
 
 

@@ -165,8 +165,8 @@ def test_links_are_followed_once_and_what_is_no_file_is_passed_over(caplog):
 
 def test_files_are_read_and_named_whatever_bytes_their_names_have(caplog):
     names = (b"a b [1] *.ms", "Gr\u00f6\u00dfe?.ms".encode(), b"Gr\xf6\xdfe\nin Latin-1.ms")
-    for name, one in zip(names, station_stream("AAA"), strict=True):
-        write(obspy.Stream([one]), "part")
+    for name, channel_trace in zip(names, station_stream("AAA"), strict=True):
+        write(obspy.Stream([channel_trace]), "part")
         Path("files/part").rename(os.path.join(b"files", name).decode(errors="surrogateescape"))
     Path("files", os.fsdecode(b"XA.BBB\n\xff.2024.065")).write_text("not a seismogram")
     rows = download(folder_params(), inventory_of(["AAA", "BBB"]))

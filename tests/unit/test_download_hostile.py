@@ -45,8 +45,8 @@ def miniseed(*codes, **options):
 def document(declaration):
     content = io.BytesIO()
     inventory_of(["AAA"]).write(content, format="STATIONXML")
-    head, rest = content.getvalue().split(b"?>", 1)
-    return head + b"?>" + declaration + rest
+    head, root = content.getvalue().split(b"?>", 1)
+    return head + b"?>" + declaration + root
 
 
 ANSWERS = {
@@ -118,10 +118,13 @@ def test_a_routing_service_that_sends_no_routes_is_not_nobody_has_any(monkeypatc
 
 def test_a_token_is_not_taken_along_to_another_port(tmp_path):
     (tmp_path / "token").write_text("a-token-of-eida")
-    with raw(response(200, b"me:word")) as other, raw(response(307, Location=other.url + "/auth")) as server:
+    with (
+        raw(response(200, b"me:word")) as other_server,
+        raw(response(307, Location=other_server.url + "/auth")) as server,
+    ):
         with pytest.raises(ServiceError, match="no password or token goes"):
             access(server.url, parameters(server.url, token_file=str(tmp_path / "token")).fdsn)
-        assert other.asked == []
+        assert other_server.requests == []
 
 
 def test_what_is_no_user_and_password_in_exchange_for_a_token_is_an_error(tmp_path):

@@ -17,16 +17,16 @@ from tests.waveform_fixture import DAY, END, START, download_params, inventory_o
 INVENTORY = inventory_of(["AAA", "BBB", "CCC"])
 
 
-def asked(inventory=INVENTORY, **section):
+def requested_codes(inventory=INVENTORY, **section):
     section.setdefault("inventory", ["given.xml"])
     table = requested_stations(inventory, download_params(path=".", **section))
     return [f"{row.network}.{row.station}" for row in table.itertuples()]
 
 
 def test_patterns_choose_and_exceptions_take_away():
-    assert asked(stations=["XA.*"]) == ["XA.AAA", "XA.BBB", "XA.CCC"]
-    assert asked(stations=["*.?B?", "XA.CCC"]) == ["XA.BBB", "XA.CCC"]
-    assert asked(stations=["XA.*"], exclude=["XA.B*"]) == ["XA.AAA", "XA.CCC"]
+    assert requested_codes(stations=["XA.*"]) == ["XA.AAA", "XA.BBB", "XA.CCC"]
+    assert requested_codes(stations=["*.?B?", "XA.CCC"]) == ["XA.BBB", "XA.CCC"]
+    assert requested_codes(stations=["XA.*"], exclude=["XA.B*"]) == ["XA.AAA", "XA.CCC"]
 
 
 def test_a_station_named_in_full_is_asked_for_even_if_unknown():
@@ -37,26 +37,26 @@ def test_a_station_named_in_full_is_asked_for_even_if_unknown():
 
 def test_a_rectangle_keeps_what_is_inside():
     rectangle = {"min_latitude_deg": 46.2, "max_latitude_deg": 46.8, "min_longitude_deg": 12, "max_longitude_deg": 14}
-    assert asked(domain={"rectangle": rectangle}) == ["XA.BBB"]
+    assert requested_codes(domain={"rectangle": rectangle}) == ["XA.BBB"]
 
 
 def test_a_rectangle_may_cross_the_date_line():
     inventory = inventory_of(["AAA"])
     inventory[0][0].longitude = -179.5
     edges = {"min_latitude_deg": 40, "max_latitude_deg": 50, "min_longitude_deg": 170, "max_longitude_deg": -170}
-    assert asked(inventory, domain={"rectangle": edges}) == ["XA.AAA"]
+    assert requested_codes(inventory, domain={"rectangle": edges}) == ["XA.AAA"]
 
 
 def test_a_ring_keeps_what_is_between_its_radii():
     circle = {"latitude_deg": 46.0, "longitude_deg": 13.0, "min_radius_km": 30, "max_radius_km": 80}
-    assert asked(domain={"circle": circle}) == ["XA.BBB"]
+    assert requested_codes(domain={"circle": circle}) == ["XA.BBB"]
 
 
 def test_of_stations_at_one_place_the_better_network_is_kept():
     inventory = inventory_of(["AAA"]) + inventory_of(["ZZZ"], network="XB")
-    assert asked(inventory, min_station_distance_km=1, network_priority=["XB", "*"]) == ["XB.ZZZ"]
-    assert asked(inventory, min_station_distance_km=1) == ["XA.AAA"]
-    assert asked(inventory) == ["XA.AAA", "XB.ZZZ"]
+    assert requested_codes(inventory, min_station_distance_km=1, network_priority=["XB", "*"]) == ["XB.ZZZ"]
+    assert requested_codes(inventory, min_station_distance_km=1) == ["XA.AAA"]
+    assert requested_codes(inventory) == ["XA.AAA", "XB.ZZZ"]
 
 
 @pytest.mark.parametrize(
@@ -68,12 +68,12 @@ def test_of_stations_at_one_place_the_better_network_is_kept():
 )
 def test_nothing_to_ask_for_is_an_error_that_names_what_there_is(section, message):
     with pytest.raises(ValueError, match=message):
-        asked(**section)
+        requested_codes(**section)
 
 
 def test_an_empty_inventory_is_an_error():
     with pytest.raises(ValueError, match="no inventory or archive has any station"):
-        asked(obspy.Inventory())
+        requested_codes(obspy.Inventory())
 
 
 HOSTILE = ["/elsewhere/XA", "../XA", "X/A", "X\nA", "XA\0", "X*", "(", "", "X" * 300]
@@ -87,7 +87,7 @@ def test_a_station_whose_code_is_none_is_named_and_those_beside_it_are_asked_for
         hostile[0].code = code
     else:
         hostile[0][0].code = code
-    assert asked(hostile + INVENTORY, stations=["*.*"]) == ["XA.AAA", "XA.BBB", "XA.CCC"]
+    assert requested_codes(hostile + INVENTORY, stations=["*.*"]) == ["XA.AAA", "XA.BBB", "XA.CCC"]
     assert repr(code)[:30] in caplog.text
     assert kind in caplog.text
 

@@ -39,8 +39,8 @@ def test_where_and_how_fast_a_run_computes_affects_nothing():
     assert {key for key, _ in effects() if key.startswith("compute.")} <= nothing
     fdsn = {key for key, _ in effects() if key.startswith("download.fdsn.")}
     assert fdsn - nothing == {"download.fdsn.servers", "download.fdsn.routing"}
-    more = {"download.cache", "associate.threads", "pick.batch_size", "weights.cache", "weights.repository"}
-    assert more <= nothing
+    speed_keys = {"download.cache", "associate.threads", "pick.batch_size", "weights.cache", "weights.repository"}
+    assert speed_keys <= nothing
     assert {key.partition(".")[0] for key in nothing} == {
         *("compute", "download", "associate", "lab", "pick", "weights", "synthesize"),
     }
@@ -57,9 +57,9 @@ def test_a_rule_gets_the_keys_that_it_reads_and_no_others(config):
 
 
 def test_the_order_of_keys_and_how_a_number_is_written_mean_nothing():
-    one = {**MINIMAL, "locate": {"reach_km": 300, "min_depth_km": -1}, "pick": {"batch_size": 8.0}}
-    other = {"pick": {"batch_size": 8}, **MINIMAL, "locate": {"min_depth_km": -1.0, "reach_km": 300.0}}
-    first, second = complete(one), complete(other)
+    in_order = {**MINIMAL, "locate": {"reach_km": 300, "min_depth_km": -1}, "pick": {"batch_size": 8.0}}
+    out_of_order = {"pick": {"batch_size": 8}, **MINIMAL, "locate": {"min_depth_km": -1.0, "reach_km": 300.0}}
+    first, second = complete(in_order), complete(out_of_order)
     assert repr(first["locate"]) == repr(second["locate"])
     assert repr(first["pick"]) == repr(second["pick"])
     default = complete(MINIMAL)

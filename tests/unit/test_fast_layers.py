@@ -17,7 +17,7 @@ def answers(model, x):
     model.zero_grad()
     logits = logits_of(model, x)
     (logits * torch.linspace(-1, 1, logits.numel(), dtype=logits.dtype).reshape(logits.shape).sin()).sum().backward()
-    return {"logits": logits.detach(), **{name: each.grad.clone() for name, each in model.named_parameters()}}
+    return {"logits": logits.detach(), **{name: parameter.grad.clone() for name, parameter in model.named_parameters()}}
 
 
 def pair(name, epsilon, **arguments):
@@ -47,10 +47,10 @@ def pair(name, epsilon, **arguments):
 def test_logits_and_gradients_are_those_of_the_layers(name, n_samples):
     model, fast = pair(name, epsilon=False, in_samples=n_samples)
     x = torch.randn(2, 3, n_samples, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
-    expected, found = answers(model, x), answers(fast, x)
-    largest = max(each.abs().max() for each in expected.values())
+    expected, answers_of_fast = answers(model, x), answers(fast, x)
+    largest = max(values_of_part.abs().max() for values_of_part in expected.values())
     for part, values in expected.items():
-        torch.testing.assert_close(found[part], values, rtol=1e-9, atol=float(1e-12 * largest), msg=part)
+        torch.testing.assert_close(answers_of_fast[part], values, rtol=1e-9, atol=float(1e-12 * largest), msg=part)
 
 
 def test_with_the_epsilon_of_the_attention_logits_differ_by_less_than_it():

@@ -113,8 +113,8 @@ def test_a_station_may_have_an_s_alone_or_no_remark():
 def test_an_odd_station_line_is_listed_and_its_neighbours_are_read(line, reason):
     bulletin = read(arc_event(), arc_station(station="ONE"), line, arc_station(station="TWO"), ARC_END)
     assert list(bulletin.picks.station) == ["ONE", "TWO"]
-    [(number, told)] = reasons(bulletin).items()
-    assert (number, reason in told) == (3, True), told
+    [(number, message)] = reasons(bulletin).items()
+    assert (number, reason in message) == (3, True), message
 
 
 def test_what_is_wrong_with_p_does_not_cost_s():
@@ -214,8 +214,8 @@ def test_a_magnitude_that_is_0_everywhere_is_unknown():
 def test_an_odd_phase_of_velest_is_listed_and_its_neighbours_are_read(chunk, reason):
     bulletin = read(VELEST_EVENT, f"ONE P0  2.50{chunk}TWO P0  3.50", "", VELEST_EVENT)
     assert (list(bulletin.picks.station), len(bulletin.events)) == (["ONE", "TWO"], 2)
-    [(number, told)] = reasons(bulletin).items()
-    assert (number, reason in told) == (2, True), told
+    [(number, message)] = reasons(bulletin).items()
+    assert (number, reason in message) == (2, True), message
 
 
 def test_an_empty_line_among_the_phases_costs_none_and_9999_ends_the_file():

@@ -46,8 +46,8 @@ def test_a_detection_of_eqtransformer_is_a_p_and_an_s_of_no_event():
 def test_an_odd_detection_is_listed_and_its_neighbours_are_read(row, reason):
     bulletin = read(EQT_NAMES, eqt_row(), row, eqt_row())
     assert len(bulletin.picks) == 4
-    [(line, told)] = zip(bulletin.rejected.line, bulletin.rejected.reason, strict=True)
-    assert (line, reason in told) == (3, True), told
+    [(line, message)] = zip(bulletin.rejected.line, bulletin.rejected.reason, strict=True)
+    assert (line, reason in message) == (3, True), message
 
 
 @pytest.mark.parametrize("nothing", ["", "None", "nan", "NaN"])
@@ -169,8 +169,8 @@ def test_one_feature_alone_and_features_with_times_as_text_and_depths_beside_are
 def test_an_odd_feature_is_listed_alone(odd, reason):
     bulletin = read(geojson(feature(), odd, feature("nc71002")))
     assert list(bulletin.events.event_id) == ["nc71001", "nc71002"]
-    [(line, told)] = zip(bulletin.rejected.line, bulletin.rejected.reason, strict=True)
-    assert (line, reason in told or reason == "year") == (2, True), told
+    [(line, message)] = zip(bulletin.rejected.line, bulletin.rejected.reason, strict=True)
+    assert (line, reason in message or reason == "year") == (2, True), message
 
 
 @pytest.mark.parametrize("text", ['{"type": "FeatureCollection"', '{"features": 3}', "[" * 100_000])

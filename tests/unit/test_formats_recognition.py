@@ -49,8 +49,8 @@ def test_no_other_format_claims_it(format, text):
 def test_line_ends_of_other_systems_and_empty_lines_before_change_nothing(format):
     text = SAMPLES[format]
     expected = parse_bulletin(text.encode(), "x")
-    for other in (text.replace("\n", "\r\n"), text.replace("\n", "\r"), "\n\n" + text, "\ufeff" + text):
-        bulletin = parse_bulletin(other.encode(), "x")
+    for variant in (text.replace("\n", "\r\n"), text.replace("\n", "\r"), "\n\n" + text, "\ufeff" + text):
+        bulletin = parse_bulletin(variant.encode(), "x")
         assert bulletin.format == expected.format == format
         assert (len(bulletin.events), len(bulletin.picks)) == (len(expected.events), len(expected.picks))
         assert bulletin.rejected.empty

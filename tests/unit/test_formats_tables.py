@@ -64,15 +64,15 @@ def test_a_local_time_by_name_and_a_date_that_is_ambiguous_are_no_times():
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "words"),
     [
         (b"PK\x03\x04" + bytes(90), "ZIP archive or an Excel workbook"),
         (b"\x1f\x8b" + bytes(90), "gzip"),
         (b"\xd0\xcf\x11\xe0" + bytes(90), "Excel workbook; save the sheet"),
     ],
 )
-def test_a_packed_file_says_what_to_do(content, told):
-    with pytest.raises(ValueError, match=told):
+def test_a_packed_file_says_what_to_do(content, words):
+    with pytest.raises(ValueError, match=words):
         parse_bulletin(content, "x.csv")
 
 

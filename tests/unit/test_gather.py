@@ -154,11 +154,11 @@ def test_an_event_before_midnight_is_read_from_both_days():
 
 
 def test_the_instrument_that_was_picked_on_is_shown():
-    def both(*code: str) -> Stream:
+    def two_instruments(*code: str) -> Stream:
         start = UTCDateTime(f"{code[2]}T11:58:00")
         return _recording(code[1], start, 300.0, "HN", 100.0) + _recording(code[1], start, 300.0, "HH")
 
-    near, _, far = _gather(both).stations
+    near, _, far = _gather(two_instruments).stations
     assert (near.channel, far.channel) == ("HH", "HN")
 
 

@@ -32,8 +32,8 @@ def original_eqtransformer(kind, n_samples=240):
 def narrower_phasenet():
     """A student: three channels of a skip connection are gone."""
     model = sbm.PhaseNet()
-    same, norm, down = nn.Conv1d(8, 5, 7, padding="same"), nn.BatchNorm1d(5), nn.Conv1d(5, 8, 7, 4, padding=3)
-    model.down_branch[0] = nn.ModuleList([same, norm, down, model.down_branch[0][3]])
+    first, norm, down = nn.Conv1d(8, 5, 7, padding="same"), nn.BatchNorm1d(5), nn.Conv1d(5, 8, 7, 4, padding=3)
+    model.down_branch[0] = nn.ModuleList([first, norm, down, model.down_branch[0][3]])
     model.up_branch[3][2] = nn.Conv1d(13, 8, 7, padding="same")
     return model
 
@@ -94,8 +94,8 @@ def outputs_of(model, windows):
             for layer in module:
                 layer.register_forward_hook(lambda _, __, out: out[0] if isinstance(out, tuple) else out)
     with torch.inference_mode():
-        found = model(torch.from_numpy(windows))
-    return (torch.stack(found, dim=1) if isinstance(found, tuple) else found).numpy()
+        outputs = model(torch.from_numpy(windows))
+    return (torch.stack(outputs, dim=1) if isinstance(outputs, tuple) else outputs).numpy()
 
 
 def assert_equal_to(model, implicit):
@@ -103,8 +103,8 @@ def assert_equal_to(model, implicit):
     expected = outputs_of(model, windows)
     assert np.ptp(expected, axis=0).max() > 1e-3, "these windows make no difference"
     iterated, swept = implicit.infer(windows), implicit.sweep(windows)
-    for found in (iterated, swept):
-        assert np.abs(found.outputs.reshape(expected.shape) - expected).max() < TOLERANCE
+    for result in (iterated, swept):
+        assert np.abs(result.outputs.reshape(expected.shape) - expected).max() < TOLERANCE
     assert implicit.is_well_posed().condition == "triangular"
     assert iterated.n_passes <= implicit.depth + 1
 

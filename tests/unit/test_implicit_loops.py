@@ -73,11 +73,11 @@ def test_what_does_not_converge_is_said_and_projection_helps():
     with pytest.raises(ValueError, match="use infer"):
         model.sweep(windows)
     projected = model.project(0.7)
-    found = projected.infer(windows)
+    solution = projected.infer(windows)
     u = projected.with_constant(windows)
-    residual = projected.activate(projected.A @ found.states.T + projected.B @ u) - found.states.T
+    residual = projected.activate(projected.A @ solution.states.T + projected.B @ u) - solution.states.T
     assert np.abs(residual).max() < 1e-11
-    assert np.abs(found.states).max() > 0.1
+    assert np.abs(solution.states).max() > 0.1
 
 
 def test_a_loop_through_a_block_without_a_bound_is_refused():

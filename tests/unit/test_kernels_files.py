@@ -46,12 +46,12 @@ def test_it_computes_the_same_without_torch(model, windows, mode, tmp_path):
     write_network(tmp_path / "picker.npz", network, {"labels": "DPS"})
     np.save(tmp_path / "windows.npy", windows)
     paths = [tmp_path / name for name in ("picker.npz", "windows.npy", "outputs.npy")]
-    done = subprocess.run([sys.executable, "-c", ELSEWHERE, *paths], capture_output=True, text=True, check=True)
+    process = subprocess.run([sys.executable, "-c", ELSEWHERE, *paths], capture_output=True, text=True, check=True)
     expected = network.predict_cuts([list(window) for window in windows])
     assert np.array_equal(np.load(paths[2]), expected)
     assert expected.std() > 1e-3
-    assert done.stdout.startswith("DPS")
-    assert {"numpy", "pickflow"} <= set(done.stdout.replace("'", " ").split())
+    assert process.stdout.startswith("DPS")
+    assert {"numpy", "pickflow"} <= set(process.stdout.replace("'", " ").split())
 
 
 @pytest.mark.parametrize("lanes", lane_choices())

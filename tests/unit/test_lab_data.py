@@ -15,7 +15,7 @@ SPLIT = LabSplit(by="event", train=0.5, validation=0.25)
 SYNTHETIC = LabSource(name="made", kind="synthetic", n_events=24, n_noise=8)
 
 
-def ignore(name, done, total):
+def ignore(name, n_done, total):
     """Show no progress."""
 
 
@@ -42,11 +42,11 @@ def test_synthetic_records_are_written_in_the_numbers_asked_for(folder):
 
 
 def test_the_same_settings_give_the_same_bytes_and_another_seed_others(folder, tmp_path):
-    for seed, same in ((SPLIT.seed, True), (SPLIT.seed + 1, False)):
+    for seed, is_same in ((SPLIT.seed, True), (SPLIT.seed + 1, False)):
         write_sources([SYNTHETIC], SPLIT.changed(seed=seed), [], tmp_path / str(seed), ignore)
         for file in ("metadata.csv", "waveforms.hdf5"):
-            written, before = (path / "made" / file for path in (tmp_path / str(seed), folder))
-            assert (written.read_bytes() == before.read_bytes()) == same
+            file_of_seed, file_of_folder = (path / "made" / file for path in (tmp_path / str(seed), folder))
+            assert (file_of_seed.read_bytes() == file_of_folder.read_bytes()) == is_same
 
 
 def test_a_set_is_read_where_it_lies_and_a_smaller_number_is_part_of_a_larger_one(folder, tmp_path):

@@ -130,15 +130,15 @@ def test_the_published_row_follows_from_its_counts():
 
 def test_better_on_k_counts_each_number_in_its_direction_and_names_ties():
     eqt = dict.fromkeys(COLUMNS, 1.0)
-    other = eqt | {"p_recall": 1.1, "p_mae": 0.9, "p_fn": 0.5, "s_tp": 0.9, "s_rmse": 2.0, "#events": 5.0}
-    table = pd.DataFrame([eqt, other], index=["EQT", "BO"])
+    variant = eqt | {"p_recall": 1.1, "p_mae": 0.9, "p_fn": 0.5, "s_tp": 0.9, "s_rmse": 2.0, "#events": 5.0}
+    table = pd.DataFrame([eqt, variant], index=["EQT", "BO"])
     row = better_than(table, "EQT").loc["BO"]
     assert [row.n_better, row.n_equal, row.n_worse, row.n_judged] == [3, 17, 2, 22]
     assert set(row.better.split()) == {"p_recall", "p_mae", "p_fn"}
     assert len(row.equal.split()) == 17
     assert "s_tp" not in row.equal.split()
-    more = better_than(table, "EQT", n_events_counts=True).loc["BO"]
-    assert [more.n_better, more.n_judged] == [4, 23]
+    with_events = better_than(table, "EQT", n_events_counts=True).loc["BO"]
+    assert [with_events.n_better, with_events.n_judged] == [4, 23]
 
 
 def test_what_is_undefined_counts_as_worse():

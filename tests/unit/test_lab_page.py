@@ -27,9 +27,9 @@ def table(n_events=150, seeds=(0,), blocks="event"):
     picks = random_picks(generator, records, recall=0.9)
     weak = picks[generator.random(len(picks)) < 0.5]
     outputs = [
-        output(name, records, some, seed=seed, card=card)
+        output(name, records, picks_of_variant, seed=seed, card=card)
         for seed in seeds
-        for name, some, card in (("EQT", picks, CARD), ("Weak<b>", weak, {}), ("Silent", picks_table(), {}))
+        for name, picks_of_variant, card in (("EQT", picks, CARD), ("Weak<b>", weak, {}), ("Silent", picks_table(), {}))
     ]  # fmt: skip
     return compare_pickers(outputs, replace(PARAMS, blocks=blocks))
 

@@ -82,9 +82,9 @@ def test_tables_fit_their_contracts(detector):
 def test_records_that_cannot_be_picked_have_a_reason(detector):
     holes = np.ones((3, 6000), np.float32)
     holes[0, 5] = np.nan
-    some = [record("short", n_samples=3000), record("holes", samples=holes),
+    records = [record("short", n_samples=3000), record("holes", samples=holes),
             record("flat", samples=np.zeros((3, 6000), np.float32)), record("good")]  # fmt: skip
-    predictions = predict(detector, some)
+    predictions = predict(detector, records)
     reasons = predictions.records.set_index("record").reason.to_dict()
     assert reasons == {"short": "shorter_than_window", "holes": "not_finite", "flat": "no_signal", "good": ""}
     assert predictions.records.detail.str.contains("3000 samples, the picker needs 6000").sum() == 1

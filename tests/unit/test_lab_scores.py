@@ -89,12 +89,12 @@ def test_without_a_label_there_is_no_threshold_and_no_score():
 def test_recall_at_an_equal_number_of_picks_takes_the_most_probable_ones():
     """Three labels, so three picks: 0.9 (true at 0.3 s), 0.8 and 0.6 (false)."""
     comparison = compare_phase(PICKS, RECORDS, "P")
-    one, block = np.ones((1, 4), np.float32), np.arange(4)
-    recall, n_picks = equal_recall(comparison, 1.0, one, block)
+    weights, block = np.ones((1, 4), np.float32), np.arange(4)
+    recall, n_picks = equal_recall(comparison, 1.0, weights, block)
     assert (recall["equal_recall_0.3s"], recall["equal_recall_0.5s"], n_picks) == ([1 / 3], [1 / 3], [3])
-    recall, n_picks = equal_recall(comparison, 4 / 3, one, block)
+    recall, n_picks = equal_recall(comparison, 4 / 3, weights, block)
     assert (recall["equal_recall_0.5s"], n_picks) == ([2 / 3], [4])
-    recall, n_picks = equal_recall(comparison, 10.0, one, block)
+    recall, n_picks = equal_recall(comparison, 10.0, weights, block)
     assert n_picks == [6]
 
 

@@ -64,8 +64,8 @@ def test_the_folder_of_a_catalog_tells_run_and_key(tmp_path):
     folder = run.catalog(KEY).parent
     folder.mkdir(parents=True)
     (folder / "catalog.parquet").touch()
-    found, key = RunLayout.of_catalog(folder)
-    assert (found.folder, key) == (run.folder, KEY)
+    layout, key = RunLayout.of_catalog(folder)
+    assert (layout.folder, key) == (run.folder, KEY)
     assert run.catalogs() == [KEY]
 
 

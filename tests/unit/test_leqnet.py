@@ -44,20 +44,20 @@ def test_it_has_as_many_weights_as_in_the_paper():
 def test_the_papers_count_is_understood():
     # 323,063 in the paper; SeisBench's network with five residual blocks and two blocks of LSTM.
     model = sbm.EQTransformer(lstm_blocks=2)
-    kept = [model.res_cnn_stack.members[index] for index in (0, 1, 2, 4, 6)]
-    model.res_cnn_stack.members = torch.nn.ModuleList(kept)
+    members = [model.res_cnn_stack.members[index] for index in (0, 1, 2, 4, 6)]
+    model.res_cnn_stack.members = torch.nn.ModuleList(members)
     assert n_weights_of_keras(model) == 323_063
 
 
 def test_it_gives_three_probabilities_for_each_sample():
     model = LEQNet().eval()
     assert list(model.labels) == ["Detection", "P", "S"]
-    found = probabilities_of(model, windows_of(model))
-    assert found.shape == (3, 3, 6000)
-    assert ((found > 0) & (found < 1)).all()
+    probabilities = probabilities_of(model, windows_of(model))
+    assert probabilities.shape == (3, 3, 6000)
+    assert ((probabilities > 0) & (probabilities < 1)).all()
     with torch.inference_mode():
         logits = torch.stack(model(torch.from_numpy(windows_of(model)), logits=True), dim=1)
-    np.testing.assert_allclose(torch.sigmoid(logits).numpy(), found, atol=1e-6)
+    np.testing.assert_allclose(torch.sigmoid(logits).numpy(), probabilities, atol=1e-6)
 
 
 def test_signals_reach_the_bottleneck_in_their_size():

@@ -61,8 +61,8 @@ def test_a_source_above_sea_level_is_found_there_if_stations_are_higher_still():
     catalog = make_catalog([(0.0, 0.0, -1.0)], square_of_stations(width_km=10, top_m=100).assign(elevation_m=2500.0))
     event = locate(catalog, **NO_CORRECTIONS).events.iloc[0]
     assert event.depth_km == pytest.approx(-1.0, abs=0.3)
-    held = locate(catalog, min_depth_km=0.0, **NO_CORRECTIONS).events.iloc[0]
-    assert held.depth_km >= 0
+    limited = locate(catalog, min_depth_km=0.0, **NO_CORRECTIONS).events.iloc[0]
+    assert limited.depth_km >= 0
 
 
 def test_depths_stay_inside_of_the_range(noisy):
@@ -254,13 +254,13 @@ def test_three_arrivals_are_not_enough():
 def test_arrivals_at_stations_without_coordinates_or_of_unknown_picks_are_kept_without_residual(noisy):
     stations = noisy.stations.copy()
     stations.loc[0, "latitude_deg"] = np.nan
-    gone = noisy.picks.pick_id.iloc[7]
-    catalog = dataclasses.replace(noisy, stations=stations, picks=noisy.picks[noisy.picks.pick_id != gone])
+    unknown_id = noisy.picks.pick_id.iloc[7]
+    catalog = dataclasses.replace(noisy, stations=stations, picks=noisy.picks[noisy.picks.pick_id != unknown_id])
     located = locate(catalog)
     assert len(located.assignments) == len(noisy.assignments)
     of_station = set(noisy.picks.pick_id[noisy.picks.station == stations.station[0]])
     nameless = set(located.assignments.pick_id[located.assignments.residual_s.isna()])
-    assert nameless == of_station | {gone}
+    assert nameless == of_station | {unknown_id}
     assert errors_km(located.events, noisy.truth).horizontal.median() < 0.5
 
 

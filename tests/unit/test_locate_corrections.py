@@ -73,22 +73,22 @@ def test_a_correction_is_a_damped_median_and_p_has_none_on_average():
     picks = picks_of(A_P=20, B_P=20, A_S=20, C_P=4)
     residual = np.repeat([0.5, -0.1, 0.8, 9.0], [20, 20, 20, 4])
     residual[0] = 50.0
-    found = estimate_corrections(picks, residual, np.ones(64), locate_params().corrections)
+    corrections = estimate_corrections(picks, residual, np.ones(64), locate_params().corrections)
     share, mean = 20 / 25, 0.2 * 20 / 25
-    assert list(zip(found.station, found.phase, strict=True)) == [("A", "P"), ("A", "S"), ("B", "P")]
-    np.testing.assert_allclose(found.correction_s, np.array([0.5, 0.8, -0.1]) * share - mean, atol=1e-4)
-    np.testing.assert_allclose(found.mad_s, 0, atol=1e-4)
-    assert list(found.n_picks) == [20, 20, 20]
+    assert list(zip(corrections.station, corrections.phase, strict=True)) == [("A", "P"), ("A", "S"), ("B", "P")]
+    np.testing.assert_allclose(corrections.correction_s, np.array([0.5, 0.8, -0.1]) * share - mean, atol=1e-4)
+    np.testing.assert_allclose(corrections.mad_s, 0, atol=1e-4)
+    assert list(corrections.n_picks) == [20, 20, 20]
 
 
 def test_residuals_without_weight_do_not_count():
     residual, weight = np.repeat([0.1, 5.0], 10), np.repeat([1.0, 1e-6], 10)
-    found = estimate_corrections(picks_of(A_S=20), residual, weight, locate_params().corrections)
-    assert found.correction_s.iloc[0] == pytest.approx(0.1 * 20 / 25, abs=1e-3)
+    corrections = estimate_corrections(picks_of(A_S=20), residual, weight, locate_params().corrections)
+    assert corrections.correction_s.iloc[0] == pytest.approx(0.1 * 20 / 25, abs=1e-3)
 
 
 def test_stations_without_a_correction_get_none():
     picks = picks_of(A_P=1, Z_S=1)
-    found = estimate_corrections(picks_of(A_P=9), np.full(9, 0.1), np.ones(9), locate_params().corrections)
-    np.testing.assert_array_equal(correction_s(picks, found), [0.0, 0.0])
-    np.testing.assert_array_equal(correction_s(picks, found.assign(correction_s=0.3)), [0.3, 0.0])
+    corrections = estimate_corrections(picks_of(A_P=9), np.full(9, 0.1), np.ones(9), locate_params().corrections)
+    np.testing.assert_array_equal(correction_s(picks, corrections), [0.0, 0.0])
+    np.testing.assert_array_equal(correction_s(picks, corrections.assign(correction_s=0.3)), [0.3, 0.0])

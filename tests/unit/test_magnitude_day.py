@@ -145,8 +145,8 @@ def day(tmp_path_factory):
     noise = 1e5 * np.random.default_rng(0).normal(size=counts.size)
     inventory = inventory_of({}, "GOOD")
     for name in STATIONS:
-        known = {f"HH{letter}": None if name == "BLIND" else flat_response() for letter in "ZNE"}
-        inventory += inventory_of(known, name)
+        responses = {f"HH{letter}": None if name == "BLIND" else flat_response() for letter in "ZNE"}
+        inventory += inventory_of(responses, name)
         shape = np.clip(counts, -0.5 * counts.max(), 0.5 * counts.max()) if name == "RAIL" else counts
         shape = shape + (10 * noise if name == "NOISY" else 0)
         letters = "Z" if name == "ONEZ" else "ZNE"

@@ -8,10 +8,10 @@ from tests.magnitude_fixture import magnitude_params
 def test_ml_of_ridgecrest_is_comcats(shared, tmp_path):
     params = magnitude_params(law="california")
     events, amplitudes, _ = magnitudes.measure(shared / "data" / "ridgecrest-2019", tmp_path, params)
-    same = events[["event_id"]].assign(reference_id=events.event_id)
-    both = magnitudes.paired(network_magnitudes(events, amplitudes, params), events, same).dropna(subset="ours")
-    difference = both.ours - both.theirs
-    assert len(both) >= 40
+    matches = events[["event_id"]].assign(reference_id=events.event_id)
+    pairs = magnitudes.paired(network_magnitudes(events, amplitudes, params), events, matches).dropna(subset="ours")
+    difference = pairs.ours - pairs.theirs
+    assert len(pairs) >= 40
     assert difference.abs().median() <= 0.3
     assert abs(difference.median()) <= 0.15
     assert difference.abs().max() <= 0.6

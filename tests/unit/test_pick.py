@@ -66,8 +66,8 @@ class StubPicker:
 
 
 def test_picks_outside_the_window_belong_to_another_day():
-    found = pick_stream(make_stream(), StubPicker(9.99, 10.0, 59.99, 60.0), WINDOW)
-    assert [str(time) for time in found.picks["time"]] == [
+    result = pick_stream(make_stream(), StubPicker(9.99, 10.0, 59.99, 60.0), WINDOW)
+    assert [str(time) for time in result.picks["time"]] == [
         "2020-01-01 00:00:10+00:00",
         "2020-01-01 00:00:59.990000+00:00",
     ]
@@ -84,8 +84,8 @@ def test_picks_on_the_edge_of_a_gap_are_counted_and_dropped():
     whole = stream.copy()
     stream.trim(START, START + 40)
     stream += whole.trim(START + 45, START + 70)
-    kept = pick_stream(stream, StubPicker(20.0, 45.05), WINDOW, drop_artefacts=False)
-    assert (len(kept.picks), kept.artefacts.total()) == (2, 0)
+    undropped = pick_stream(stream, StubPicker(20.0, 45.05), WINDOW, drop_artefacts=False)
+    assert (len(undropped.picks), undropped.artefacts.total()) == (2, 0)
     dropped = pick_stream(stream, StubPicker(20.0, 45.05), WINDOW)
     assert (len(dropped.picks), dict(dropped.artefacts)) == (1, {"gap_edge": 1})
 
@@ -93,8 +93,10 @@ def test_picks_on_the_edge_of_a_gap_are_counted_and_dropped():
 @pytest.mark.parametrize("scale", [1e-20, 1e-9, 1.0, 1e8])
 def test_seisbench_sees_the_same_at_any_amplitude(scale):
     (reference,), (scaled,) = (make_segments(make_stream(scale=size), "ZNE", 100.0)[0] for size in (1.0, scale))
-    for one, two in zip(*(seisbench_stream(segment, "ZNE") for segment in (reference, scaled)), strict=True):
-        np.testing.assert_allclose(one.data, two.data, rtol=1e-9)
+    for reference_trace, scaled_trace in zip(
+        *(seisbench_stream(segment, "ZNE") for segment in (reference, scaled)), strict=True
+    ):
+        np.testing.assert_allclose(reference_trace.data, scaled_trace.data, rtol=1e-9)
 
 
 def test_resampling_is_said():

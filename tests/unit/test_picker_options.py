@@ -101,8 +101,8 @@ def test_each_option_is_a_key_of_the_configuration(folder, words, key, expected)
 def test_each_option_of_a_download_is_a_key_of_the_configuration(tmp_path, monkeypatch, words, key, expected):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "token").write_text("secret words")
-    found = value(configuration("--download", *ON_DAY, *words), key)
-    assert found == (str(tmp_path / expected) if key.endswith(("cache", "token_file")) else expected)
+    setting = value(configuration("--download", *ON_DAY, *words), key)
+    assert setting == (str(tmp_path / expected) if key.endswith(("cache", "token_file")) else expected)
 
 
 def test_a_download_of_named_networks_is_not_cut_to_a_circle(tmp_path, monkeypatch):
@@ -234,8 +234,8 @@ def test_a_folder_without_waveforms_is_an_error_that_says_so(tmp_path, monkeypat
 def test_combinations_that_do_not_exist_are_skipped_with_a_warning(folder):
     planned = plan("-d", folder, *ON_DAY, "-M", "PhaseNet", "EQTransformer", "-W", "diting", "pnw", "bundled")
     assert [str(pair) for pair in planned.candidates] == ["PhaseNet/diting", "EQTransformer/pnw"]
-    said = " ".join(planned.warnings)
-    assert all(name in said for name in ("bundled", "PhaseNet/pnw", "EQTransformer/diting"))
+    warnings = " ".join(planned.warnings)
+    assert all(name in warnings for name in ("bundled", "PhaseNet/pnw", "EQTransformer/diting"))
 
 
 # A file of options
@@ -289,8 +289,8 @@ def test_a_file_of_options_with_faults_is_refused(tmp_path, content, message):
 
 def test_help_needs_no_libraries_and_shows_examples(tmp_path):
     command = [sys.executable, str(ROOT / "scripts" / "picker.py"), "--help"]
-    said = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=True, timeout=60).stdout
-    assert "picker.py -v -D 980101 980110 --directory" in said
+    output = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=True, timeout=60).stdout
+    assert "picker.py -v -D 980101 980110 --directory" in output
     wrong = subprocess.run([*command[:2], "--nonsense"], capture_output=True, text=True, cwd=tmp_path, timeout=60)
     assert wrong.returncode == 2
     assert "ERROR unrecognized arguments: --nonsense" in wrong.stderr

@@ -85,18 +85,18 @@ def test_pieces_of_other_rates_are_read_as_they_were_written(tmp_path, second_hz
     write_stream(obspy.Stream([first, second]), tmp_path / "a.mseed")
     stream = read_stream(tmp_path / "a.mseed")
     assert len(stream) == 2
-    for one, other in zip(stream, (first, second), strict=True):
-        assert abs(one.stats.starttime - other.stats.starttime) <= 1e-6
-        assert abs(one.stats.endtime - other.stats.endtime) <= 0.6e-3
+    for piece, original in zip(stream, (first, second), strict=True):
+        assert abs(piece.stats.starttime - original.stats.starttime) <= 1e-6
+        assert abs(piece.stats.endtime - original.stats.endtime) <= 0.6e-3
 
 
 def test_a_channel_that_cannot_be_followed_leaves_the_others_their_clocks(caplog):
     times_s = np.arange(300) * N_RECORD / 99.98
     content = records(times_s, 100.0)
-    known = headers(content)
+    record_headers = headers(content)
     stream = obspy.read(io.BytesIO(content))
     strange = trace(5000, 100.0, channel="HHN")  # of no record
-    followed = with_record_times(stream + strange, known)
+    followed = with_record_times(stream + strange, record_headers)
     assert latest_error_s(followed.select(channel="HHZ"), times_s) < 1e-3
     assert followed.select(channel="HHN")[0] == strange
     assert "XX.A..HHN" in caplog.text

@@ -73,13 +73,13 @@ def test_a_folder_in_its_place_is_named_with_the_way_out(tmp_path):
 
 
 def test_a_link_in_its_place_has_no_other_file_emptied(tmp_path):
-    other = tmp_path / "other"
-    other.write_text("precious")
+    other_file = tmp_path / "other"
+    other_file.write_text("precious")
     (tmp_path / "run").mkdir()
-    (tmp_path / "run" / ".lock").symlink_to(other)
+    (tmp_path / "run" / ".lock").symlink_to(other_file)
     with pytest.raises(RunLockedError, match="a folder, link or device"):
         hold_run(tmp_path / "run", print)
-    assert other.read_text() == "precious"
+    assert other_file.read_text() == "precious"
 
 
 def test_a_pipe_in_its_place_does_not_wait_for_ever(tmp_path):

@@ -19,13 +19,13 @@ def test_batches_in_any_order_give_the_sums_of_all_samples(rng):
     second.add(features[:7], targets[:7], weights[:7])
     second.add(features[7:40], targets[7:40], weights[7:40])
     first.merge(second)
-    found = first.result()
+    statistics = first.result()
     psi = features - np.average(features, axis=0, weights=weights)
     z = targets - np.average(targets, axis=0, weights=weights)
-    np.testing.assert_allclose(found.gram, psi.T @ (psi * weights[:, None]), rtol=1e-10, atol=1e-10)
-    np.testing.assert_allclose(found.cross, psi.T @ (z * weights[:, None]), rtol=1e-10, atol=1e-10)
-    np.testing.assert_allclose(found.square, np.sum(z**2 * weights[:, None], axis=0), rtol=1e-12)
-    assert found.n_samples == 50
+    np.testing.assert_allclose(statistics.gram, psi.T @ (psi * weights[:, None]), rtol=1e-10, atol=1e-10)
+    np.testing.assert_allclose(statistics.cross, psi.T @ (z * weights[:, None]), rtol=1e-10, atol=1e-10)
+    np.testing.assert_allclose(statistics.square, np.sum(z**2 * weights[:, None], axis=0), rtol=1e-12)
+    assert statistics.n_samples == 50
 
 
 def test_samples_of_weight_zero_do_not_count(rng):

@@ -43,16 +43,16 @@ def test_runs_that_differ_in_provenance_alone_are_the_same(runs):
 
 
 def test_each_difference_is_a_line(runs):
-    other = runs[1]
-    table = pq.read_table(other / "picks" / "x.parquet")
-    pq.write_table(table.set_column(1, "value", pa.array([1.0, 2.0])), other / "picks" / "x.parquet")
-    (other / "summary.json").write_text(json.dumps({"n_events": 4}))
-    (other / "day.mseed").write_bytes(b"another")
-    shutil.copy(other / "day.mseed", other / "more.mseed")
+    second_run = runs[1]
+    table = pq.read_table(second_run / "picks" / "x.parquet")
+    pq.write_table(table.set_column(1, "value", pa.array([1.0, 2.0])), second_run / "picks" / "x.parquet")
+    (second_run / "summary.json").write_text(json.dumps({"n_events": 4}))
+    (second_run / "day.mseed").write_bytes(b"another")
+    shutil.copy(second_run / "day.mseed", second_run / "more.mseed")
     assert compare(runs) == (
         1,
         [
-            f"more.mseed: only in {other}",
+            f"more.mseed: only in {second_run}",
             "day.mseed: the bytes differ",
             "picks/x.parquet: values differ in value",
             "summary.json: the content differs",

@@ -163,10 +163,10 @@ def test_the_same_parameters_give_the_same_bytes(folder, params, tmp_path):
 
 
 def test_a_new_station_changes_nothing_at_the_others(section, params):
-    more = SynthesizeParams(**(section | {"stations": SynthesizeParams().stations[5:9]}))
+    extended = SynthesizeParams(**(section | {"stations": SynthesizeParams().stations[5:9]}))
     events = make_events(params)
     site = params.stations[0]
-    before, after = (record_station(site, events, each).stream for each in (params, more))
+    before, after = (record_station(site, events, section_params).stream for section_params in (params, extended))
     np.testing.assert_array_equal(before[0].data, after[0].data)
 
 
@@ -234,8 +234,8 @@ def station():
     )
 
 
-def spoil(stream, kind, **more):
-    fault = Fault(**({"fault": kind, "station": "SY.A"} | more))
+def spoil(stream, kind, **options):
+    fault = Fault(**({"fault": kind, "station": "SY.A"} | options))
     return apply_fault(stream, fault, START, END)
 
 

@@ -57,11 +57,13 @@ def test_an_event_has_its_waveforms_picks_and_residuals(viewer):
 def test_picks_of_the_analysts_are_shown_at_their_station(viewer):
     missed = next(row for row in event_list(viewer) if row["status"] != "new" and row["time"] < "2024-03-09T12")
     content = event_content(viewer, missed["id"])
-    shown = {(record["name"].split(".")[1], phase) for record in content["records"] for phase, _ in record["manual"]}
+    phases_in_view = {
+        (record["name"].split(".")[1], phase) for record in content["records"] for phase, _ in record["manual"]
+    }
     theirs = viewer.picks_of_reference
     near = theirs[theirs.event_id == (missed["partner"] or missed["id"])]
     names = {record["name"].split(".")[1] for record in content["records"]}
-    assert {(row.station, row.phase) for row in near.itertuples() if row.station in names} <= shown
+    assert {(row.station, row.phase) for row in near.itertuples() if row.station in names} <= phases_in_view
 
 
 def test_an_event_without_any_waveform_is_still_shown(viewer):

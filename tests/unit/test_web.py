@@ -150,7 +150,7 @@ def test_a_password_is_given_as_a_digest_and_only_when_asked_for():
 
     with raw(answer) as server:
         assert ask(server.url, LIMITS, auth=Digest("me", "password")).body == b"abc"
-    first, second = (headers.get("Authorization") for _, headers, _ in server.asked)
+    first, second = (headers.get("Authorization") for _, headers, _ in server.requests)
     assert first is None
     assert second.startswith("Digest ")
     assert "password" not in second
@@ -160,12 +160,12 @@ def test_a_password_is_given_as_a_digest_and_only_when_asked_for():
 def test_a_secret_stays_with_scheme_host_and_port(options, tls, monkeypatch):
     context, certificate = tls
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
-    with raw(response(200, b"abc")) as other, raw(response(200, b"abc"), context) as secure:
-        port, host = other.url + "/x", other.url.replace("127.0.0.1", "localhost")
+    with raw(response(200, b"abc")) as other_server, raw(response(200, b"abc"), context) as secure:
+        port, host = other_server.url + "/x", other_server.url.replace("127.0.0.1", "localhost")
         for place in (port, host, secure.url):
             with raw(response(307, Location=place)) as server, pytest.raises(WebError, match="no password or token"):
                 ask(server.url, LIMITS, method="POST", body=b"token", **options)
-        assert other.asked == secure.asked == []
+        assert other_server.requests == secure.requests == []
 
 
 def test_a_secret_follows_to_another_path_of_the_same_server():
@@ -174,7 +174,7 @@ def test_a_secret_follows_to_another_path_of_the_same_server():
 
     with raw(answer) as server:
         assert ask(f"{server.url}/here", LIMITS, method="POST", body=b"token", secret=True).body == b"abc"
-    assert [(path, body) for path, _, body in server.asked] == [("/here", b"token"), ("/there", b"token")]
+    assert [(path, body) for path, _, body in server.requests] == [("/here", b"token"), ("/there", b"token")]
 
 
 def test_nothing_goes_from_https_to_http(tls, monkeypatch):
@@ -183,8 +183,8 @@ def test_nothing_goes_from_https_to_http(tls, monkeypatch):
     refused = pytest.raises(WebError, match="from https to http")
     with raw(response(200, b"abc")) as plain, raw(response(307, Location=plain.url), context) as secure, refused:
         ask(secure.url, LIMITS, method="POST", body=b"token")
-    assert len(secure.asked) == 1
-    assert plain.asked == []
+    assert len(secure.requests) == 1
+    assert plain.requests == []
 
 
 def test_a_netrc_is_not_used(tmp_path, monkeypatch):
@@ -192,7 +192,7 @@ def test_a_netrc_is_not_used(tmp_path, monkeypatch):
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     with raw(response(200, b"abc")) as server:
         ask(server.url, LIMITS)
-    assert "Authorization" not in server.asked[0][1]
+    assert "Authorization" not in server.requests[0][1]
 
 
 def test_a_server_that_is_not_there_cannot_be_reached():

@@ -182,8 +182,8 @@ def test_a_repository_with_a_password_gets_it_at_its_own_address_only(cache, tmp
         fetch_weights("PhaseNet", "other", tmp_path, None, "https://example.invalid", {}, **account)
 
 
-def _remember(handler, seen):
-    seen.append(handler.headers["Authorization"])
+def _remember(handler, authorizations):
+    authorizations.append(handler.headers["Authorization"])
     http.server.SimpleHTTPRequestHandler.end_headers(handler)
 
 
@@ -198,7 +198,7 @@ LISTING = response(207, b'<d:m xmlns:d="DAV:"><d:href>/x/bad.json.v1</d:href><d:
         (response(207, b'<!DOCTYPE x [<!ENTITY y "z">]><x>&y;</x>'), "document type"),
         (response(207, b"<x/>"), "no files bad.pt and bad.json"),
         (
-            lambda asked: iter([LISTING if asked.command == "PROPFIND" else response(200, b"<html>")]),
+            lambda request: iter([LISTING if request.command == "PROPFIND" else response(200, b"<html>")]),
             "not the weig",
         ),
         (response(302, Location="file:///etc/passwd"), "no web address"),

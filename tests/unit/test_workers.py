@@ -237,9 +237,9 @@ def test_scheduler_and_workers_in_pods_speak_to_nobody_without_our_certificate(t
 
 @pytest.mark.parametrize("missing", ["image", "volume_claim"])
 def test_pods_without_image_or_volume_are_refused(missing):
-    given = {"image": "pickflow:1", "volume_claim": "run"} | {missing: None}
+    settings = {"image": "pickflow:1", "volume_claim": "run"} | {missing: None}
     with pytest.raises(ValueError, match=rf"compute.dask.kubernetes.{missing} is missing"):
-        kubernetes_cluster(DaskParams(cluster="kubernetes", kubernetes=KubernetesParams(**given)))
+        kubernetes_cluster(DaskParams(cluster="kubernetes", kubernetes=KubernetesParams(**settings)))
 
 
 def test_the_section_of_the_configuration_becomes_the_parameters():
