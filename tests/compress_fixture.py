@@ -144,10 +144,10 @@ def deaf_to(model, wiring, selection):
     deaf = copy.deepcopy(model)
     state = deaf.state_dict()
     for channel_set in wiring.sets:
-        lost = torch.from_numpy(np.setdiff1d(np.arange(channel_set.n_channels), selection[channel_set.name]))
+        complement = torch.from_numpy(np.setdiff1d(np.arange(channel_set.n_channels), selection[channel_set.name]))
         for reader, first in channel_set.readers:
             for key, axis in input_axes(deaf.get_submodule(reader)):
-                state[f"{reader}.{key}"].index_fill_(axis, first + lost, 0.0)
+                state[f"{reader}.{key}"].index_fill_(axis, first + complement, 0.0)
     return deaf
 
 

@@ -116,16 +116,16 @@ def _tables(events, arrivals, stations) -> Catalog:
 
 def errors_km(events: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
     """East, north, depth and time error (found - true) of each event, in the order of the events."""
-    joined = events.merge(truth, on="event_id", suffixes=("", "_true"))
-    x, y = FRAME.to_local(joined.latitude_deg, joined.longitude_deg)
-    true_x, true_y = FRAME.to_local(joined.latitude_deg_true, joined.longitude_deg_true)
+    pairs = events.merge(truth, on="event_id", suffixes=("", "_true"))
+    x, y = FRAME.to_local(pairs.latitude_deg, pairs.longitude_deg)
+    true_x, true_y = FRAME.to_local(pairs.latitude_deg_true, pairs.longitude_deg_true)
     return pd.DataFrame(
         {
-            "event_id": joined.event_id,
+            "event_id": pairs.event_id,
             "east": x - true_x,
             "north": y - true_y,
             "horizontal": np.hypot(x - true_x, y - true_y),
-            "depth": joined.depth_km - joined.depth_km_true,
-            "time": (joined.time - joined.time_true).dt.total_seconds(),
+            "depth": pairs.depth_km - pairs.depth_km_true,
+            "time": (pairs.time - pairs.time_true).dt.total_seconds(),
         }
     )

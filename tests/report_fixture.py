@@ -121,9 +121,9 @@ def catalog_content(
     n_days: int = 2,
 ) -> CatalogContent:
     """Most events of the reference, shifted a little, some false ones, and noise picks."""
-    matched = reference.sample(frac=0.9, random_state=3)
+    matched_events = reference.sample(frac=0.9, random_state=3)
     false = reference_table(random, n_false, n_days).assign(magnitude=0.2)
-    truth = pd.concat([matched, false], ignore_index=True)
+    truth = pd.concat([matched_events, false], ignore_index=True)
     truth["event_id"] = [f"{associator}{index:05d}" for index in range(len(truth))]
     rows = pd.concat([_picks_of(event, stations, random) for _, event in truth.iterrows()], ignore_index=True)
     rows = rows.merge(truth[["event_id", "time"]], on="event_id")

@@ -56,9 +56,9 @@ class Node:
         for taint in self.taints:
             if not any(_tolerates(toleration, taint) for toleration in spec.get("tolerations") or []):
                 return f"node(s) had untolerated taint {{{taint['key']}: {taint['value']}}}"
-        requested = sum((requests_of(neighbour) for neighbour in neighbours), Counter())
+        requests = sum((requests_of(neighbour) for neighbour in neighbours), Counter())
         for name, amount in requests_of(pod).items():
-            if requested[name] + amount > quantity(self.allocatable.get(name, 0)):
+            if requests[name] + amount > quantity(self.allocatable.get(name, 0)):
                 return f"Insufficient {name}"
         return None
 

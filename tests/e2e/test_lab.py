@@ -62,8 +62,8 @@ def test_the_pages_need_nothing_from_elsewhere(run):
 
 
 def test_another_variant_leaves_the_trained_ones_as_they_are(run):
-    with_gru = {**LAB, "lab": {**LAB["lab"], "variants": [*VARIANTS, "GRU"]}}
-    output = snakemake("-n", "lab_all", directory=run.parents[1], config=with_gru)
+    config_with_gru = {**LAB, "lab": {**LAB["lab"], "variants": [*VARIANTS, "GRU"]}}
+    output = snakemake("-n", "lab_all", directory=run.parents[1], config=config_with_gru)
     text = output.stdout + output.stderr
     assert "lab_train         1" in text or "lab_train     1" in " ".join(text.split("  "))
     assert "models/GRU/lab-1/model.safetensors" in text

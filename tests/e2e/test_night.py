@@ -135,16 +135,16 @@ def test_a_file_that_changed_or_is_gone_is_named(undisturbed, tmp_path, capsys):
     output = capsys.readouterr().out
     assert "files are as they were" in output
     arrivals = next(trace(copy, event))["arrivals"]
-    changed, removed = arrivals[0]["waveforms"], arrivals[-1]["waveforms"]
-    assert changed != removed
-    with open(changed, "r+b") as file:
+    changed_file, removed_file = arrivals[0]["waveforms"], arrivals[-1]["waveforms"]
+    assert changed_file != removed_file
+    with open(changed_file, "r+b") as file:
         file.seek(1000)
         file.write(b"\xff\xff\xff\xff")
-    Path(removed).unlink()
+    Path(removed_file).unlink()
     assert main(["trace", event, "--run", str(copy), "--json"]) == 1
     states = {file["path"]: file["state"] for file in json.loads(capsys.readouterr().out)[0]["files"]}
-    assert states[changed] == "CHANGED"
-    assert states[removed] == "gone"
+    assert states[changed_file] == "CHANGED"
+    assert states[removed_file] == "gone"
 
 
 def test_a_name_that_is_no_name_or_too_short_is_said(undisturbed, capsys):

@@ -28,12 +28,12 @@ class Faults:
     def injected(self, fault):
         self.node.user_properties.append(("fault", fault))
 
-    def nothing_is_lost(self, undisturbed, disturbed, folders=()):
+    def nothing_is_lost(self, undisturbed, disturbed_directory, folders=()):
         """Every table has the same rows and every file the same bytes as in a run that nobody disturbed."""
         run = "small"
         expected, tables = (
             {name: content for name, content in tables_of(directory).items() if in_folders(name, folders)}
-            for directory in (undisturbed, disturbed)
+            for directory in (undisturbed, disturbed_directory)
         )
         assert len(expected) > 10
         n_lost = n_compared = 0
@@ -41,7 +41,7 @@ class Faults:
             if name.endswith(".parquet"):
                 rows = Counter(rows_of(undisturbed / "results" / run / name))
                 n_compared += rows.total()
-                path = disturbed / "results" / run / name
+                path = disturbed_directory / "results" / run / name
                 n_lost += (rows - Counter(rows_of(path) if path.exists() else ())).total()
         self.node.user_properties += [("rows", n_compared), ("lost", n_lost)]
         assert n_lost == 0

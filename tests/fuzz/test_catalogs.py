@@ -186,11 +186,11 @@ def test_a_damaged_line_costs_no_event_but_its_own_and_its_neighbour(fuzz, good,
         instead = chance.choice([[damage_line(line, chance)], [], [line, line]])
         label = f"{format} line {number + 1} {seed}: {instead}"[:200]
         with fuzz.file(label):
-            remaining = parse_bulletin(
+            bulletin = parse_bulletin(
                 "\n".join([*lines[:number], *instead, *lines[number + 1 :]]).encode(), f"x.{format}"
             )
-            check_account(fuzz, label, remaining)
-            events_left, picks_left = keys(remaining)
+            check_account(fuzz, label, bulletin)
+            events_left, picks_left = keys(bulletin)
             if len(events - events_left) > 2 or len(picks - picks_left) > 2 * of_an_event:
                 fuzz.lost(label, f"{len(events - events_left)} events and {len(picks - picks_left)} picks are gone")
 

@@ -82,13 +82,13 @@ def damage_samples(rng, folder):
 
 def read_all(folder, rng):
     dataset = open_dataset(folder, split=Split(by=rng.choice(["event", "station", "both", "column"])))
-    examined = dataset.examined(5)
-    for record in examined.read():
+    examined_set = dataset.examined(5)
+    for record in examined_set.read():
         assert record.samples.shape[0] == 3
         assert np.isfinite(record.samples).all()
         assert all(0 <= at < record.samples.shape[1] for at in record.picks.values())
         assert record.picks or record.kind == "noise" or record.samples.shape[1] < 900
-    return examined
+    return examined_set
 
 
 @pytest.mark.parametrize("seed", seeds(60))
@@ -102,9 +102,9 @@ def test_every_trace_of_a_damaged_set_is_read_or_named(seed, damage, good, tmp_p
         n_rows = damage(rng, folder)
         label = f"{damage.__name__} {seed} {number}"
         with fuzz.file(label, documented=(ValueError,)):
-            examined = read_all(folder, rng)
-            n_left_out = (~examined.left_out.reason.isin(LABELS_ONLY)).sum()
-            if not set(examined.left_out.reason) <= set(REASONS):
+            examined_set = read_all(folder, rng)
+            n_left_out = (~examined_set.left_out.reason.isin(LABELS_ONLY)).sum()
+            if not set(examined_set.left_out.reason) <= set(REASONS):
                 fuzz.lost(label, "a reason without a meaning")
-            if damage is not damage_text and len(examined) + n_left_out != (n_rows or N_TRACES):
-                fuzz.lost(label, f"{len(examined)} used and {n_left_out} named of {n_rows or N_TRACES}")
+            if damage is not damage_text and len(examined_set) + n_left_out != (n_rows or N_TRACES):
+                fuzz.lost(label, f"{len(examined_set)} used and {n_left_out} named of {n_rows or N_TRACES}")

@@ -24,8 +24,8 @@ shares = st.tuples(*[st.floats(0.05, 1.0)] * 3).map(lambda three: tuple(np.array
 
 def shared_between_parts(table, parts, column):
     """Events or stations that are in more than one part."""
-    labelled = table.assign(part=parts)[lambda frame: (frame.part != "") & (frame[column] != "")]
-    return (labelled.groupby(column).part.nunique() > 1).sum()
+    named_rows = table.assign(part=parts)[lambda frame: (frame.part != "") & (frame[column] != "")]
+    return (named_rows.groupby(column).part.nunique() > 1).sum()
 
 
 @given(pairs=records, seed=st.integers(0, 1000), shares=shares)

@@ -118,10 +118,10 @@ def test_blocks_may_stand_in_any_order(seed, n_blocks):
     )
     windows = generator.standard_normal((3, 3))
     expected = model.sweep(windows).outputs
-    inferred = shuffled.infer(windows, tolerance=0.0)
-    assert np.abs(inferred.outputs - expected).max() < 1e-12 * max(1, np.abs(expected).max())
+    solution = shuffled.infer(windows, tolerance=0.0)
+    assert np.abs(solution.outputs - expected).max() < 1e-12 * max(1, np.abs(expected).max())
     assert np.abs(shuffled.sweep(windows).outputs - expected).max() < 1e-12 * max(1, np.abs(expected).max())
-    assert inferred.n_passes <= shuffled.depth + 1 <= n_blocks + 1
+    assert solution.n_passes <= shuffled.depth + 1 <= n_blocks + 1
 
 
 @st.composite

@@ -64,10 +64,10 @@ def test_where_the_associator_put_an_event_does_not_matter(latitude, longitude, 
 @settings(max_examples=15, deadline=None)
 @given(st.sets(st.integers(0, len(CATALOG.assignments) - 1)))
 def test_whatever_arrivals_are_missing_nothing_else_is_lost(missing):
-    remaining = CATALOG.assignments.drop(CATALOG.assignments.index[sorted(missing)])
-    located = locate(dataclasses.replace(CATALOG, assignments=remaining))
+    assignments = CATALOG.assignments.drop(CATALOG.assignments.index[sorted(missing)])
+    located = locate(dataclasses.replace(CATALOG, assignments=assignments))
     assert set(located.events.event_id) == set(CATALOG.events.event_id)
-    assert len(located.assignments) == len(remaining)
+    assert len(located.assignments) == len(assignments)
     is_graded = located.events.quality != "D"
     assert np.isfinite(located.events.horizontal_uncertainty_km[is_graded]).all()
     assert np.isfinite(located.events[["latitude_deg", "longitude_deg", "depth_km"]].to_numpy()).all()

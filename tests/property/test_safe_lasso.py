@@ -226,6 +226,8 @@ def test_units_do_not_matter(seed, ratio, exponents):
     units = 2.0 ** exponents[0], 2.0 ** exponents[1]
     gram, scaled = gram_of(features, targets), gram_of(features * units[0], targets * units[1])
     plain = solve_lasso(gram, ratio * lasso_penalty_max(gram))
-    rescaled = solve_lasso(scaled, ratio * lasso_penalty_max(scaled))
-    np.testing.assert_allclose(rescaled.coefficients * units[0] / units[1], plain.coefficients, rtol=0, atol=1e-11)
-    np.testing.assert_array_equal(rescaled.screened["gap"], plain.screened["gap"])
+    scaled_solution = solve_lasso(scaled, ratio * lasso_penalty_max(scaled))
+    np.testing.assert_allclose(
+        scaled_solution.coefficients * units[0] / units[1], plain.coefficients, rtol=0, atol=1e-11
+    )
+    np.testing.assert_array_equal(scaled_solution.screened["gap"], plain.screened["gap"])

@@ -128,7 +128,7 @@ def test_resampled_records_keep_the_time_of_a_pulse(rate_hz, minutes):
 
 
 @settings(max_examples=30, deadline=None)
-@given(other=st.floats(-1.5e-3, 1.5e-3), phase=st.floats(-0.4, 0.4))
+@given(deviation=st.floats(-1.5e-3, 1.5e-3), phase=st.floats(-0.4, 0.4))
 def test_components_whose_clocks_disagree_are_aligned(deviation, phase):
     n_samples = 20_000
     rate_hz = 100.0 * (1 + deviation)
@@ -164,7 +164,7 @@ def test_files_that_overlap_at_midnight_have_the_same_windows_there(rates_hz, st
     evening = whole.slice(MIDNIGHT - 900, MIDNIGHT + cut_s)
     morning = whole.slice(MIDNIGHT - cut_s, MIDNIGHT + 900)
     span = MIDNIGHT.ns - round((cut_s - 46) * NS), MIDNIGHT.ns + round((cut_s - 46) * NS)
-    ours, theirs = (windows_of(make_segments(traces, "ZNE", 100.0)[0][0], *span) for traces in (evening, morning))
+    ours, theirs = (windows_of(make_segments(stream, "ZNE", 100.0)[0][0], *span) for stream in (evening, morning))
     assert len(ours) >= int((span[1] - span[0]) / NS / 15.1) - 1
     assert len(ours) == len(theirs)
     assert max(abs(our_time - their_time) for our_time, their_time in zip(ours, theirs, strict=True)) <= 2

@@ -21,9 +21,9 @@ distances = st.floats(0, 300)
 @settings(max_examples=60, deadline=None)
 @given(model=models(), distance=distances, source=depths, receiver=st.floats(-3, 10))
 def test_source_and_receiver_can_be_exchanged(model, distance, source, receiver):
-    forth = travel_time_s(model, "P", distance, source, receiver)
-    back = travel_time_s(model, "P", distance, receiver, source)
-    np.testing.assert_allclose(forth, back, rtol=1e-9)
+    time_forth = travel_time_s(model, "P", distance, source, receiver)
+    time_back = travel_time_s(model, "P", distance, receiver, source)
+    np.testing.assert_allclose(time_forth, time_back, rtol=1e-9)
 
 
 @settings(max_examples=60, deadline=None)
@@ -39,8 +39,8 @@ def test_time_grows_with_distance_and_never_faster_than_the_slowest_layer(model,
 @settings(max_examples=60, deadline=None)
 @given(model=models(), distance=distances, source=depths)
 def test_time_changes_little_when_the_source_moves_a_metre(model, distance, source):
-    above, below = travel_time_s(model, "S", distance, np.array([source, source + 1e-3]))
-    assert abs(above - below) <= 1.01e-3 / model.vs_km_s.min() + 1e-6
+    time_above, time_below = travel_time_s(model, "S", distance, np.array([source, source + 1e-3]))
+    assert abs(time_above - time_below) <= 1.01e-3 / model.vs_km_s.min() + 1e-6
 
 
 @settings(max_examples=60, deadline=None)

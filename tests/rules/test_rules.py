@@ -120,8 +120,8 @@ def test_locate_joins_the_days_and_loses_nothing(make):
     names = (("events", EVENTS), ("assignments", ASSIGNMENTS))
     days = [tuple(read_table(folder / f"{day}.{name}.parquet", kind) for name, kind in names) for day in DAYS]
     picks = pd.concat(read_table(make(f"picks/none/{PICKER}/{day}.parquet"), PICKS) for day in DAYS)
-    merged, merged_assignments = merge_days(days, picks)
-    assert list(table["event_id"].sort_values()) == list(merged["event_id"].sort_values())
+    merged_events, merged_assignments = merge_days(days, picks)
+    assert list(table["event_id"].sort_values()) == list(merged_events["event_id"].sort_values())
     keys = ["event_id", "pick_id"]
     pd.testing.assert_frame_equal(assignments[keys], merged_assignments[keys])
     assert assignments.groupby("event_id").size().to_dict() == table.set_index("event_id")["n_picks"].to_dict()
@@ -180,8 +180,8 @@ def test_analyze_accounts_for_every_station_day(make):
     catalog = summary["catalogs"][0]
     assert catalog["reference"]["matched"] <= catalog["reference"]["n"]
     matches = read_table(make(f"analysis/{CATALOG}/matches.parquet"), MATCHES)
-    matched = matches["reference_id"].notna() & matches["event_id"].notna()
-    assert matched.sum() == catalog["reference"]["matched"]
+    is_match = matches["reference_id"].notna() & matches["event_id"].notna()
+    assert is_match.sum() == catalog["reference"]["matched"]
 
 
 def test_report_is_one_page_without_requests(make):

@@ -126,10 +126,10 @@ def test_windows_are_those_of_seisbench_on_the_grid_of_the_record():
 
 def test_windows_stay_where_they_are_when_a_record_begins_later():
     whole, later = record(10_000), record(10_000).trim(START + 1.23)
-    (early,), (late,) = make_segments(whole, "ZNE", 100.0)[0], make_segments(later, "ZNE", 100.0)[0]
+    (whole_segment,), (late_segment,) = make_segments(whole, "ZNE", 100.0)[0], make_segments(later, "ZNE", 100.0)[0]
     starts = [
         {segment.time_ns(start) for start in window_starts(segment, 3001, 1501, "absolute")}
-        for segment in (early, late)
+        for segment in (whole_segment, late_segment)
     ]
     assert len(starts[0] & starts[1]) >= 4
 
@@ -189,10 +189,10 @@ def test_stacks_are_means_or_maxima_over_all_windows(method, combine, chunk):
         ends = [*range(stack.first + chunk, following, chunk), following]
         pieces += [stack.take(end)[1] for end in ends]
     covered = ~np.isnan(table).all(axis=(0, 1))
-    stacked = np.concatenate(pieces, axis=1)
-    assert stacked.shape == (2, n_samples)
-    np.testing.assert_allclose(stacked[:, covered], combine(table[:, :, covered], axis=0), rtol=1e-6)
-    assert np.isnan(stacked[:, ~covered]).all()
+    curves = np.concatenate(pieces, axis=1)
+    assert curves.shape == (2, n_samples)
+    np.testing.assert_allclose(curves[:, covered], combine(table[:, :, covered], axis=0), rtol=1e-6)
+    assert np.isnan(curves[:, ~covered]).all()
 
 
 def test_a_blinding_that_leaves_nothing_is_refused():
@@ -257,8 +257,8 @@ def test_exports_are_cached_by_what_they_depend_on(tmp_path, phasenet):
     before = path.stat().st_mtime_ns
     choose_backend(phasenet, "onnxruntime", cache=tmp_path)
     assert path.stat().st_mtime_ns == before
-    retrained = seisbench.models.PhaseNet().eval()
-    choose_backend(retrained, "onnxruntime", cache=tmp_path)
+    second_model = seisbench.models.PhaseNet().eval()
+    choose_backend(second_model, "onnxruntime", cache=tmp_path)
     assert len(list(tmp_path.glob("*.onnx"))) == 2
 
 
@@ -327,7 +327,11 @@ def test_overlaps_of_a_window_or_more_are_refused(phasenet):
 
 def test_what_the_weights_say_holds_unless_one_is_told(phasenet):
     model = seisbench.models.EQTransformer(default_args={"P_threshold": 0.07, "overlap": 0.5}).eval()
-    defaults = resolve_settings(model)
-    assert (defaults.step, defaults.thresholds["P"], defaults.blinding) == (3000, 0.07, (500, 500))
-    overridden = resolve_settings(model, overlap_samples=5000, thresholds={"P": 0.6, "S": None}, stacking="max")
-    assert (overridden.step, overridden.thresholds["P"], overridden.stacking) == (1000, 0.6, "max")
+    settings_of_weights = resolve_settings(model)
+    assert (settings_of_weights.step, settings_of_weights.thresholds["P"], settings_of_weights.blinding) == (
+        3000,
+        0.07,
+        (500, 500),
+    )
+    settings_of_call = resolve_settings(model, overlap_samples=5000, thresholds={"P": 0.6, "S": None}, stacking="max")
+    assert (settings_of_call.step, settings_of_call.thresholds["P"], settings_of_call.stacking) == (1000, 0.6, "max")

@@ -68,12 +68,12 @@ def test_the_order_of_the_rows_does_not_matter(scene, method):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_the_number_of_threads_does_not_matter(scene, method):
-    single_thread, two_threads = (
+    tables_of_one, tables_of_two = (
         associate(scene.picks, scene.stations, HALF_SPACE, associate_params(threads=threads), method, scene.window)
         for threads in (1, 2)
     )
-    pd.testing.assert_frame_equal(single_thread[0], two_threads[0], check_exact=True)
-    pd.testing.assert_frame_equal(single_thread[1], two_threads[1], check_exact=True)
+    pd.testing.assert_frame_equal(tables_of_one[0], tables_of_two[0], check_exact=True)
+    pd.testing.assert_frame_equal(tables_of_one[1], tables_of_two[1], check_exact=True)
 
 
 def test_gamma_neither_depends_on_the_global_random_numbers_nor_changes_them(scene):
@@ -297,8 +297,14 @@ def test_given_settings_are_kept_and_the_others_follow_the_network():
     assert near.gamma.dbscan_eps_s < far.gamma.dbscan_eps_s
     assert (near.max_residual_s, far.max_residual_s) == (1.0, 2.0)
     assert derive_settings(large, LAYERS, associate_params(), 0.1).max_residual_s == 1.0
-    changed = derive_settings(small, HALF_SPACE, associate_params(min_picks=11, pyocto={"time_before_s": 99.0}), 0.1)
-    assert (changed.min_picks, changed.pyocto.time_before_s, changed.halo_s) == (11, 99.0, 198.0)
+    changed_settings = derive_settings(
+        small, HALF_SPACE, associate_params(min_picks=11, pyocto={"time_before_s": 99.0}), 0.1
+    )
+    assert (changed_settings.min_picks, changed_settings.pyocto.time_before_s, changed_settings.halo_s) == (
+        11,
+        99.0,
+        198.0,
+    )
     assert None not in dataclasses.asdict(near).values()
 
 
@@ -331,8 +337,8 @@ def test_relocation_brings_a_displaced_origin_back():
     assert np.abs(residuals_s(moved, observations, times)).max() > 0.5
     assert np.hypot(*(located.origin - truth)[:, :2].T).max() < 0.5
     # The scene's flat geometry is not exactly the frame's: the truth itself moves a little.
-    truth_relocated = relocate(Hypotheses(origin=truth, event=event, pick=moved.pick), observations, times, 0.25, 100.0)
-    assert np.abs(located.origin - truth_relocated.origin).max() < 0.1
+    relocated_truth = relocate(Hypotheses(origin=truth, event=event, pick=moved.pick), observations, times, 0.25, 100.0)
+    assert np.abs(located.origin - relocated_truth.origin).max() < 0.1
     assert np.abs(residuals_s(located, observations, times)).max() < 0.1
 
 

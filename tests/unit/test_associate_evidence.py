@@ -72,9 +72,10 @@ def test_near_stations_that_are_silent_speak_against_an_event():
     scene = make_scene([600.0, 1500.0, 2400.0, 3300.0, 4200.0])
     *_, truth = prepare(scene)
     picks_of_event = scene.picks[scene.picks.pick_id.map(scene.owner) == "event0"]
-    remaining = scene.picks[scene.picks.pick_id.map(scene.owner) != "event0"]
+    picks_of_others = scene.picks[scene.picks.pick_id.map(scene.owner) != "event0"]
     far, near = (
-        pd.concat([remaining, part]).sort_values("time") for part in (picks_of_event.iloc[-7:], picks_of_event.iloc[:7])
+        pd.concat([picks_of_others, part]).sort_values("time")
+        for part in (picks_of_event.iloc[-7:], picks_of_event.iloc[:7])
     )
     evidence = []
     for picks in (near, far):

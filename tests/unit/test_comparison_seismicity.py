@@ -32,11 +32,11 @@ def test_the_uncertainty_is_that_of_shi_and_bolt():
 def test_completeness_is_the_fullest_bin_and_two_more():
     random = np.random.default_rng(2)
     all_of_them = magnitudes(random, 1.0, 20000, least=0.0)
-    detected = all_of_them[random.random(20000) < np.clip((all_of_them - 0.2) / 0.8, 0, 1)]
-    law = frequency_magnitude(detected)
+    detected_magnitudes = all_of_them[random.random(20000) < np.clip((all_of_them - 0.2) / 0.8, 0, 1)]
+    law = frequency_magnitude(detected_magnitudes)
     fullest = law.magnitudes[np.argmax(law.n)]
     assert law.completeness == pytest.approx(fullest + 0.2)
-    assert law.n_complete == (detected >= law.completeness - 0.01).sum()
+    assert law.n_complete == (detected_magnitudes >= law.completeness - 0.01).sum()
 
 
 def test_the_line_goes_through_the_number_of_complete_events():

@@ -140,7 +140,12 @@ def test_quakeml_holds_uncertainties_quality_the_size_of_the_magnitude_and_ampli
     time = pd.Timestamp("2026-01-15T12:00:00Z")
     columns = {"time_uncertainty_s": 0.125, "horizontal_uncertainty_km": 0.75, "depth_uncertainty_km": 1.5}
     columns |= {"quality": "B", "magnitude": 1.25, "magnitude_type": "ML", "magnitude_uncertainty": 0.1}
-    event = dict.fromkeys(EVENTS.schema.names, 0) | {"event_id": "e1", "time": time, **columns, "n_magnitude_stations": 7}
+    event = dict.fromkeys(EVENTS.schema.names, 0) | {
+        "event_id": "e1",
+        "time": time,
+        **columns,
+        "n_magnitude_stations": 7,
+    }
     events = conform(pd.DataFrame([event]), EVENTS)
     size = (
         ("e1", "OX", "BAD", "", "HH", 2.5, 20.0, 30.0, 1.5, "ok"),

@@ -123,8 +123,8 @@ def test_the_baseline_keeps_the_channels_with_the_largest_filters(small):
         for channel_set, channels in zip(wiring.sets, selection.values(), strict=True)
     )
     for channel_set in wiring.sets:
-        lost = np.setdiff1d(np.arange(channel_set.n_channels), selection[channel_set.name])
-        assert sizes[channel_set.name][selection[channel_set.name]].min() >= sizes[channel_set.name][lost].max(
+        complement = np.setdiff1d(np.arange(channel_set.n_channels), selection[channel_set.name])
+        assert sizes[channel_set.name][selection[channel_set.name]].min() >= sizes[channel_set.name][complement].max(
             initial=0.0
         )
     single = wiring.sets[-1]

@@ -82,9 +82,11 @@ def test_components_are_put_in_order(tmp_path, order, rows):
 
 
 def test_samples_before_components_are_recognized(tmp_path):
-    declared = open_dataset(write_set(tmp_path / "a", [row("a")], [wave(0).T], dimension_order="WC")).read()
-    undeclared = open_dataset(write_set(tmp_path / "b", [row("a")], [wave(0).T], dimension_order=None)).read()
-    for [record] in (declared, undeclared):
+    records_with_order = open_dataset(write_set(tmp_path / "a", [row("a")], [wave(0).T], dimension_order="WC")).read()
+    records_without_order = open_dataset(
+        write_set(tmp_path / "b", [row("a")], [wave(0).T], dimension_order=None)
+    ).read()
+    for [record] in (records_with_order, records_without_order):
         np.testing.assert_array_equal(record.samples, to_unit_peak(wave(0).astype(float)))
 
 
@@ -233,11 +235,11 @@ def test_damage_that_only_reading_shows_is_named_when_it_is_read(tmp_path):
     traces["component"][2] = np.nan
     dataset = open_dataset(write_set(tmp_path, [row(name) for name in traces], list(traces.values()), bucket="b"))
     assert dataset.left_out.empty
-    sound = dataset.examined()
-    assert sound.table.name.tolist() == ["sound", "component"]
-    assert reasons(sound) == {"gap": "not_finite", "flat": "no_signal"}
+    sound_set = dataset.examined()
+    assert sound_set.table.name.tolist() == ["sound", "component"]
+    assert reasons(sound_set) == {"gap": "not_finite", "flat": "no_signal"}
     assert [record.name for record in dataset.read([1, 0])] == ["sound"]
-    assert not sound.read([1])[0].samples[2].any()
+    assert not sound_set.read([1])[0].samples[2].any()
 
 
 def test_a_damaged_block_costs_its_own_traces(tmp_path):
@@ -321,8 +323,8 @@ def test_events_and_stations_of_a_dense_network_are_kept_apart_and_the_rest_is_a
     assert set(dataset.left_out.reason) == {"parts_differ"}
     assert len(dataset) + len(dataset.left_out) == len(rows)
     for column in ("event", "station"):
-        labelled = dataset.table[dataset.table[column] != ""]
-        assert (labelled.groupby(column).part.nunique() == 1).all()
+        named_rows = dataset.table[dataset.table[column] != ""]
+        assert (named_rows.groupby(column).part.nunique() == 1).all()
 
 
 def test_memory_does_not_grow_with_the_set(tmp_path):

@@ -38,9 +38,9 @@ def test_the_same_samples_under_two_names_are_found_when_all_are_read(tmp_path):
     rows[2]["trace_channel"] = "HHZ"
     traces = [wave(seed, n_components=1) for seed in (0, 0, 1)]
     dataset = open_dataset(write_set(tmp_path, rows, traces, component_order=None))
-    examined = dataset.examined()
-    assert reasons(examined) == {"XA_AAA_HHZ_1": "duplicate"}
-    assert examined.table.name.tolist() == ["XA_AAA_HHN_1", "other_1"]
+    examined_set = dataset.examined()
+    assert reasons(examined_set) == {"XA_AAA_HHZ_1": "duplicate"}
+    assert examined_set.table.name.tolist() == ["XA_AAA_HHN_1", "other_1"]
 
 
 def test_components_in_traces_of_their_own_become_one_record(tmp_path):

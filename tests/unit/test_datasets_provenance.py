@@ -47,9 +47,9 @@ def test_exactly_the_records_of_the_parts_that_were_used_are_touched(folder, by)
 def test_the_split_of_the_evaluation_does_not_hide_what_the_training_saw(folder):
     """The test part of another seed holds records that were trained on."""
     card = card_of(open_dataset(folder, "dense", Split(by="event", seed=1)))
-    reseeded = open_dataset(folder, "dense", Split(by="event", seed=2))
-    remarks = touched(card, reseeded.table)
-    assert (remarks[reseeded.table.part == "test"] != "").any()
+    second_split = open_dataset(folder, "dense", Split(by="event", seed=2))
+    remarks = touched(card, second_split.table)
+    assert (remarks[second_split.table.part == "test"] != "").any()
     assert remarks[remarks != ""].str.fullmatch("dense: part (train|validation)").all()
 
 
@@ -123,15 +123,15 @@ def test_the_bundled_picker_touches_the_training_parts_of_its_sets(shared):
     for name in ("ncedc154", "stead50"):
         table = open_dataset(shared / "data/labelled" / name).table
         assert (touched(card, table) != "").tolist() == (table.part == "train").tolist()
-    unrelated = open_dataset(shared / "data/labelled/stead1001-one-component").table
-    assert (touched(card, unrelated) == "").all()  # none is of the station of stead50
+    unrelated_set = open_dataset(shared / "data/labelled/stead1001-one-component").table
+    assert (touched(card, unrelated_set) == "").all()  # none is of the station of stead50
 
 
 def test_a_fingerprint_is_of_content_and_parts_and_not_of_order(folder, tmp_path):
     dataset = open_dataset(folder, "dense")
     assert fingerprint(dataset) == fingerprint(dataset.take(range(len(dataset))[::-1]))
-    changed = [dataset.take(range(5)), open_dataset(folder, "other"), open_dataset(folder, "dense", Split(seed=2))]
-    prints = {fingerprint(dataset_or_change) for dataset_or_change in [dataset, *changed]}
+    variants = [dataset.take(range(5)), open_dataset(folder, "other"), open_dataset(folder, "dense", Split(seed=2))]
+    prints = {fingerprint(variant) for variant in [dataset, *variants]}
     assert len(prints) == 4
 
 

@@ -131,9 +131,9 @@ def test_a_damaged_station_day_costs_itself_alone(run, tmp_path):
     shutil.copytree(run, tmp_path / "night")
     path = tmp_path / "night" / "waveforms" / DAY / "XA.AAA.mseed"
     path.write_bytes(path.read_bytes()[:5000])
-    examined = open_run(tmp_path / "night", n_noise=0).examined()
-    assert set(examined.table.station) == {"XA.BBB"}
-    assert set(examined.left_out.reason) == {"other_event", "no_waveform"}
+    examined_run = open_run(tmp_path / "night", n_noise=0).examined()
+    assert set(examined_run.table.station) == {"XA.BBB"}
+    assert set(examined_run.left_out.reason) == {"other_event", "no_waveform"}
 
 
 def test_runs_and_catalogs_that_are_not_there_are_named(run, tmp_path):

@@ -22,12 +22,12 @@ def teachers(shared):
 
 def test_every_sample_has_a_probability_and_picks_of_the_teacher_are_near_those_of_people(shared, teachers):
     records = open_dataset(shared / "data/labelled/stead50").read(range(6))
-    for labelled in soft_labels(records, teachers):
-        assert labelled.probability.shape == (2, labelled.samples.shape[1])
-        assert labelled.probability.dtype == np.float32
-        assert 0 <= labelled.probability.min() <= labelled.probability.max() <= 1
+    for labelled_record in soft_labels(records, teachers):
+        assert labelled_record.probability.shape == (2, labelled_record.samples.shape[1])
+        assert labelled_record.probability.dtype == np.float32
+        assert 0 <= labelled_record.probability.min() <= labelled_record.probability.max() <= 1
         for row, phase in enumerate("PS"):
-            assert abs(labelled.probability[row].argmax() - labelled.picks[phase]) < 50
+            assert abs(labelled_record.probability[row].argmax() - labelled_record.picks[phase]) < 50
 
 
 def test_soft_labels_peak_where_seisbench_has_its_peaks(shared, teachers):

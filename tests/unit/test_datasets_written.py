@@ -91,8 +91,8 @@ def test_copied_traces_keep_their_samples_their_components_and_all_their_metadat
     copy = open_dataset(tmp_path / "copy")
     columns = ["name", "event", "station", "kind", "n_samples", "p_sample", "s_sample", "rate_hz", "components"]
     pd.testing.assert_frame_equal(copy.table[columns], dataset.table[columns])
-    for copied, original in zip(copy.read(), dataset.read(), strict=True):
-        np.testing.assert_array_equal(copied.samples, original.samples)
+    for record_copy, original in zip(copy.read(), dataset.read(), strict=True):
+        np.testing.assert_array_equal(record_copy.samples, original.samples)
     theirs = seisbench_set(tmp_path / "copy")
     assert theirs.metadata.trace_colour[0] == "red"
     np.testing.assert_array_equal(theirs.get_waveforms(0)[:, :N_SAMPLES], traces[0][::-1])

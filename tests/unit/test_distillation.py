@@ -204,7 +204,7 @@ def test_windows_are_filtered_as_the_model_filters_records():
     time_s = np.arange(6000) / 100
     slow, fast = np.sin(2 * np.pi * 0.1 * time_s), np.sin(2 * np.pi * 10 * time_s)
     windows = np.tile((5 * slow + fast).astype(np.float32), (2, 3, 1))
-    filtered = filter_windows(model, windows)
-    assert filtered.shape == windows.shape
-    np.testing.assert_allclose(filtered[1, 2, 500:-500], fast[500:-500], atol=0.06)
+    filtered_windows = filter_windows(model, windows)
+    assert filtered_windows.shape == windows.shape
+    np.testing.assert_allclose(filtered_windows[1, 2, 500:-500], fast[500:-500], atol=0.06)
     assert filter_windows(sbm.EQTransformer(), windows) is windows

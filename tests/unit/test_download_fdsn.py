@@ -203,9 +203,9 @@ def test_metadata_that_contradict_the_waveforms_are_named():
     wrong = [channel_of("HHZ", rate=50.0), channel_of("HHN"), channel_of("HHE")]
     horizontal = [channel_of("HHZ", dip=0.0), channel_of("HHN"), channel_of("HHE")]
     ended = [channel_of(code, end=obspy.UTCDateTime(2020, 1, 1)) for code in ("HHZ", "HHN", "HHE")]
-    rotated = [channel_of(code) for code in ("HHZ", "HH1", "HH2")]
+    rotated_channels = [channel_of(code) for code in ("HHZ", "HH1", "HH2")]
     codes = ["AAA", "BBB", "CCC", "DDD"]
-    inventory = inventory_of(dict(zip(codes, (wrong, horizontal, ended, rotated), strict=True)))
+    inventory = inventory_of(dict(zip(codes, (wrong, horizontal, ended, rotated_channels), strict=True)))
     stream = sum((station_stream(code) for code in codes), obspy.Stream())
     with serving(stream, inventory) as server:
         params = parameters(server)

@@ -57,9 +57,9 @@ def test_a_rule_gets_the_keys_that_it_reads_and_no_others(config):
 
 
 def test_the_order_of_keys_and_how_a_number_is_written_mean_nothing():
-    in_order = {**MINIMAL, "locate": {"reach_km": 300, "min_depth_km": -1}, "pick": {"batch_size": 8.0}}
-    out_of_order = {"pick": {"batch_size": 8}, **MINIMAL, "locate": {"min_depth_km": -1.0, "reach_km": 300.0}}
-    first, second = complete(in_order), complete(out_of_order)
+    config_in_order = {**MINIMAL, "locate": {"reach_km": 300, "min_depth_km": -1}, "pick": {"batch_size": 8.0}}
+    config_out_of_order = {"pick": {"batch_size": 8}, **MINIMAL, "locate": {"min_depth_km": -1.0, "reach_km": 300.0}}
+    first, second = complete(config_in_order), complete(config_out_of_order)
     assert repr(first["locate"]) == repr(second["locate"])
     assert repr(first["pick"]) == repr(second["pick"])
     default = complete(MINIMAL)

@@ -360,11 +360,11 @@ def test_markers_of_pyrocko_hold_events_phases_and_picks_of_no_event(tmp_path):
 
 
 def test_stations_for_hypodd_have_the_names_of_its_phases_and_their_places_then():
-    moved_at = TIME - pd.Timedelta(days=400)
+    time_of_move = TIME - pd.Timedelta(days=400)
     stations = pd.DataFrame(
         [
-            ("OX", "ABCD", -20.0, 13.0, 120.0, None, moved_at),
-            ("OX", "ABCD", 46.0, 13.0, 120.0, moved_at, None),
+            ("OX", "ABCD", -20.0, 13.0, 120.0, None, time_of_move),
+            ("OX", "ABCD", 46.0, 13.0, 120.0, time_of_move, None),
             ("NI", "EFG", 46.1, 13.1, np.nan, None, None),
             ("NI", "NOPICK", 46.1, 13.1, 0.0, None, None),
         ],

@@ -72,9 +72,9 @@ def test_seconds_of_60_are_the_next_minute():
 
 
 def test_phases_that_define_the_time_weigh_and_others_of_the_event_do_not():
-    defining, unused = ims_phase(), ims_phase("EFG", defining="_A_")
-    assert list(read_accounted(ims_message(ims_event(defining, unused))).picks.weight) == [1.0, 0.0]
-    assert np.isnan(read_accounted(ims_message(ims_event(unused))).picks.weight[0])
+    defining_phase, free_phase = ims_phase(), ims_phase("EFG", defining="_A_")
+    assert list(read_accounted(ims_message(ims_event(defining_phase, free_phase))).picks.weight) == [1.0, 0.0]
+    assert np.isnan(read_accounted(ims_message(ims_event(free_phase))).picks.weight[0])
 
 
 def test_a_fixed_depth_is_a_depth_without_an_error():

@@ -248,27 +248,27 @@ def test_the_lines_of_2024_give_the_picks_that_a_count_of_their_columns_gives(og
 def test_the_cards_of_2024_agree_with_the_phases_below_the_locations(ogs):
     key = ["station", "phase", "time"]
     cards, phases = ogs[0]["dat"].picks, ogs[0]["hpc"].picks
-    joined = cards.merge(phases, on=key, how="outer", indicator=True, suffixes=("", "_hpc"))
-    assert (joined._merge == "right_only").sum() == 0
-    only = joined[joined._merge == "left_only"]
+    pairs = cards.merge(phases, on=key, how="outer", indicator=True, suffixes=("", "_hpc"))
+    assert (pairs._merge == "right_only").sum() == 0
+    only = pairs[pairs._merge == "left_only"]
     explosions = ogs[0]["txt"].descriptions.query("event_type != 'earthquake'").event_id
     without_place = only.station == "REP0"  # their program had no coordinates of it
     of_explosion = only.event_id.isin(explosions) & (only.phase == "S")
     assert (without_place.sum(), (of_explosion & ~without_place).sum()) == (111, 78)
     assert (without_place | of_explosion).all()
-    agreed = joined[(joined._merge == "both") & ~joined.duplicated(key, keep=False)]  # some stand in two events
+    agreed = pairs[(pairs._merge == "both") & ~pairs.duplicated(key, keep=False)]  # some stand in two events
     assert (agreed.weight == agreed.weight_hpc).all()
     assert (agreed.polarity == agreed.polarity_hpc).all()
 
 
 def test_the_summary_cards_of_2024_agree_with_the_catalog(ogs):
-    joined = ogs[0]["pun"].events.merge(ogs[0]["txt"].events, on="time", suffixes=("", "_txt"))
-    assert len(joined) == 1890
-    assert (joined.latitude_deg - joined.latitude_deg_txt).abs().max() < 0.002
-    assert (joined.longitude_deg - joined.longitude_deg_txt).abs().max() < 1e-4
-    assert (joined.depth_km - joined.depth_km_txt).abs().max() < 0.051
-    assert (joined.rms_residual_s - joined.rms_residual_s_txt).abs().max() < 0.001
-    assert (joined.azimuthal_gap_deg == joined.azimuthal_gap_deg_txt).all()
+    pairs = ogs[0]["pun"].events.merge(ogs[0]["txt"].events, on="time", suffixes=("", "_txt"))
+    assert len(pairs) == 1890
+    assert (pairs.latitude_deg - pairs.latitude_deg_txt).abs().max() < 0.002
+    assert (pairs.longitude_deg - pairs.longitude_deg_txt).abs().max() < 1e-4
+    assert (pairs.depth_km - pairs.depth_km_txt).abs().max() < 0.051
+    assert (pairs.rms_residual_s - pairs.rms_residual_s_txt).abs().max() < 0.001
+    assert (pairs.azimuthal_gap_deg == pairs.azimuthal_gap_deg_txt).all()
 
 
 def test_the_four_files_of_2024_are_one_bulletin(ogs):

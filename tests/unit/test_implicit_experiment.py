@@ -250,10 +250,13 @@ def test_a_difference_that_is_none_says_so():
     counts_of_windows = np.stack([rng.random(200) < 0.6, np.ones(200), np.ones(200)], axis=1).astype(float)
     worse_counts = counts_of_windows.copy()
     worse_counts[:100, 0] = 0.0
-    equal, worse = score(counts_of_windows, counts_of_windows, 200, 0), score(worse_counts, counts_of_windows, 200, 0)
-    assert equal.difference_low == equal.difference == equal.difference_high == 0.0
-    assert equal.f1_low < equal.f1 < equal.f1_high
-    assert worse.difference_high < 0
+    equal_score, worse_score = (
+        score(counts_of_windows, counts_of_windows, 200, 0),
+        score(worse_counts, counts_of_windows, 200, 0),
+    )
+    assert equal_score.difference_low == equal_score.difference == equal_score.difference_high == 0.0
+    assert equal_score.f1_low < equal_score.f1 < equal_score.f1_high
+    assert worse_score.difference_high < 0
 
 
 def test_magnitude_keeps_the_largest_of_each_layer():

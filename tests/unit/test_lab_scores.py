@@ -178,8 +178,8 @@ def test_records_that_a_picker_knows_from_its_training_are_told_by_its_card():
 
 def test_the_order_of_picks_does_not_matter():
     shuffled = PICKS.sample(frac=1, random_state=1)
-    in_order, out_of_order = (compare_phase(picks, RECORDS, "P") for picks in (PICKS, shuffled))
+    comparison_in_order, comparison_of_shuffled = (compare_phase(picks, RECORDS, "P") for picks in (PICKS, shuffled))
     pd.testing.assert_frame_equal(
-        pd.DataFrame(record_sums(in_order, 0.3)), pd.DataFrame(record_sums(out_of_order, 0.3))
+        pd.DataFrame(record_sums(comparison_in_order, 0.3)), pd.DataFrame(record_sums(comparison_of_shuffled, 0.3))
     )
-    assert in_order.probability.tolist() == out_of_order.probability.tolist()
+    assert comparison_in_order.probability.tolist() == comparison_of_shuffled.probability.tolist()

@@ -42,9 +42,9 @@ def test_scores_are_of_the_test_part_alone(table, records):
 
 
 def test_values_lie_in_their_intervals(table):
-    bounded = table.intervals[table.intervals.low.notna()]
-    assert len(bounded) > 100
-    assert ((bounded.low <= bounded.value) & (bounded.value <= bounded.high)).mean() > 0.99
+    intervals = table.intervals[table.intervals.low.notna()]
+    assert len(intervals) > 100
+    assert ((intervals.low <= intervals.value) & (intervals.value <= intervals.high)).mean() > 0.99
 
 
 def test_what_is_the_same_as_the_reference_is_no_difference(table):
@@ -164,9 +164,9 @@ def test_a_data_set_without_s_picks_still_has_scores_of_p(records, picks):
     ],
 )
 def test_what_is_asked_for_in_vain_is_named(records, picks, params, part, words):
-    remaining = records[records.part != part]
+    records_of_parts = records[records.part != part]
     outputs = [
-        output(name, remaining, picks_of_variant[picks_of_variant.record.isin(remaining.record)])
+        output(name, records_of_parts, picks_of_variant[picks_of_variant.record.isin(records_of_parts.record)])
         for name, picks_of_variant in picks.items()
     ]
     with pytest.raises(ValueError, match=words):

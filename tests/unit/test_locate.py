@@ -61,8 +61,8 @@ def test_a_source_above_sea_level_is_found_there_if_stations_are_higher_still():
     catalog = make_catalog([(0.0, 0.0, -1.0)], square_of_stations(width_km=10, top_m=100).assign(elevation_m=2500.0))
     event = locate(catalog, **NO_CORRECTIONS).events.iloc[0]
     assert event.depth_km == pytest.approx(-1.0, abs=0.3)
-    limited = locate(catalog, min_depth_km=0.0, **NO_CORRECTIONS).events.iloc[0]
-    assert limited.depth_km >= 0
+    limited_event = locate(catalog, min_depth_km=0.0, **NO_CORRECTIONS).events.iloc[0]
+    assert limited_event.depth_km >= 0
 
 
 def test_depths_stay_inside_of_the_range(noisy):

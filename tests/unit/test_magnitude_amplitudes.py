@@ -95,14 +95,17 @@ def test_millimetres_per_second_are_not_metres():
 
 def test_the_components_are_averaged_as_magnitudes():
     counts = velocity_counts()
-    unequal, hundred = measured(two(counts), flat()), measured(two(counts, 100 * counts), flat())
-    assert hundred.amplitude_mm == pytest.approx(10 * unequal.amplitude_mm, rel=1e-5)
+    amplitude_of_equal, amplitude_of_unequal = (
+        measured(two(counts), flat()),
+        measured(two(counts, 100 * counts), flat()),
+    )
+    assert amplitude_of_unequal.amplitude_mm == pytest.approx(10 * amplitude_of_equal.amplitude_mm, rel=1e-5)
 
 
 def test_amplitude_scales_with_the_ground_and_does_not_depend_on_an_offset():
     counts = velocity_counts()
-    single, double = measured(two(counts), flat()), measured(two(2 * counts + 5e4), flat())
-    assert double.amplitude_mm == pytest.approx(2 * single.amplitude_mm, rel=1e-4)
+    amplitude, double_amplitude = measured(two(counts), flat()), measured(two(2 * counts + 5e4), flat())
+    assert double_amplitude.amplitude_mm == pytest.approx(2 * amplitude.amplitude_mm, rel=1e-4)
 
 
 def test_the_simulation_puts_nothing_before_the_onset():

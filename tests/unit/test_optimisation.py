@@ -63,11 +63,11 @@ def test_two_processes_have_the_same_weights_and_those_of_one_with_all_windows(t
     assert [process.wait() for process in processes] == [0, 0]
     assert start(tmp_path / "one", WITHOUT_DROPOUT="1").wait() == 0
     assert weights(tmp_path / "two", 0) == weights(tmp_path / "two", 1)
-    single, double = (safetensors.torch.load(weights(tmp_path / name)) for name in ("one", "two"))
+    weights_alone, weights_together = (safetensors.torch.load(weights(tmp_path / name)) for name in ("one", "two"))
     untrained = network().state_dict()
-    for name, tensor in single.items():
-        torch.testing.assert_close(double[name], tensor, rtol=1e-3, atol=2e-5)
-    assert (single["0.weight"] - untrained["0.weight"]).abs().max() > 0.01
+    for name, tensor in weights_alone.items():
+        torch.testing.assert_close(weights_together[name], tensor, rtol=1e-3, atol=2e-5)
+    assert (weights_alone["0.weight"] - untrained["0.weight"]).abs().max() > 0.01
 
 
 def test_the_best_epoch_is_kept_and_patience_ends_the_training():

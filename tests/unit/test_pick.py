@@ -84,10 +84,10 @@ def test_picks_on_the_edge_of_a_gap_are_counted_and_dropped():
     whole = stream.copy()
     stream.trim(START, START + 40)
     stream += whole.trim(START + 45, START + 70)
-    undropped = pick_stream(stream, StubPicker(20.0, 45.05), WINDOW, drop_artefacts=False)
-    assert (len(undropped.picks), undropped.artefacts.total()) == (2, 0)
-    dropped = pick_stream(stream, StubPicker(20.0, 45.05), WINDOW)
-    assert (len(dropped.picks), dict(dropped.artefacts)) == (1, {"gap_edge": 1})
+    result_with_artefacts = pick_stream(stream, StubPicker(20.0, 45.05), WINDOW, drop_artefacts=False)
+    assert (len(result_with_artefacts.picks), result_with_artefacts.artefacts.total()) == (2, 0)
+    result_without_artefacts = pick_stream(stream, StubPicker(20.0, 45.05), WINDOW)
+    assert (len(result_without_artefacts.picks), dict(result_without_artefacts.artefacts)) == (1, {"gap_edge": 1})
 
 
 @pytest.mark.parametrize("scale", [1e-20, 1e-9, 1.0, 1e8])

@@ -53,26 +53,26 @@ def test_only_the_server_knows_what_a_wildcard_means(tmp_path):
 
 
 def test_the_plan_grows_with_stations_days_and_models():
-    single = make_plan(config(), [Candidate("PhaseNet", "x")], {}, 10, [1.0], on_gpu=False)
+    plan_of_day = make_plan(config(), [Candidate("PhaseNet", "x")], {}, 10, [1.0], on_gpu=False)
     ten_days = make_plan(config(), [Candidate("PhaseNet", "x")], {}, 10, [1.0] * 10, on_gpu=False)
     two_models = make_plan(
         config(), [Candidate("PhaseNet", "x"), Candidate("EQTransformer", "y")], {}, 10, [1.0], on_gpu=False
     )
     nineteen_days = make_plan(config(), [Candidate("PhaseNet", "x")], {}, 10, [1.0] * 19, on_gpu=False)
-    assert nineteen_days.cpu_hours - ten_days.cpu_hours == pytest.approx(ten_days.cpu_hours - single.cpu_hours)
-    assert two_models.cpu_hours > single.cpu_hours
-    assert ten_days.n_jobs > two_models.n_jobs > single.n_jobs
+    assert nineteen_days.cpu_hours - ten_days.cpu_hours == pytest.approx(ten_days.cpu_hours - plan_of_day.cpu_hours)
+    assert two_models.cpu_hours > plan_of_day.cpu_hours
+    assert ten_days.n_jobs > two_models.n_jobs > plan_of_day.n_jobs
 
 
 def test_a_student_picks_and_makes_catalogs_but_is_not_fetched():
     teacher = Candidate("PhaseNet", "x")
     alone = make_plan(config(), [teacher], {}, 10, [1.0] * 3, on_gpu=False)
     taught = make_plan(config(), [teacher], {teacher: [Candidate("PhaseNet", "x-safe-s93")]}, 10, [1.0] * 3, False)
-    two_fetched = make_plan(config(), [teacher, Candidate("PhaseNet", "y")], {}, 10, [1.0] * 3, on_gpu=False)
+    plan_of_two = make_plan(config(), [teacher, Candidate("PhaseNet", "y")], {}, 10, [1.0] * 3, on_gpu=False)
     # compress instead of weights
-    assert taught.n_jobs == two_fetched.n_jobs
-    assert taught.cpu_hours == pytest.approx(two_fetched.cpu_hours + compress_cpu_s("PhaseNet") / 3600)
-    assert two_fetched.cpu_hours > alone.cpu_hours
+    assert taught.n_jobs == plan_of_two.n_jobs
+    assert taught.cpu_hours == pytest.approx(plan_of_two.cpu_hours + compress_cpu_s("PhaseNet") / 3600)
+    assert plan_of_two.cpu_hours > alone.cpu_hours
 
 
 def test_a_gpu_takes_the_networks_off_the_cpu():

@@ -148,9 +148,9 @@ def test_our_pickers_are_judged_on_records_that_they_were_not_trained_on():
 
 def test_the_bundled_picker_and_the_published_weights_that_ship_have_tables(tmp_path):
     card = fetch_weights("PickflowNet", "bundled", tmp_path, None, None, {})
-    published = json.loads(TIME_UNCERTAINTY_FILE.read_text())
-    tables = [card["time_uncertainty"], *(entry["time_uncertainty"] for entry in published.values())]
-    assert len(published) == 6
+    published_weights = json.loads(TIME_UNCERTAINTY_FILE.read_text())
+    tables = [card["time_uncertainty"], *(entry["time_uncertainty"] for entry in published_weights.values())]
+    assert len(published_weights) == 6
     for table in tables:
         assert {"P", "S"} == set(table["phases"])
         assert "ncedc154" in table["data"]

@@ -155,8 +155,8 @@ def test_a_curve_that_is_cut_off_is_said():
 
 
 def test_only_the_latency_changes_the_page_of_teacher_and_students():
-    without_latency = replace(taught().compressions[0], latency={})
-    page, without = taught_page(), write_report(replace(taught(), compressions=(without_latency,)))
+    compression_without_latency = replace(taught().compressions[0], latency={})
+    page, without = taught_page(), write_report(replace(taught(), compressions=(compression_without_latency,)))
     assert page != without
     assert _rows(page).keys() - _rows(without).keys() == {
         "Time per window in PyTorch",

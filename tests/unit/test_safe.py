@@ -158,8 +158,8 @@ def test_targets_with_nothing_to_fit_get_zeros_at_any_penalty(sparse):
     assert solution.coefficients[:, 1].any()
     assert solution.screened["gap"][:, 0].all()
     empty = [GroupDesign(gram=gram.select(np.arange(12), [0]), groups=np.arange(12) // 2)]
-    for solution in group_path(empty, [0.5]):
-        assert solution.converged
+    for group_solution in group_path(empty, [0.5]):
+        assert group_solution.converged
         assert not solution.active.any()
         assert check_certificate(empty, solution).n_false_eliminations == 0
 

@@ -69,9 +69,9 @@ def test_selected_statistics_are_those_of_the_selected_columns(rng):
 
 def test_scaled_statistics_are_those_of_scaled_targets(rng):
     features, targets, scale = rng.normal(size=(30, 5)), rng.normal(size=(30, 2)), np.array([3.0, 0.25])
-    rescaled, expected = gram_of(features, targets).rescale(scale), gram_of(features, targets * scale)
+    scaled_gram, expected = gram_of(features, targets).rescale(scale), gram_of(features, targets * scale)
     for name in ("gram", "cross", "square", "target_mean"):
-        np.testing.assert_allclose(getattr(rescaled, name), getattr(expected, name), rtol=1e-12, atol=1e-13)
+        np.testing.assert_allclose(getattr(scaled_gram, name), getattr(expected, name), rtol=1e-12, atol=1e-13)
 
 
 @pytest.mark.parametrize(

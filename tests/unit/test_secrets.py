@@ -86,7 +86,7 @@ def test_the_secrets_that_a_configuration_points_to_are_known_by_value(tmp_path,
 
 
 @pytest.mark.parametrize(
-    ("text", "redacted"),
+    ("text", "redacted_text"),
     [
         ("http://me:word@host/x", "http://***@host/x"),
         ("https://token@host and ftp://a:b@c", "https://***@host and ftp://***@c"),
@@ -100,8 +100,8 @@ def test_the_secrets_that_a_configuration_points_to_are_known_by_value(tmp_path,
         ("https://host:80/a@b", "https://host:80/a@b"),
     ],
 )
-def test_users_of_urls_and_authorizations_are_hidden_though_nobody_knows_them(text, redacted):
-    assert secrets.redact(text) == redacted
+def test_users_of_urls_and_authorizations_are_hidden_though_nobody_knows_them(text, redacted_text):
+    assert secrets.redact(text) == redacted_text
 
 
 def test_no_logger_or_traceback_lets_a_secret_out(capsys):

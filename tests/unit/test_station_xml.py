@@ -15,18 +15,18 @@ GOOD = "BBB"
 
 
 @pytest.fixture
-def rewritten(tmp_path):
+def changed_inventory(tmp_path):
     """A function that writes an inventory of AAA and BBB with a change of the text of AAA, and reads it again."""
 
     def write_and_read(*changes, name="stations.xml"):
         path = tmp_path / name
         inventory_of(["AAA", GOOD]).write(str(path), format="STATIONXML")
         head, aaa, tail_of_aaa = path.read_text().partition('<Station code="AAA">')
-        body, tail, following = tail_of_aaa.partition('<Station code="BBB">')
+        body, tail, text_of_bbb = tail_of_aaa.partition('<Station code="BBB">')
         for old, new in changes:
             assert old in aaa + body, old
             aaa, _, body = (aaa + body).replace(old, new, 1).partition("\0")
-        path.write_text(head + aaa + body + tail + following)
+        path.write_text(head + aaa + body + tail + text_of_bbb)
         return read_inventory([path])
 
     return write_and_read
@@ -36,8 +36,8 @@ def rows_of(inventory):
     return {row["station"]: row for row in stations_table(inventory).to_dict("records")}
 
 
-def test_a_sound_inventory_has_no_remarks(rewritten):
-    assert all(row["remark"] is None for row in rows_of(rewritten()).values())
+def test_a_sound_inventory_has_no_remarks(changed_inventory):
+    assert all(row["remark"] is None for row in rows_of(changed_inventory()).values())
 
 
 @pytest.mark.parametrize(
@@ -51,21 +51,21 @@ def test_a_sound_inventory_has_no_remarks(rewritten):
         ('<Latitude unit="DEGREES">46.0</Latitude>', "", "latitude missing"),
     ],
 )
-def test_coordinates_that_are_none_cost_their_station_its_place_and_nothing_else(rewritten, old, new, word):
-    rows = rows_of(rewritten((old, new)))
+def test_coordinates_that_are_none_cost_their_station_its_place_and_nothing_else(changed_inventory, old, new, word):
+    rows = rows_of(changed_inventory((old, new)))
     assert math.isnan(rows["AAA"]["latitude_deg"]) or "those of its channels" in rows["AAA"]["remark"]
     assert word in rows["AAA"]["remark"]
     assert rows[GOOD]["latitude_deg"] == 46.5
     assert rows[GOOD]["remark"] is None
 
 
-def test_swapped_coordinates_that_are_out_of_range_are_told(rewritten):
-    rows = rows_of(rewritten((">46.0<", ">113.0<"), (">13.0<", ">46.0<")))
+def test_swapped_coordinates_that_are_out_of_range_are_told(changed_inventory):
+    rows = rows_of(changed_inventory((">46.0<", ">113.0<"), (">13.0<", ">46.0<")))
     assert "are they swapped?" in rows["AAA"]["remark"]
 
 
-def test_an_elevation_that_is_missing_is_sea_level(rewritten):
-    rows = rows_of(rewritten(('<Elevation unit="METERS">100.0</Elevation>', "")))
+def test_an_elevation_that_is_missing_is_sea_level(changed_inventory):
+    rows = rows_of(changed_inventory(('<Elevation unit="METERS">100.0</Elevation>', "")))
     assert rows["AAA"]["elevation_m"] == 0.0
     assert "elevation is missing" in rows["AAA"]["remark"]
     assert rows["AAA"]["latitude_deg"] == 46.0
@@ -82,16 +82,16 @@ def test_an_elevation_that_is_missing_is_sea_level(rewritten):
         ("<Depth", "<Deep"),
     ],
 )
-def test_a_bad_field_takes_neither_its_station_nor_the_others_along(rewritten, old, new):
+def test_a_bad_field_takes_neither_its_station_nor_the_others_along(changed_inventory, old, new):
     changes = [(old, new), ("</Depth>", "</Deep>")] if old == "<Depth" else [(old, new)]
-    inventory = rewritten(*changes)
+    inventory = changed_inventory(*changes)
     assert set(rows_of(inventory)) == {"AAA", GOOD}
     channels = {station.code: len(station) for network in inventory for station in network}
     assert channels == {"AAA": 3, GOOD: 3}
 
 
-def test_what_was_mended_is_told_again_when_the_file_of_the_run_is_read(rewritten, tmp_path):
-    mended = rewritten((">46.0<", ">146.0<"))
+def test_what_was_mended_is_told_again_when_the_file_of_the_run_is_read(changed_inventory, tmp_path):
+    mended = changed_inventory((">46.0<", ">146.0<"))
     write_inventory(mended, tmp_path / "run.xml")
     assert rows_of(read_inventory([tmp_path / "run.xml"])).keys() == rows_of(mended).keys()
     assert "latitude 146.0" in rows_of(read_inventory([tmp_path / "run.xml"]))["AAA"]["remark"]

@@ -163,10 +163,12 @@ def test_the_same_parameters_give_the_same_bytes(folder, params, tmp_path):
 
 
 def test_a_new_station_changes_nothing_at_the_others(section, params):
-    extended = SynthesizeParams(**(section | {"stations": SynthesizeParams().stations[5:9]}))
+    extended_params = SynthesizeParams(**(section | {"stations": SynthesizeParams().stations[5:9]}))
     events = make_events(params)
     site = params.stations[0]
-    before, after = (record_station(site, events, section_params).stream for section_params in (params, extended))
+    before, after = (
+        record_station(site, events, section_params).stream for section_params in (params, extended_params)
+    )
     np.testing.assert_array_equal(before[0].data, after[0].data)
 
 

@@ -39,8 +39,8 @@ def test_the_same_content_gives_the_same_bytes(tmp_path):
     write_table(stations("B", "A"), STATIONS, tmp_path / "two.parquet", {"stage": "x"})
     assert (tmp_path / "one.parquet").read_bytes() == (tmp_path / "two.parquet").read_bytes()
     assert read_provenance(tmp_path / "one.parquet") == {"stage": "x"}
-    joined = read_tables([tmp_path / "one.parquet"], STATIONS)
-    pd.testing.assert_frame_equal(joined, read_table(tmp_path / "two.parquet", STATIONS))
+    table = read_tables([tmp_path / "one.parquet"], STATIONS)
+    pd.testing.assert_frame_equal(table, read_table(tmp_path / "two.parquet", STATIONS))
 
 
 def test_a_damaged_table_is_named(tmp_path):

@@ -78,7 +78,7 @@ def test_after_kill_9_a_picker_has_the_same_bytes(tmp_path):
 
 def test_two_processes_train_what_one_would_but_for_rounding(tmp_path):
     training_settings = settings(epochs=1, steps_per_epoch=2, dropout=False, average_decay=0.0)
-    alone, together = (
+    card_alone, card_together = (
         train_together(
             "PhaseNetLight",
             both_parts(),
@@ -88,7 +88,7 @@ def test_two_processes_train_what_one_would_but_for_rounding(tmp_path):
         )
         for optimisation in (training_settings.optimisation, training_settings.optimisation.changed(processes=2))
     )
-    assert alone["sha256"] != together["sha256"]
+    assert card_alone["sha256"] != card_together["sha256"]
     (first,), (second,) = (json.loads((tmp_path / n / "history.json").read_text()) for n in "12")
     assert second["training_loss"] == pytest.approx(first["training_loss"], rel=1e-4)
     # The first steps of Adam go by the sign of a gradient, which is rounding where a bias has no effect.

@@ -89,9 +89,9 @@ def test_a_gap_is_zero_and_takes_its_arrivals_away():
         empty = ~window.any(axis=0)
         assert 99 <= empty.sum() <= N_SAMPLES // 2
         n_gone += np.isnan(arrivals[0]).sum()
-        remaining = arrivals[0][~np.isnan(arrivals[0])].astype(int)
-        assert not empty[remaining].any()
-        assert (probability[1:].max() > 0.99) == (remaining.size > 0)
+        visible_arrivals = arrivals[0][~np.isnan(arrivals[0])].astype(int)
+        assert not empty[visible_arrivals].any()
+        assert (probability[1:].max() > 0.99) == (visible_arrivals.size > 0)
     assert n_gone > 0
 
 
@@ -116,7 +116,7 @@ def test_every_change_happens_with_its_own_probability(name):
         "rotation": draws.angle != 0,
     }
     assert happens.pop(name).mean() == pytest.approx(0.25, abs=0.03)
-    assert not any(changed.any() for changed in happens.values())
+    assert not any(is_changed.any() for is_changed in happens.values())
 
 
 def test_noise_has_the_level_and_the_colour_that_was_drawn():
@@ -136,8 +136,8 @@ def test_real_noise_comes_from_noise_or_from_before_p_and_missing_components_sta
     (of_noise, before_p) = noise_windows([quiet, loud], 4000)
     assert of_noise.shape == before_p.shape == (3, 4000)
     assert before_p.max() < 10  # the spike would be 50
-    lone = spike_record(2, P=1000)
-    drawn = source(set_of(lone, quiet), unchanged(real_noise=1), batch_size=2).draw(0)
+    lone_record = spike_record(2, P=1000)
+    drawn = source(set_of(lone_record, quiet), unchanged(real_noise=1), batch_size=2).draw(0)
     window = drawn.samples[drawn.names.index("r2")]
     assert window[0].std() > 0.005
     assert not window[1:].any()
@@ -184,9 +184,9 @@ def test_a_batch_is_the_same_whoever_makes_it():
         together = np.concatenate([getattr(half, name) for half in halves])
         np.testing.assert_array_equal(getattr(whole, name), together)
     threaded = list(source(dataset, EVERYTHING, threads=3).batches(4, 7))
-    for alone, with_threads in zip(source(dataset, EVERYTHING).batches(4, 7), threaded, strict=True):
-        assert (alone.windows == with_threads.windows).all()
-        assert (alone.probability == with_threads.probability).all()
+    for batch, threaded_batch in zip(source(dataset, EVERYTHING).batches(4, 7), threaded, strict=True):
+        assert (batch.windows == threaded_batch.windows).all()
+        assert (batch.probability == threaded_batch.probability).all()
 
 
 def test_another_step_and_another_seed_give_other_windows():

@@ -87,7 +87,7 @@ def test_the_hours_of_a_day_belong_to_that_day(lean):
 
 
 def test_another_way_to_write_the_same_changes_nothing(lean):
-    rewritten = {
+    same_config = {
         "endtime": "2024-05-04T00:00:00Z",
         "starttime": "2024-05-01T00:00:00+00:00",
         "run": "small",
@@ -95,12 +95,12 @@ def test_another_way_to_write_the_same_changes_nothing(lean):
         "associate": {"min_evidence": 2.0, "velocity_model": {"file": "velocity.nd"}},
         "download": {**LEAN["download"], "padding_s": 60.0, "exclude": []},
     }
-    assert jobs_to_run(lean, rewritten) == []
+    assert jobs_to_run(lean, same_config) == []
 
 
 def test_a_new_station_has_a_row_on_each_day(lean):
-    with_station = {**LEAN, "download": {**LEAN["download"], "stations": ["XX.A", "XX.B", "XX.C"]}}
-    jobs = jobs_to_run(lean, with_station)
+    config_with_station = {**LEAN, "download": {**LEAN["download"], "stations": ["XX.A", "XX.B", "XX.C"]}}
+    jobs = jobs_to_run(lean, config_with_station)
     assert "inventory" in jobs
     assert {f"{rule} {day}" for rule in ("download", "pick") for day in DAYS} < set(jobs)
     assert "weights" not in jobs
@@ -140,11 +140,11 @@ def test_a_newer_script_runs_nothing_again(lean):
 
 
 def test_a_longer_grid_makes_only_what_is_new(lean):
-    with_stack = {**LEAN, "associate": {**LEAN["associate"], "methods": ["pyocto", "stack"]}}
-    with planned(lean, with_stack) as dag:
+    config_with_stack = {**LEAN, "associate": {**LEAN["associate"], "methods": ["pyocto", "stack"]}}
+    with planned(lean, config_with_stack) as dag:
         jobs = [job for job in dag.needrun_jobs(exclude_finished=False) if "associator" in job.wildcards_dict]
     assert {job.wildcards_dict["associator"] for job in jobs} == {"stack"}
-    assert rules_to_run(lean, with_stack) == ASSOCIATE
+    assert rules_to_run(lean, config_with_stack) == ASSOCIATE
 
 
 def test_one_format_more_writes_the_catalog_and_measures_nothing(lean):
