@@ -8,7 +8,7 @@ STAGE_VERSIONS = {
     "download": 2,
     "denoise": 2,
     "pick": 3,
-    "compress": 3,
+    "compress": 4,
     "lab": 1,
     "implicit": 1,
     "associate": 3,

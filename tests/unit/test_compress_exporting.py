@@ -11,7 +11,7 @@ import torch
 from onnx import numpy_helper
 
 from pickflow.annotate import Picker, PickerOptions
-from pickflow.annotate.backends import choose_backend, onnx_session
+from pickflow.annotate.backends import choose_backend, export_onnx, onnx_session
 from pickflow.compress.channels import wiring_of
 from pickflow.compress.correction import narrowed
 from pickflow.compress.exporting import largest_difference, quantised, write_onnx
@@ -188,3 +188,14 @@ def test_exports_compute_narrow_networks(name, tmp_path):
     student, _, _ = student_of(name)
     assert write_onnx(student, tmp_path, torch.randn(3, 3, student.in_samples)) < 1e-4
     assert write_onnx(student, tmp_path, None) is None
+
+
+def test_recurrences_stay_in_float32_among_integers():
+    student, _, _ = student_of("EQTransformer-conservative")
+    windows = torch.randn(1, 3, student.in_samples)
+    content = export_onnx(student)
+    assert largest_difference(student, content, windows) < 1e-5
+    small = quantised(content, windows)
+    kinds = [node.op_type for node in onnx.load_from_string(small).graph.node]
+    assert (kinds.count("LSTM"), "Clip" in kinds) == (5, False)
+    assert 1e-6 < largest_difference(student, small, windows) < 0.5

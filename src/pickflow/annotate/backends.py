@@ -14,6 +14,7 @@ import seisbench.models
 import torch
 
 from pickflow.annotate.cutting import Cut, centre
+from pickflow.annotate.operators import with_operators
 from pickflow.io.atomic import StorageError, write_bytes
 from pickflow.kernels import Network, UnsupportedNetwork, is_available
 from pickflow.kernels.compilation import compile_network
@@ -28,6 +29,7 @@ CPU_BATCH = {"kernels": 32, "onnxruntime": 16, "torch": 16}
 GPU_BATCH = 1024  # chosen: fills a GPU; a batch of three components takes 37 MB
 # Largest difference of probabilities that reordered float32 sums explain; the fast mode rounds to 15 bits.
 SELF_CHECK_TOLERANCE = {"exact": 2e-4, "fast": 0.1}
+EXPORT_VERSION = 2  # to be raised when `export_onnx` makes another network of a model: cached ones are then left alone
 N_SELF_CHECK_WINDOWS = 2  # chosen: more than one, so that the order of windows is compared too
 
 
@@ -271,9 +273,10 @@ def _export_to(path: Path | None, model: seisbench.models.WaveformModel) -> byte
 
 
 def network_digest(model: seisbench.models.WaveformModel) -> str:
-    """Digest of what an export depends on: class, versions, names and values of all tensors."""
+    """Digest of what an export depends on: its version, class, versions, names and values of all tensors."""
     state = model.state_dict()
-    text = f"{type(model).__name__} {torch.__version__} {seisbench.__version__} {sorted(state)}".encode()
+    versions = f"{EXPORT_VERSION} {torch.__version__} {seisbench.__version__}"
+    text = f"{type(model).__name__} {versions} {sorted(state)}".encode()
     return sha256_of_bytes(text + b"".join(state[name].cpu().numpy().tobytes() for name in sorted(state)))
 
 
@@ -290,7 +293,7 @@ def export_onnx(model: seisbench.models.WaveformModel) -> bytes:
     class Labelled(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.network = model
+            self.network = with_operators(model)
 
         def forward(self, windows: torch.Tensor) -> torch.Tensor:
             outputs: Any = self.network(windows)
