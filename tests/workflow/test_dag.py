@@ -121,7 +121,7 @@ def test_each_teacher_is_compressed_once_and_each_student_makes_catalogs(tmp_pat
     graph = graph_of(output)
     n_pickers = 6 + 3 * 4
     assert "weights: 6\n" in graph
-    assert "compress: 4\n" in graph
+    assert "compress: 3\n" in graph
     assert f"catalog: {n_pickers}\n" in graph
     assert f"pick: {2 * n_pickers}\n" in graph
     assert f"{re.search(r'^total +([0-9]+)$', output, re.MULTILINE)[1]} jobs in all" in output
