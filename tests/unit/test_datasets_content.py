@@ -3,12 +3,14 @@
 import pickle
 
 import numpy as np
+import pandas as pd
 
 from pickflow.datasets.components import join_components
 from pickflow.datasets.description import describe
 from pickflow.datasets.reading import open_dataset
 from pickflow.datasets.records import to_unit_peak
 from pickflow.datasets.splits import Split
+from pickflow.datasets.table import digest_ranks
 from tests.dataset_fixture import noise_row, row, wave, write_set
 
 
@@ -80,3 +82,14 @@ def test_a_set_goes_to_another_process(tmp_path):
     before = dataset.read()
     for copy, original in zip(pickle.loads(pickle.dumps(dataset)).read(), before, strict=True):
         np.testing.assert_array_equal(copy.samples, original.samples)
+
+
+def test_ranks_by_digest_are_of_each_group_and_do_not_depend_on_the_rest():
+    table = pd.DataFrame({"name": [f"t{index}" for index in range(50)], "station": ["A"] * 40 + ["B"] * 10})
+    ranks = digest_ranks(table, "station")
+    assert sorted(ranks[:40]) == list(range(1, 41))
+    assert sorted(ranks[40:]) == list(range(1, 11))
+    assert list(ranks[:40]) != list(range(1, 41))
+    pd.testing.assert_series_equal(digest_ranks(table[::-1], "station").sort_index(), ranks)
+    alone = digest_ranks(table[table.station == "B"], "station")
+    pd.testing.assert_series_equal(alone, ranks[40:])

@@ -12,6 +12,7 @@ from pickflow.datasets.provenance import (
     KEY,
     fingerprint,
     sets_of_weights,
+    split_of_training,
     table_of,
     touched,
     training_sets,
@@ -125,6 +126,14 @@ def test_the_bundled_picker_touches_the_training_parts_of_its_sets(shared):
         assert (touched(card, table) != "").tolist() == (table.part == "train").tolist()
     unrelated_set = open_dataset(shared / "data/labelled/stead1001-one-component").table
     assert (touched(card, unrelated_set) == "").all()  # none is of the station of stead50
+
+
+def test_the_split_of_a_training_is_in_its_card(folder):
+    split = Split(by="event", seed=3)
+    card = card_of(open_dataset(folder, "dense", split))
+    assert split_of_training(card, "dense") == split
+    assert split_of_training(card, "other") is None
+    assert split_of_training({"model": "PhaseNet", "weights": "stead"}, "PhaseNet/stead") is None
 
 
 def test_a_fingerprint_is_of_content_and_parts_and_not_of_order(folder, tmp_path):

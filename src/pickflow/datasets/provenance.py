@@ -121,6 +121,26 @@ def touched(card: Mapping[str, Any], table: pd.DataFrame) -> pd.Series:
     return remarks
 
 
+def split_of_training(card: Mapping[str, Any], name: str) -> Split | None:
+    """
+    How a data set was shared out when a picker was trained on it.
+
+    Parameters
+    ----------
+    card : mapping
+        Of the picker.
+    name : str
+        Of the set.
+
+    Returns
+    -------
+    Split or None
+        None if the card does not say that the set was used, or how.
+    """
+    splits = [entry["split"] for entry in _entries(card) if entry["name"] == name and entry["split"] is not None]
+    return Split.from_json(splits[0]) if splits else None
+
+
 def _remarks(entry: Mapping[str, Any], table: pd.DataFrame) -> pd.Series:
     everything = pd.Series(f"{entry['name']}: all of it was used, or it is not known what", index=table.index)
     if entry.get("stations"):  # few: records of others were not in it

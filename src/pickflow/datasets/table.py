@@ -112,6 +112,21 @@ def make_table(
     return table[judgement.usable_traces].reset_index(drop=True), judgement.account
 
 
+def digest_ranks(table: pd.DataFrame, column: str) -> pd.Series:
+    """
+    Place of each trace among those of its group, from 1: traces with the smallest ones are a sample that grows.
+
+    Parameters
+    ----------
+    table : DataFrame
+        ``name`` and the column.
+    column : str
+        Its value is the group. The digest of the name decides, not the order or what else is in the table.
+    """
+    digests = pd.Series(pd.util.hash_array(table.name.to_numpy(str).astype(object)), index=table.index)
+    return digests.groupby(table[column]).rank(method="first")
+
+
 def recording_of(name: str) -> str:
     """Name of a trace without the component: sets of single components have a trace for each."""
     return _CHANNEL.sub(r"\1", name)

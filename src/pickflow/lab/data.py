@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from seisbench.models.base import WaveformModel
 
 from pickflow.datasets.components import join_components
@@ -23,6 +22,7 @@ from pickflow.datasets.run_windows import open_run
 from pickflow.datasets.sources import dataset_by_name
 from pickflow.datasets.splits import Split, part_of
 from pickflow.datasets.synthetic import synthetic_record
+from pickflow.datasets.table import digest_ranks
 from pickflow.datasets.teachers import soft_labels
 from pickflow.datasets.writing import write_records
 from pickflow.run.settings.lab import LabSource, LabSplit
@@ -117,11 +117,8 @@ def _opened(source: LabSource, split: LabSplit) -> Dataset:
         dataset = dataset_by_name(source.name, split_of(split))
     dataset = join_components(dataset)
     kinds = {"event": source.n_events, "noise": source.n_noise}
-    # The first ones by the digest of their name, so that a larger number holds a smaller one.
-    order = pd.util.hash_array(dataset.table.name.to_numpy(str).astype(object))
-    ranks = pd.Series(order).groupby(dataset.table.kind.to_numpy()).rank(method="first")
     n_most = dataset.table.kind.map({kind: len(dataset) if n is None else n for kind, n in kinds.items()})
-    return dataset.take((ranks.to_numpy() <= n_most.to_numpy()).nonzero()[0])
+    return dataset.take(np.flatnonzero(digest_ranks(dataset.table, "kind") <= n_most))
 
 
 def _records(source: LabSource, split: LabSplit) -> tuple[int, Iterator[Record]]:

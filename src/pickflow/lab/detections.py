@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
+from pickflow.lab.comparison import Floats
 from pickflow.lab.records import detection_end_s
 
 # P and S of 250 km at 6 km/s and a ratio of velocities of 1.73.
@@ -30,15 +31,21 @@ def paired_detections(picks: pd.DataFrame) -> pd.DataFrame:
     DataFrame
         `PREDICTIONS` with the phase Detection.
     """
-    rows = [row for name, record_picks in picks.groupby("record") for row in _pairs(str(name), record_picks)]
+    # Arrays from here on: a slice of a table costs more than the pairs of a record.
+    is_p, is_s = ((picks.phase == phase).to_numpy(bool) for phase in "PS")
+    numbers = picks[["time_s", "probability"]].to_numpy(float)
+    rows = [
+        pair
+        for name, places in picks.groupby("record").indices.items()
+        for pair in _pairs(str(name), numbers[places[is_p[places]]], numbers[places[is_s[places]]])
+    ]
     return pd.DataFrame(rows, columns=["record", "phase", "time_s", "end_s", "probability"])
 
 
-def _pairs(record: str, picks: pd.DataFrame) -> Iterator[tuple[str, str, float, float, float]]:
-    p, s = (picks[picks.phase == phase] for phase in "PS")
-    p_s, s_s = p.time_s.to_numpy(float), s.time_s.to_numpy(float)
-    difference_s = s_s[None, :] - p_s[:, None]
-    probability = np.minimum(p.probability.to_numpy(float)[:, None], s.probability.to_numpy(float)[None, :])
+def _pairs(record: str, p: Floats, s: Floats) -> Iterator[tuple[str, str, float, float, float]]:
+    """Detections of a record, from the times and probabilities of its picks."""
+    difference_s = s[None, :, 0] - p[:, None, 0]
+    probability = np.minimum(p[:, None, 1], s[None, :, 1])
     first, second = np.nonzero((difference_s > 0) & (difference_s <= LONGEST_S_MINUS_P_S))
     order = np.lexsort((first, difference_s[first, second], -probability[first, second]))
     paired: tuple[set[int], set[int]] = (set(), set())
@@ -46,4 +53,4 @@ def _pairs(record: str, picks: pd.DataFrame) -> Iterator[tuple[str, str, float, 
         if i not in paired[0] and j not in paired[1]:
             paired[0].add(i)
             paired[1].add(j)
-            yield record, "Detection", p_s[i], float(detection_end_s(p_s[i], s_s[j])), probability[i, j]
+            yield record, "Detection", p[i, 0], float(detection_end_s(p[i, 0], s[j, 0])), probability[i, j]
