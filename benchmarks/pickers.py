@@ -42,6 +42,7 @@ NOISE = "bavn1001-one-component"
 UNSEEN_SHARES = (0.0, 0.3, 0.7)  # of a set that no picker of ours has seen
 MOST_TRACES, MOST_NOISE = 30, 400  # of a station of such a set
 AFTER_S = (1, 2, 3)
+LONGEST = 6000  # samples of the windows that end early, if no picker needs more
 TOLERANCES_S = (0.1, 0.3, 0.5)
 PHASES = ("P", "S")
 
@@ -79,7 +80,7 @@ def main() -> int:
             raise SystemExit(f"--reference {options.reference}: there are {', '.join(folders)}")
         cards = {name: read_card(folder) for name, folder in folders.items()}
         records = {view: records_of(view, list(cards.values())) for view in SETS}
-        ends = end_windows(records[THREE], max(card["in_samples"] for card in cards.values()))
+        ends = end_windows(records[THREE], max([LONGEST, *(card["in_samples"] for card in cards.values())]))
         candidates = {name: candidate(folder, cards[name], records, ends) for name, folder in folders.items()}
     tables = compare(candidates, options.reference, options.draws)
     counts = {view: count_records(records[view]) for view in SETS}
@@ -288,12 +289,14 @@ def render(tables: Mapping[str, pd.DataFrame], candidates: Mapping[str, Candidat
             test = counts[view][dataset]["test"]
             stations = f"{test['stations']} station{'s' * (test['stations'] > 1)}"
             heading = f"{dataset}, {view}: {test['records']} records of {stations}; intervals by {some.blocks.iloc[0]}"
-            parts.append(f"{heading}\n\n{markdown(score_rows(some))}")
+            parts.append(f"**{heading}**\n\n{markdown(score_rows(some))}")
     n_noise = {view: counts[view][NOISE]["test"]["records"] for view in SETS}
-    heading = f"Costs of a window; thresholds, and false picks per hour of noise ({n_noise[THREE]} records of {THREE}, "
-    parts.append(f"{heading}{n_noise[ONE]} of {ONE})\n\n{markdown(cost_rows(tables['noise'], candidates))}")
+    heading = (
+        f"Costs of a window alone; thresholds, and false picks per hour of noise ({n_noise[THREE]} records of {THREE}, "
+    )
+    parts.append(f"**{heading}{n_noise[ONE]} of {ONE})**\n\n{markdown(cost_rows(tables['noise'], candidates))}")
     heading = f"Recall within 0.3 s when the window ends 1, 2 and 3 s after the arrival, {THREE}"
-    parts.append(f"{heading}\n\n{markdown(end_rows(tables['ends'], scores, candidates))}")
+    parts.append(f"**{heading}**\n\n{markdown(end_rows(tables['ends'], scores, candidates))}")
     return "\n\n".join(parts)
 
 
@@ -325,7 +328,7 @@ def cost_rows(noise: pd.DataFrame, candidates: Mapping[str, Candidate]) -> list[
         row = [name, f"{card['in_samples'] / card['sampling_rate_hz']:.0f}", f"{costs['n_parameters']:,}"]
         row += [
             number(costs["multiply_adds"] / 1e6, ".1f"),
-            *(number(costs[key], ".2g") for key in ("kernels_ms", "torch_ms")),
+            *(number(costs[key], ".1f") for key in ("kernels_ms", "torch_ms")),
         ]
         for view in SETS:
             values = noise[(noise.variant == name) & (noise.view == view)].set_index("phase").loc[list(PHASES)]

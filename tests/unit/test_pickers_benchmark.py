@@ -111,7 +111,7 @@ def test_each_table_has_its_heading_and_numbers_of_records(tables, candidates):
     counts = {view: dict.fromkeys((*sets, pickers.NOISE), test) for view, sets in pickers.SETS.items()}
     parts = pickers.render(tables, candidates, counts).split("\n\n")
     assert len(parts) == 2 * (5 + 2)
-    assert parts[0] == "ncedc154, three components: 20 records of 1 station; intervals by station"
+    assert parts[0] == "**ncedc154, three components: 20 records of 1 station; intervals by station**"
     assert all(part.count("\n") == 3 for part in parts[1::2])
     assert "| 30 | 1,234 | 2.5 | nan | 1.5 |" not in parts[-3]
     assert "| 30 | 1,234 | 2.5 | – | 1.5 |" in parts[-3]

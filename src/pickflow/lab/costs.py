@@ -32,7 +32,8 @@ def picker_costs(model: Any, with_times: bool = True) -> dict[str, Any]:
     -------
     dict
         ``n_parameters``; ``multiply_adds``, NaN if a layer is not known, with the reason in ``remark``; ``torch_ms``
-        and ``kernels_ms`` on one thread for one window, median of 15 calls, NaN where not measured or not possible.
+        and ``kernels_ms`` of CPU time on one thread for one window, median of 15 calls, NaN where not measured or not
+        possible.
     """
     costs: dict[str, Any] = {"n_parameters": n_parameters(model)[0], "multiply_adds": np.nan, "remark": ""}
     try:
