@@ -103,6 +103,15 @@ def test_worse_is_marked_and_said():
     assert verdict_sentence(content()).startswith("Of 2 variants, 2 can be told from EQT")
 
 
+def test_pickers_that_know_the_same_records_are_told_together():
+    records = random_records(np.random.default_rng(3))
+    picks = random_picks(np.random.default_rng(4), records)
+    pickers = [output(name, records, picks, card=CARD) for name in ("EQT", "BC")]
+    words = sentences(content(table=compare_pickers([*pickers, output("BO", records, picks)], PARAMS)))
+    [line] = [line for line in words if "may know" in line]
+    assert re.match(r"EQT, BC know, or may know, (\d+) of \1 test records from their training \(set: ", line)
+
+
 def test_one_network_under_two_names_is_told():
     records = random_records(np.random.default_rng(3))
     picks = random_picks(np.random.default_rng(4), records)

@@ -117,12 +117,19 @@ def _trainings(content: LabContent) -> Iterator[str]:
 
 
 def _touched(content: LabContent) -> Iterator[str]:
-    for row in content.table.touched.to_dict("records"):
-        if row["n_touched"]:
-            yield (
-                f"{row['variant']} knows, or may know, {row['n_touched']:,} of {row['n_records']:,} test records from"
-                f" its training ({row['sets']}): what it scores on them is not held out."
-            )
+    """Pickers of the same teachers and data know the same records."""
+    table = content.table.touched[content.table.touched.n_touched > 0]
+    for (n_touched, n_records, sets), rows in table.groupby(["n_touched", "n_records", "sets"], sort=False):
+        names = list(rows.variant)
+        pickers = f"{', '.join(names[:_MOST_NAMES])}" + (
+            f" and {n} more" if (n := len(names) - _MOST_NAMES) > 0 else ""
+        )
+        verbs = "knows, or may know," if len(names) == 1 else "know, or may know,"
+        training = "its training" if len(names) == 1 else "their training"
+        yield (
+            f"{pickers} {verbs} {n_touched:,} of {n_records:,} test records from {training} ({sets}): what is scored on"
+            " them is not held out."
+        )
 
 
 def _theirs(content: LabContent) -> Iterator[str]:
