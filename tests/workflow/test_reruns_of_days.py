@@ -41,12 +41,6 @@ def of_days(rule, *days):
     return [f"{rule} {day}" for day in days]
 
 
-def day_jobs(new, associated, sized):
-    """Jobs of a day whose waveforms are new, of the days whose events may be others, and of the whole catalog."""
-    days = [*of_days("associate", *associated), *of_days("amplitude", *sized)]
-    return sorted([f"download {new}", f"pick {new}", *days, *WHOLE])
-
-
 def test_a_day_after_the_run_needs_its_jobs_and_the_association_of_the_day_before_it(lean):
     new = "2024-05-04"
     assert jobs_to_run(lean, {**LEAN, "endtime": "2024-05-05"}) == sorted(
