@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from typing import Any
 
@@ -56,8 +57,9 @@ def associate_gamma(observations: Observations, times: TravelTimes, settings: As
     ]
     tasks = [(tuple(array[group] for array in arrays), config, velocity) for group in groups]
     if settings.threads > 1 and len(tasks) > 1:
-        with get_context("fork").Pool(min(settings.threads, len(tasks))) as pool:
-            solutions = pool.starmap(_solve, tasks, chunksize=1)
+        # Its processes end when they are told; those of a Pool are sent SIGTERM, whose handler they may have inherited.
+        with ProcessPoolExecutor(min(settings.threads, len(tasks)), mp_context=get_context("fork")) as pool:
+            solutions = list(pool.map(_solve, *zip(*tasks, strict=True)))
     else:
         solutions = [_solve(*task) for task in tasks]
     return np.concatenate([np.empty((0, 4)), *solutions])
