@@ -43,7 +43,7 @@ def repository(tmp_path, monkeypatch, cache):
     for chunk in ("_1", "_2", "_3"):
         write_set(folder / "ethz", [row(f"r{chunk}")], [wave(0)], chunk=chunk)
     (folder / "ethz" / "chunks").write_text("_1\n_2\n_3\n")
-    monkeypatch.setattr(Repository, "asked", [])
+    monkeypatch.setattr(Repository, "requests", [])
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Repository, directory=folder))
     monkeypatch.setattr(seisbench, "remote_data_root", f"http://127.0.0.1:{server.server_port}/")
     with running(server):

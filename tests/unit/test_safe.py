@@ -160,8 +160,8 @@ def test_targets_with_nothing_to_fit_get_zeros_at_any_penalty(sparse):
     empty = [GroupDesign(gram=gram.select(np.arange(12), [0]), groups=np.arange(12) // 2)]
     for group_solution in group_path(empty, [0.5]):
         assert group_solution.converged
-        assert not solution.active.any()
-        assert check_certificate(empty, solution).n_false_eliminations == 0
+        assert not group_solution.active.any()
+        assert check_certificate(empty, group_solution).n_false_eliminations == 0
 
 
 def test_a_sum_of_coefficients_is_limited_by_raising_its_penalty_only(sparse):
