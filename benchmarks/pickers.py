@@ -175,7 +175,7 @@ def end_windows(records: Sequence[Any], n_samples: int) -> dict[int, list[Any]]:
         after_s: [window_until(record, phase, after_s, n_samples) for record in tests for phase in PHASES]
         for after_s in AFTER_S
     }
-    return {after_s: [window for window in some if window is not None] for after_s, some in windows.items()}
+    return {after_s: [window for window in records if window is not None] for after_s, records in windows.items()}
 
 
 def candidate(
@@ -285,11 +285,11 @@ def render(tables: Mapping[str, pd.DataFrame], candidates: Mapping[str, Candidat
     scores, parts = tables["scores"], []
     for view, sets in SETS.items():
         for dataset in sets:
-            some = scores[(scores.view == view) & (scores.dataset == dataset)]
+            rows = scores[(scores.view == view) & (scores.dataset == dataset)]
             test = counts[view][dataset]["test"]
             stations = f"{test['stations']} station{'s' * (test['stations'] > 1)}"
-            heading = f"{dataset}, {view}: {test['records']} records of {stations}; intervals by {some.blocks.iloc[0]}"
-            parts.append(f"**{heading}**\n\n{markdown(score_rows(some))}")
+            heading = f"{dataset}, {view}: {test['records']} records of {stations}; intervals by {rows.blocks.iloc[0]}"
+            parts.append(f"**{heading}**\n\n{markdown(score_rows(rows))}")
     n_noise = {view: counts[view][NOISE]["test"]["records"] for view in SETS}
     heading = (
         f"Costs of a window alone; thresholds, and false picks per hour of noise ({n_noise[THREE]} records of {THREE}, "

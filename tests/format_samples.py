@@ -184,3 +184,11 @@ SAMPLES: dict[str, str] = {
     "phasenet-samples": "fname,begin_time,itp,tp_prob,its,ts_prob\nOX.ABCD,2024-01-31T23:59:00,[5962],[0.9],[],[]\n",
     "geojson": geojson(feature()),
 }
+HYPODD = """# 2024 01 31 23 59 57.125 46.5 13.25 7.5 1.5 0.4 0.0 0.2 17
+ABCD 2.5 1.0 P
+EFG 4.25 -0.5 Sg
+EFG 4.25 0.5 Lg
+EFG soon 0.5 P
+# 2024 01 31 25:00 broken
+ABCD 2.5 1.0 P
+"""

@@ -31,8 +31,8 @@ class Any(sbm.VariableLengthPhaseNet):
         super().__init__(in_samples=N_SAMPLES, empty=True, **options)
         self.steps = steps
         self.first, self.norm = nn.Conv1d(3, 8, 7, padding=3), nn.BatchNorm1d(8)
-        self.same, self.wide = nn.Conv1d(8, 8, 5, padding=2), nn.Conv1d(16, 8, 3, padding=1)
-        self.other, self.wider = nn.Conv1d(8, 8, 3, padding=1), nn.Conv1d(16, 8, 3, padding=1)
+        self.narrow, self.wide = nn.Conv1d(8, 8, 5, padding=2), nn.Conv1d(16, 8, 3, padding=1)
+        self.short, self.wider = nn.Conv1d(8, 8, 3, padding=1), nn.Conv1d(16, 8, 3, padding=1)
         self.flat_too = nn.Linear(8, 8)
         self.depthwise_too = nn.Conv1d(8, 8, 3, padding=1, groups=8)
         self.depthwise = nn.Conv1d(8, 8, 5, padding=4, dilation=2, groups=8, bias=False)
@@ -58,30 +58,32 @@ def upsampled(net, x):
 
 STEPS = {
     "a sum of what no layer can add": lambda net, x: torch.relu(x + functional.pad(x, (2, 0))[..., :N_SAMPLES]),
-    "a normalisation that no rectifier follows": lambda net, x: net.same(net.norm(x)) + x,
-    "a normalisation behind a sum": lambda net, x: torch.relu(net.norm(x + net.same(x))),
-    "a sum that is read twice": lambda net, x: net.other(y := x + net.same(x)) + y,
-    "twice the same": lambda net, x: (y := net.same(x)) + y,
-    "joined twice": lambda net, x: net.wide(torch.cat([y := net.same(x), net.wider(torch.cat([x, y], dim=1))], dim=1)),
+    "a normalisation that no rectifier follows": lambda net, x: net.narrow(net.norm(x)) + x,
+    "a normalisation behind a sum": lambda net, x: torch.relu(net.norm(x + net.narrow(x))),
+    "a sum that is read twice": lambda net, x: net.short(y := x + net.narrow(x)) + y,
+    "twice the same": lambda net, x: (y := net.narrow(x)) + y,
+    "joined twice": lambda net, x: net.wide(
+        torch.cat([y := net.narrow(x), net.wider(torch.cat([x, y], dim=1))], dim=1)
+    ),
     "joined to itself": lambda net, x: net.wide(torch.cat([x, x], dim=1)),
     "joined at another length": lambda net, x: functional.pad(
-        net.wide(torch.cat([net.same(x)[..., 2:], net.norm(x)[..., 1:-1]], dim=1)), (1, 1)
+        net.wide(torch.cat([net.narrow(x)[..., 2:], net.norm(x)[..., 1:-1]], dim=1)), (1, 1)
     ),
-    "padding that no layer does": lambda net, x: functional.pad(net.same(x), (3, 1))[..., 2:-2],
-    "padding twice": lambda net, x: net.same(functional.pad(functional.pad(x, (1, 2)), (2, 0)))[..., 4:-1],
-    "cropping before a layer": lambda net, x: functional.pad(net.same(x[..., 5:-3]), (4, 4)),
+    "padding that no layer does": lambda net, x: functional.pad(net.narrow(x), (3, 1))[..., 2:-2],
+    "padding twice": lambda net, x: net.narrow(functional.pad(functional.pad(x, (1, 2)), (2, 0)))[..., 4:-1],
+    "cropping before a layer": lambda net, x: functional.pad(net.narrow(x[..., 5:-3]), (4, 4)),
     "halved, cropped, repeated": lambda net, x: functional.pad(
         functional.interpolate(net.down(x)[..., 1:], scale_factor=2.0), (1, 1)
     ),
-    "three times as many": lambda net, x: functional.interpolate(net.same(x)[..., :40], scale_factor=3),
-    "repeated, normalised, added": lambda net, x: x + torch.relu(net.norm(net.same(upsampled(net, x)))),
-    "repeated and cut": lambda net, x: functional.pad(net.same(upsampled(net, x)[..., 1:-2]), (1, 2)),
+    "three times as many": lambda net, x: functional.interpolate(net.narrow(x)[..., :40], scale_factor=3),
+    "repeated, normalised, added": lambda net, x: x + torch.relu(net.norm(net.narrow(upsampled(net, x)))),
+    "repeated and cut": lambda net, x: functional.pad(net.narrow(upsampled(net, x)[..., 1:-2]), (1, 2)),
     "transposed, cropped, added": lambda net, x: torch.relu(net.norm(net.up(net.down(x))))[..., 1:] + x,
     "depthwise": lambda net, x: x + net.depthwise(torch.relu(net.depthwise_too(x))),
     "LSTM, linear layers": lambda net, x: x + dense(net.flat, torch.relu(dense(net.flat_too, recurrent(net, x)))),
     "an LSTM that is joined": lambda net, x: net.wide(torch.cat([recurrent(net, x), x], dim=1)),
     "a pool of three": lambda net, x: functional.interpolate(functional.max_pool1d(net.norm(x), 3), scale_factor=3),
-    "a layer that is applied twice": lambda net, x: net.same(torch.relu(net.same(x))),
+    "a layer that is applied twice": lambda net, x: net.narrow(torch.relu(net.narrow(x))),
 }
 
 

@@ -50,8 +50,8 @@ def assert_as_torch(model, content):
     session = onnx_session(content)
     for n_windows in (1, 2, 17):
         windows = torch.randn(n_windows, 3, model.in_samples)
-        found = torch.from_numpy(session.run(None, {"windows": windows.numpy()})[0])
-        torch.testing.assert_close(found, outputs(model, windows), rtol=0, atol=1e-5)
+        exported = torch.from_numpy(session.run(None, {"windows": windows.numpy()})[0])
+        torch.testing.assert_close(exported, outputs(model, windows), rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("bidirectional", [False, True])

@@ -9,12 +9,11 @@ import obspy
 import pandas as pd
 import pytest
 
-from pickflow.command_line import main
-from pickflow.io.formats import FORMATS, READERS, catalog_tables, convert, read_bulletin, write_catalog
+from pickflow.io.formats import FORMATS, READERS, read_bulletin, write_catalog
 from pickflow.io.formats.program_files import hypodd_stations, station_labels
 from pickflow.io.tables import conform
 from pickflow.schemas import ASSIGNMENTS, CATALOG_FILE, EVENTS, PICKS
-from tests.format_samples import n_accounted
+from tests.format_samples import HYPODD, n_accounted
 
 TIME = pd.Timestamp("2024-01-31T23:59:57.125Z")
 
@@ -46,16 +45,6 @@ def small_catalog(stations=(("OX", "ABCD"), ("NI", "EFG")), **event):
         conform(pd.DataFrame(rows, columns=ASSIGNMENTS.schema.names), ASSIGNMENTS),
         conform(pd.DataFrame(picks, columns=PICKS.schema.names), PICKS),
     )
-
-
-HYPODD = """# 2024 01 31 23 59 57.125 46.5 13.25 7.5 1.5 0.4 0.0 0.2 17
-ABCD 2.5 1.0 P
-EFG 4.25 -0.5 Sg
-EFG 4.25 0.5 Lg
-EFG soon 0.5 P
-# 2024 01 31 25:00 broken
-ABCD 2.5 1.0 P
-"""
 
 
 def test_hypodd_events_and_travel_times_are_read_and_broken_lines_listed(read):
@@ -375,28 +364,3 @@ def test_stations_for_hypodd_have_the_names_of_its_phases_and_their_places_then(
         ["EFG", "46.100000", "13.100000", "0.0"],
         ["ABCD", "46.000000", "13.000000", "120.0"],
     ]
-
-
-def test_conversion_tells_what_was_read_and_rejected(tmp_path):
-    (tmp_path / "in.pha").write_text(HYPODD)
-    conversion = convert(tmp_path / "in.pha", "csv", tmp_path / "out.csv", rejected_path=tmp_path / "rejected.csv")
-    assert "read as hypodd: 1 events, 2 picks" in conversion.summary
-    assert "lines: 7 = 3 read + 0 headers and ends + 0 set aside + 4 rejected" in conversion.summary
-    assert "in.pha line 4: phase 'Lg' is neither P nor S" in conversion.summary
-    assert len(pd.read_csv(tmp_path / "rejected.csv")) == 4
-    assert read_bulletin(tmp_path / "out.csv").events.event_id.tolist() == ["17"]
-    events, assignments, picks = catalog_tables(conversion.bulletin)
-    assert (len(events), len(assignments), len(picks)) == (1, 2, 2)
-
-
-def test_the_command_converts_and_its_exit_code_says_how_it_went(tmp_path, capsys):
-    (tmp_path / "in.pha").write_text(HYPODD)
-    words = ["convert", str(tmp_path / "in.pha"), "--out", str(tmp_path / "x"), "--to"]
-    assert main([*words, "quakeml"]) == 1
-    assert "4 rejected" in capsys.readouterr().out
-    assert main([*words, "xls"]) == 1
-    refused = capsys.readouterr()
-    assert refused.out == ""
-    assert refused.err.startswith("ERROR format 'xls' cannot be written")
-    (tmp_path / "in.pha").write_text(HYPODD.split("EFG soon")[0].replace("Lg", "Sn"))
-    assert main([*words, "nordic"]) == 0

@@ -10,8 +10,8 @@ import pytest
 
 from pickflow.comparison.bulletins import compare_files, comparison_text
 from pickflow.io.formats import catalog_tables, convert, read_bulletin, write_catalog
-from pickflow.io.formats.bulletin import free_id
 from pickflow.io.formats.cards import decode, lines_of
+from pickflow.io.formats.identifiers import free_id
 from pickflow.io.formats.phases import phase_of
 from pickflow.io.formats.times import moment, read_time, read_times
 from tests.costs import MOST_GROWTH, growth

@@ -62,11 +62,11 @@ def tables(candidates):
 
 
 def row_of(table, **values):
-    some = table
+    rows = table
     for name, value in values.items():
-        some = some[some[name] == value]
-    assert len(some) == 1
-    return some.iloc[0]
+        rows = rows[rows[name] == value]
+    assert len(rows) == 1
+    return rows.iloc[0]
 
 
 def test_every_picker_set_view_and_phase_has_a_row(tables):
@@ -83,9 +83,9 @@ def test_thresholds_are_one_for_all_sets_of_a_view(tables):
 def test_a_perfect_picker_is_perfect_and_half_of_one_is_not(tables):
     perfect = tables["scores"][tables["scores"].variant == pickers.BUNDLED]
     assert (perfect[["f1_0.1s", "equal_recall_0.1s"]] == 1).all(axis=None)
-    rest = tables["scores"][tables["scores"].variant == "PhaseNet/stead"]
-    assert (rest["f1_0.3s"] < 0.9).all()
-    assert (rest.equal_verdict == "worse").any()
+    of_stead = tables["scores"][tables["scores"].variant == "PhaseNet/stead"]
+    assert (of_stead["f1_0.3s"] < 0.9).all()
+    assert (of_stead.equal_verdict == "worse").any()
     assert (tables["ends"]["recall_0.3s"][tables["ends"].variant == pickers.BUNDLED] == 1).all()
 
 
@@ -141,7 +141,7 @@ def test_windows_end_after_the_arrivals_of_the_test_part_alone():
         for name, (kind, part) in kinds.items()
     ]  # fmt: skip
     windows = pickers.end_windows(records, 1000)
-    names = {after_s: [window.name for window in some] for after_s, some in windows.items()}
+    names = {after_s: [window.name for window in ending] for after_s, ending in windows.items()}
     assert names == {1: ["a/P+1s", "a/S+1s"], 2: ["a/P+2s"], 3: ["a/P+3s"]}  # S + 2 s is after the end of the record
 
 

@@ -17,7 +17,6 @@ from pickflow.io.formats.plausible import (
     EVENT_RANGES,
     PICK_RANGES,
     check_origins,
-    clean_name,
     keep_plausible,
     pick_fault,
 )
@@ -378,25 +377,3 @@ def count_picks(events: pd.DataFrame, picks: pd.DataFrame) -> pd.DataFrame:
     counts = {name: np.where(has_picks, pick_counts[name].fillna(0), events[name]).astype("int64") for name in names}
     first = groups.time.min().reindex(events.event_id).set_axis(events.index)
     return conform(events.assign(time=events.time.fillna(first)).assign(**counts), EVENTS)
-
-
-def free_id(identifier: str, ids: dict[str, int]) -> str:
-    """
-    An identifier that is not used yet: the desired one, or with a number behind it.
-
-    Parameters
-    ----------
-    identifier : str
-        As in the file.
-    ids : dict of str to int
-        Number of uses of each so far; the new one is added.
-    """
-    identifier = clean_name(identifier)
-    number = ids.get(identifier, 0) + 1
-    name = identifier if number == 1 else f"{identifier}-{number}"
-    while number > 1 and name in ids:
-        number += 1
-        name = f"{identifier}-{number}"
-    ids[identifier] = number
-    ids.setdefault(name, 1)
-    return name

@@ -6,8 +6,9 @@ import math
 import re
 from typing import Any
 
-from pickflow.io.formats.bulletin import Bulletin, NotUsedError, Reading, free_id
+from pickflow.io.formats.bulletin import Bulletin, NotUsedError, Reading
 from pickflow.io.formats.cards import Card, lines_of
+from pickflow.io.formats.identifiers import free_id
 from pickflow.io.formats.phases import phase_of
 from pickflow.io.formats.times import add_seconds, moment, time_id
 

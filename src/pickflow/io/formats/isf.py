@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from pickflow.io.formats.bulletin import Bulletin, Reading, free_id
+from pickflow.io.formats.bulletin import Bulletin, Reading
 from pickflow.io.formats.cards import lines_of
+from pickflow.io.formats.identifiers import free_id
 from pickflow.io.formats.isf_lines import (
     Origin,
     Phase,

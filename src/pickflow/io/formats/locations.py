@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from pickflow.io.formats.bulletin import Bulletin, Reading, free_id
+from pickflow.io.formats.bulletin import Bulletin, Reading
 from pickflow.io.formats.cards import lines_of
+from pickflow.io.formats.identifiers import free_id
 from pickflow.io.formats.programs import UNKNOWN_MAGNITUDE, read_float
 from pickflow.io.formats.times import moment, time_id
 

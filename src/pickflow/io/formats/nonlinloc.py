@@ -7,8 +7,9 @@ import re
 from itertools import pairwise
 from typing import Any
 
-from pickflow.io.formats.bulletin import Bulletin, NotUsedError, Reading, free_id
+from pickflow.io.formats.bulletin import Bulletin, NotUsedError, Reading
 from pickflow.io.formats.cards import lines_of, weight_of
+from pickflow.io.formats.identifiers import free_id
 from pickflow.io.formats.phases import phase_of
 from pickflow.io.formats.programs import read_float, read_int
 from pickflow.io.formats.times import moment, time_id

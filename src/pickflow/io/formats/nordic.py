@@ -7,8 +7,9 @@ import re
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from pickflow.io.formats.bulletin import Bulletin, Reading, free_id
+from pickflow.io.formats.bulletin import Bulletin, Reading
 from pickflow.io.formats.cards import lines_of, weight_of
+from pickflow.io.formats.identifiers import free_id
 from pickflow.io.formats.phases import phase_of
 from pickflow.io.formats.times import time_id
 from pickflow.io.formats.with_obspy import OTHER_ORIGIN, pick_of, place_of, preferred_of, size_of

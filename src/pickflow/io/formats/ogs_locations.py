@@ -7,8 +7,9 @@ import re
 from datetime import datetime, timedelta
 from typing import Any
 
-from pickflow.io.formats.bulletin import Bulletin, Reading, free_id
+from pickflow.io.formats.bulletin import Bulletin, Reading
 from pickflow.io.formats.cards import Card, lines_of
+from pickflow.io.formats.identifiers import free_id
 from pickflow.io.formats.ogs_phases import add_phases, drop_early_s, read_phase
 from pickflow.io.formats.plausible import clean_name
 from pickflow.io.formats.programs import read_float

@@ -13,8 +13,9 @@ import re
 from datetime import datetime
 from typing import Any
 
-from pickflow.io.formats.bulletin import Bulletin, Reading, free_id
+from pickflow.io.formats.bulletin import Bulletin, Reading
 from pickflow.io.formats.cards import Card, lines_of
+from pickflow.io.formats.identifiers import free_id
 from pickflow.io.formats.times import add_seconds, full_year, moment, time_id
 
 # A local earthquake's phases arrive within this time: a card further off has a wrong date, hour or minute.

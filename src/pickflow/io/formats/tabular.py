@@ -11,8 +11,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pickflow.io.formats.bulletin import Bulletin, Reading, free_id
+from pickflow.io.formats.bulletin import Bulletin, Reading
 from pickflow.io.formats.cards import lines_of
+from pickflow.io.formats.identifiers import free_id
 from pickflow.io.formats.phases import phase_of
 from pickflow.io.formats.plausible import clean_name
 from pickflow.io.formats.times import read_times, time_id

@@ -7,9 +7,10 @@ import re
 from datetime import datetime
 from typing import Any
 
-from pickflow.io.formats.bulletin import Bulletin, Reading, free_id
+from pickflow.io.formats.bulletin import Bulletin, Reading
 from pickflow.io.formats.cards import Card, lines_of, weight_of
 from pickflow.io.formats.hypoinverse import UNUSED_CODES
+from pickflow.io.formats.identifiers import free_id
 from pickflow.io.formats.locations import forget_zeros
 from pickflow.io.formats.ogs_phases import MAX_SPREAD_S
 from pickflow.io.formats.phases import phase_of

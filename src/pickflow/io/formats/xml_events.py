@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 from lxml import etree
 
-from pickflow.io.formats.bulletin import MEASUREMENT, Bulletin, Reading, free_id
+from pickflow.io.formats.bulletin import MEASUREMENT, Bulletin, Reading
 from pickflow.io.formats.cards import decode
+from pickflow.io.formats.identifiers import free_id
 from pickflow.io.formats.times import time_id
 from pickflow.io.formats.with_obspy import add_event
 from pickflow.io.xml import refuse_document_type
