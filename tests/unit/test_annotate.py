@@ -238,7 +238,7 @@ def test_a_backend_that_computes_something_else_is_refused(phasenet):
 
 
 def test_a_backend_that_cannot_is_named_with_the_way_out():
-    model = network_of(lambda net, x: torch.tanh(net.same(x)))
+    model = network_of(lambda net, x: torch.tanh(net.narrow(x)))
     with pytest.raises(BackendRefusedError, match=r"pick.backend kernels cannot compute Any: .*tanh.*; take auto"):
         choose_backend(model, "kernels")
     assert choose_backend(model).name == "onnxruntime"

@@ -161,12 +161,12 @@ def test_networks_that_nobody_has_described_lose_only_what_nobody_reads(name, mo
 @pytest.mark.parametrize(
     "steps",
     [
-        lambda net, x: torch.cat(net.same(x).chunk(2, dim=1), dim=1),
-        lambda net, x: net.same(x) * torch.arange(8.0)[:, None],
-        lambda net, x: net.same(x).flip(1),
-        lambda net, x: torch.sub(net.same(x), other=net.other(x)),
-        lambda net, x: net.same(x).mT.mT,
-        lambda net, x: net.same(x) - net.same(x).mean(dim=1, keepdim=True),
+        lambda net, x: torch.cat(net.narrow(x).chunk(2, dim=1), dim=1),
+        lambda net, x: net.narrow(x) * torch.arange(8.0)[:, None],
+        lambda net, x: net.narrow(x).flip(1),
+        lambda net, x: torch.sub(net.narrow(x), other=net.short(x)),
+        lambda net, x: net.narrow(x).mT.mT,
+        lambda net, x: net.narrow(x) - net.narrow(x).mean(dim=1, keepdim=True),
     ],
 )
 def test_channels_that_something_else_reads_stay(steps, monkeypatch):

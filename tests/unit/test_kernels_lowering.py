@@ -28,12 +28,12 @@ def test_any_order_of_steps_has_the_models_value(name):
 @pytest.mark.parametrize(
     ("steps", "reason"),
     [
-        (lambda net, x: torch.tanh(net.same(x)), "tanh"),
-        (lambda net, x: net.same(x) * 2.0, "mul"),
+        (lambda net, x: torch.tanh(net.narrow(x)), "tanh"),
+        (lambda net, x: net.narrow(x) * 2.0, "mul"),
         (lambda net, x: x.flip(-1), "flip"),
-        (lambda net, x: functional.pad(net.same(x), (1, 1), value=1.0)[..., 1:-1], "zeros where something is padded"),
+        (lambda net, x: functional.pad(net.narrow(x), (1, 1), value=1.0)[..., 1:-1], "zeros where something is padded"),
         (lambda net, x: functional.max_pool1d(x, 3, stride=1), "max_pool1d of other arguments"),
-        (lambda net, x: net.same(functional.interpolate(x, scale_factor=2, mode="linear"))[..., ::2], "interpolate"),
+        (lambda net, x: net.narrow(functional.interpolate(x, scale_factor=2, mode="linear"))[..., ::2], "interpolate"),
     ],
 )
 def test_a_step_without_a_kernel_is_named(steps, reason):
