@@ -28,7 +28,7 @@ from pickflow.io.documents import read_json
 from pickflow.io.web import WITH_BODY, Limits, WebError, fetch_with_retries
 from pickflow.io.xml import refuse_document_type
 from pickflow.models.cards import CARD_FILE, PAIR_SCHEMA, read_card, read_state, write_card, write_model
-from pickflow.models.loading import build, describe
+from pickflow.models.loading import build, describe, model_class
 from pickflow.models.seisbench_internals import set_weights_metadata
 from pickflow.quality.uncertainty import TimeUncertainty
 from pickflow.run.grid import is_name
@@ -124,6 +124,7 @@ def fetch_weights(
                 f"weights {name}/{weights}: {part!r} is not a name of letters, digits, dots, _ and -;"
                 " write MODEL/WEIGHTS, such as PhaseNet/instance"
             )
+    model_class(name)
     address = f"{repository.rstrip('/')}/models/v3" if repository else seisbench.remote_model_root.rstrip("/")
     card = _fetch(name, weights, folder, cache, Repository(address, user, password_env), files)
     entry = json.loads(TIME_UNCERTAINTY_FILE.read_text()).get(card["sha256"])

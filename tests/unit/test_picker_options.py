@@ -269,7 +269,7 @@ def test_a_file_that_the_original_stored_is_understood(tmp_path):
     ("content", "message"),
     [
         ('{"modells": ["PhaseNet"]}', "key 'modells' is not known; did you mean 'models'"),
-        ('{"xyz": 1}', "known keys: batch, channel"),
+        ('{"xyz": 1}', "known: batch, channel"),
         ('{"domain": [1, 2, 3, 4]}', "rectdomain or circdomain"),
         ('{"denoiser": "yes"}', "is not true or false"),
         ('{"pwave": true}', "is not what the option takes"),

@@ -1,6 +1,7 @@
 import pandas as pd
 import pytest
 
+from pickflow.command_line.configuration import remarks
 from pickflow.io.tables import write_table
 from pickflow.models.registry import compress_cpu_s
 from pickflow.run.configuration import ConfigError, complete
@@ -30,6 +31,15 @@ def test_trainings_cost_what_their_windows_cost():
     assert 150 < once < 1000  # 32,000 windows of 12.6 ms, good to a factor of two
     assert training_cpu_s(config(**lab, seeds=[1, 2])["lab"]) == 2 * once
     assert training_cpu_s(config()["lab"]) == 0
+
+
+def test_trainings_of_a_length_that_is_known_later_are_said_to_be_missing_in_the_estimate():
+    sources = [{"name": "a", "kind": "synthetic", "n_events": 1, "n_noise": 1}]
+    key = "lab.training.optimisation.steps_per_epoch"
+    for n_steps, is_said in ((None, True), (100, False)):
+        lab = {"variants": ["EQT"], "sources": sources, "training": {"optimisation": {"steps_per_epoch": n_steps}}}
+        assert any(key in sentence for sentence in remarks(config(**lab))) == is_said
+    assert not any(key in sentence for sentence in remarks(config()))
 
 
 @pytest.mark.parametrize(

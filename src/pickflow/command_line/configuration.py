@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pickflow.run.config_file import ConfigError, read_config
+from pickflow.run.lab import trained_pickers
 from pickflow.run.resolved import ResolvedRun, check_files, placed_configuration
 
 
@@ -70,12 +71,18 @@ def unknown_data_sets(config: Mapping[str, Any]) -> list[str]:
 
 def remarks(config: Mapping[str, Any]) -> list[str]:
     """Warnings about a configuration."""
-    if config["download"]["source"] == "fdsn" or config["download"]["inventory"]:
-        return []
-    return [
-        "config key download.inventory: no StationXML, so that the stations have no coordinates and nothing can be"
-        " associated; the target picks_all ends with the picks"
-    ]
+    sentences = []
+    if config["download"]["source"] != "fdsn" and not config["download"]["inventory"]:
+        sentences.append(
+            "config key download.inventory: no StationXML, so that the stations have no coordinates and nothing can be"
+            " associated; the target picks_all ends with the picks"
+        )
+    if trained_pickers(config["lab"]) and config["lab"]["training"]["optimisation"]["steps_per_epoch"] is None:
+        sentences.append(
+            "config key lab.training.optimisation.steps_per_epoch: null, so that the cost of the trainings depends on"
+            " the number of records and is not in the estimate"
+        )
+    return sentences
 
 
 def valid_configuration(path: str | Path, with_files: bool = True) -> ResolvedRun:

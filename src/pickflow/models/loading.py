@@ -12,9 +12,10 @@ import torch
 
 from pickflow.models.cards import read_card, read_state
 from pickflow.models.narrowing import resize_to
-from pickflow.models.registry import PICKERS, Entry, class_name, own_pickers
+from pickflow.models.registry import PICKERS, Entry, class_name
 from pickflow.models.seisbench_internals import annotate_defaults, weights_metadata
 from pickflow.provenance import sha256_of_file
+from pickflow.suggestions import suggestion
 
 
 def model_class(name: str) -> type[seisbench.models.WaveformModel]:
@@ -27,9 +28,15 @@ def model_class(name: str) -> type[seisbench.models.WaveformModel]:
         If neither pickflow nor SeisBench has such a model.
     """
     candidate = getattr(import_module(PICKERS.get(name, Entry()).module), class_name(name), None)
-    if not (isinstance(candidate, type) and issubclass(candidate, seisbench.models.WaveformModel)):
-        raise ValueError(f"model {name!r} is neither ours ({', '.join(own_pickers())}) nor a SeisBench WaveformModel")
+    if not _is_picker(candidate):
+        published = [title for title, kind in vars(seisbench.models).items() if _is_picker(kind)]
+        raise ValueError(f"no model is called {name!r}; {suggestion(name, {*PICKERS, *published})}")
     return candidate
+
+
+def _is_picker(candidate: Any) -> bool:
+    base = seisbench.models.WaveformModel
+    return isinstance(candidate, type) and issubclass(candidate, base) and candidate is not base
 
 
 def build(name: str, /, **arguments: Any) -> seisbench.models.WaveformModel:

@@ -161,11 +161,6 @@ def class_name(picker: str) -> str:
     return PICKERS.get(picker, Entry()).class_name or picker
 
 
-def own_pickers() -> list[str]:
-    """Pickers that do not come with SeisBench."""
-    return [name for name, entry in PICKERS.items() if not entry.module.startswith("seisbench")]
-
-
 def compressible() -> list[str]:
     """Pickers that the stage `compress` can make smaller."""
     return [name for name, entry in PICKERS.items() if entry.compress_cpu_s is not None]

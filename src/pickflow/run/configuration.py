@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import stat
 from collections.abc import Mapping
@@ -20,6 +19,7 @@ from pickflow.run.config_file import ConfigError, check_values
 from pickflow.run.layout import ASSIGNMENTS_TABLE, CATALOG_TABLE
 from pickflow.run.settings.configuration import Configuration
 from pickflow.run.settings.section import Section, description_of, section_of
+from pickflow.suggestions import most_similar, suggestion
 from pickflow.windows import days_between, parse_time
 
 __all__ = ["ConfigError", "check_paths", "complete", "files_of", "place"]
@@ -157,8 +157,8 @@ def _explain(error: Any) -> str:
         return f"config key {'.'.join(map(str, [*path, error['ctx']['key']]))}: {error['ctx']['problem']}"
     if kind == "literal_error":
         options = re.findall(r"'([^']*)'", error["ctx"]["expected"])
-        similar = difflib.get_close_matches(str(value), options, n=1)
-        hint = f"; did you mean {similar[0]!r}?" if similar else ""
+        similar = most_similar(str(value), options)
+        hint = f"; did you mean {similar!r}?" if similar else ""
         return f"config key {key!r}: {value!r} is not one of {options}{hint}"
     description = _description(path)
     return f"config key {key!r}: {_problem(kind, value, error)}" + (f" ({description})" if description else "")
@@ -184,9 +184,7 @@ def _problem(kind: str, value: Any, error: Any) -> str:
 def _unknown_key(path: list[Any]) -> str:
     section, unknown = _section_at(path[:-1]), str(path[-1])
     keys = sorted(section.model_fields)
-    similar = difflib.get_close_matches(unknown, keys, n=1)
-    hint = f"did you mean {similar[0]!r}?" if similar else f"known keys: {', '.join(keys)}"
-    return f"config key {'.'.join(map(str, path))!r} is not known; {hint}"
+    return f"config key {'.'.join(map(str, path))!r} is not known; {suggestion(unknown, keys)}"
 
 
 def _section_at(path: list[Any]) -> type[Section]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
 import re
@@ -14,6 +13,7 @@ from typing import NamedTuple
 from pickflow.models.registry import PICKERS
 from pickflow.provenance import sha256_of_file
 from pickflow.run.configuration import ConfigError
+from pickflow.suggestions import suggestion
 
 DENOISERS = ("DeepDenoiser",)
 # Names that are safe in a path: no separators, and not `..`.
@@ -131,7 +131,7 @@ def resolve_grid(
         if models and not any(name in exists[model] for model in models):
             options = sorted(set().union(*(exists[model] for model in models)))
             raise ConfigError(
-                f"config key pick.weights: {name!r} exists for none of {', '.join(models)}; {_nearest(name, options)}"
+                f"config key pick.weights: {name!r} exists for none of {', '.join(models)}; {suggestion(name, options)}"
                 " (to use weights that pickflow does not know, list them in pick.pairs as MODEL/WEIGHTS)"
             )
     requested = [Candidate(model, name) for model in models for name in weights]
@@ -147,7 +147,7 @@ def check_models(key: str, models: list[str], names: list[str]) -> None:
     """Raise a ConfigError for a model that is not among the names, with the nearest name."""
     for model in models:
         if model not in names:
-            raise ConfigError(f"config key {key}: no model is called {model!r}; {_nearest(model, names)}")
+            raise ConfigError(f"config key {key}: no model is called {model!r}; {suggestion(model, names)}")
 
 
 def _split_pair(pair: str, key: str) -> tuple[str, str]:
@@ -158,9 +158,3 @@ def _split_pair(pair: str, key: str) -> tuple[str, str]:
             " dots, underscores and dashes, and begin with a letter or digit"
         )
     return model, weights
-
-
-def _nearest(name: str, options: list[str]) -> str:
-    lower = {option.lower(): option for option in options}
-    similar = difflib.get_close_matches(name.lower(), list(lower), n=1)
-    return f"did you mean {lower[similar[0]]!r}?" if similar else f"known: {', '.join(sorted(options))}"

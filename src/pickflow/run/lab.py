@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from typing import Any
 
 from pickflow.models.registry import PICKERS, trainable
 from pickflow.run.config_file import ConfigError
 from pickflow.run.grid import Candidate, is_name
+from pickflow.suggestions import suggestion
 
 _PREFIX = "lab-"
 
@@ -51,9 +51,7 @@ def seed_of(picker: Candidate) -> int | None:
 
 def _check(name: str, names: list[str], key: str, problem: str) -> None:
     if name not in names:
-        near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-        way_out = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(names)}"
-        raise ConfigError(f"config key {key}: {problem} {name!r}; {way_out}")
+        raise ConfigError(f"config key {key}: {problem} {name!r}; {suggestion(name, names, cutoff=0.5)}")
 
 
 def teachers(section: Mapping[str, Any]) -> list[Candidate]:

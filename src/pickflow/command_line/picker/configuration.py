@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 from collections.abc import Sequence
@@ -28,6 +27,7 @@ from pickflow.run.grid import cached_weights
 from pickflow.run.layout import RunLayout
 from pickflow.run.settings.download import DownloadParams
 from pickflow.run.settings.train import TrainParams
+from pickflow.suggestions import most_similar, suggestion
 from pickflow.travel_times.sphere import KM_PER_DEGREE
 
 _CHANNEL = re.compile(r"(?P<band>[A-Z?])(?P<instrument>[A-Z?*])(?P<component>[A-Z0-9?*]?|\[[A-Z0-9]+\])", re.ASCII)
@@ -165,9 +165,7 @@ def choose_models(
     all_weights = {weight for weights_of_model in of_model.values() for weight in weights_of_model}
     for weight in weights:
         if weight not in all_weights:
-            similar = difflib.get_close_matches(weight, sorted(all_weights), n=1)
-            hint = f"did you mean {similar[0]!r}?" if similar else f"known: {', '.join(sorted(all_weights))}"
-            raise UsageError(f"-W {weight}: no model has such weights; {hint}")
+            raise UsageError(f"-W {weight}: no model has such weights; {suggestion(weight, all_weights)}")
     selection = [weight for weight in dict.fromkeys(weights) if weight in weights_of_models]
     if not selection:
         raise UsageError(
@@ -190,8 +188,8 @@ def servers(clients: Sequence[str] | None) -> tuple[list[str], list[str]]:
     addresses = [name for name in clients or DEFAULT_CLIENTS if "://" in name or name.upper() in URL_MAPPINGS]
     unknown = [name for name in clients or DEFAULT_CLIENTS if name not in addresses]
     if clients and unknown:
-        similar = difflib.get_close_matches(unknown[0].upper(), list(URL_MAPPINGS), n=1, cutoff=0.7)
-        hint = f" (did you mean {similar[0]}?)" if similar else ""
+        similar = most_similar(unknown[0], URL_MAPPINGS, cutoff=0.7)
+        hint = f" (did you mean {similar}?)" if similar else ""
         raise UsageError(
             f"--client {unknown[0]}: no address is known for this name{hint}; give the URL of its FDSN service, such"
             " as --client https://my.server.org INGV"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import Any
 from pickflow.command_line.parser import Parser, UsageError, cores, count, number, value
 from pickflow.command_line.picker.dates import gregorian_date, julian_date
 from pickflow.models.registry import trainable
+from pickflow.suggestions import suggestion
 from pickflow.travel_times.sphere import KM_PER_DEGREE
 
 GROUPS = ("date", "network", "station")
@@ -143,9 +143,7 @@ def _as_arguments(parser: Parser, key: str, value: Any) -> list[str]:
     if name == "domain":
         raise UsageError(f"key {key!r} does not say of which kind; call it rectdomain or circdomain")
     if name not in names:
-        similar = difflib.get_close_matches(name, sorted(names), n=1)
-        hint = f"did you mean {similar[0]!r}?" if similar else f"known keys: {', '.join(sorted(names))}"
-        raise UsageError(f"key {key!r} is not known; {hint}")
+        raise UsageError(f"key {key!r} is not known; {suggestion(name, names)}")
     is_flag = any(f"--{name}" in action.option_strings and action.nargs == 0 for action in parser._actions)
     if isinstance(value, bool) != is_flag and value is not None:
         raise UsageError(f"key {key!r}: {value!r} is not {'true or false' if is_flag else 'what the option takes'}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator
@@ -10,15 +9,14 @@ from pydantic_core import PydanticCustomError
 
 from pickflow.models.registry import trainable
 from pickflow.run.settings.section import Number, Section, Text, Whole, key
+from pickflow.suggestions import suggestion
 
 
 def _trainable(name: str) -> str:
     names = trainable()
     if name not in names:
-        by_letters = {title.lower(): title for title in names}
-        matches = difflib.get_close_matches(name.lower(), list(by_letters), n=1)
-        hint = f"did you mean {by_letters[matches[0]]!r}?" if matches else f"known: {', '.join(names)}"
-        raise PydanticCustomError("not_trainable", "{problem}", {"problem": f"{name!r} cannot be trained; {hint}"})
+        problem = f"{name!r} cannot be trained; {suggestion(name, names)}"
+        raise PydanticCustomError("not_trainable", "{problem}", {"problem": problem})
     return name
 
 
