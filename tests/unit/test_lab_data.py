@@ -53,12 +53,12 @@ def test_a_set_is_read_where_it_lies_and_a_smaller_number_is_part_of_a_larger_on
     names = []
     for n_events in (6, 12):
         source = LabSource(name="again", path=str(folder / "made"), n_events=n_events, n_noise=4)
-        write_sources([source], SPLIT, [], tmp_path, ignore)
-        dataset = open_sources([source], LabSplit(by="column"), 0, tmp_path)
+        write_sources([source], SPLIT, [], tmp_path / "data", ignore)
+        dataset = open_sources([source], LabSplit(by="column"), 0, tmp_path / "data")
         assert dataset.table.kind.value_counts().to_dict() == {"event": n_events, "noise": 4}
         names.append(set(dataset.table.name))
     assert names[0] < names[1]
-    assert list(tmp_path.iterdir()) == []
+    assert list((tmp_path / "data").iterdir()) == []
 
 
 def test_teachers_probabilities_are_stored_with_the_records(folder, tmp_path, monkeypatch):

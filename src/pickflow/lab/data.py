@@ -56,10 +56,11 @@ def write_sources(
         Their mean probabilities are stored with the records of the training part; none of them: manual picks are the
         labels.
     folder : Path
-        Gets a folder for each such source.
+        Is made, and gets a folder for each such source.
     progress : callable
         Called as ``progress(source, records done, records in all)``.
     """
+    folder.mkdir(parents=True, exist_ok=True)  # also where all sources are read where they lie
     for source in sources:
         if not _is_written(source, teachers):
             continue
