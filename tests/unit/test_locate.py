@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pickflow.io.places import places_in_run
 from pickflow.io.tables import conform
 from pickflow.locate.catalog import _gaps_deg
 from pickflow.schemas import STATIONS
@@ -315,6 +316,16 @@ def test_arrivals_are_at_the_place_that_their_station_had_then():
     located = locate(dataclasses.replace(catalog, stations=at_once), **NO_CORRECTIONS)
     fitted = located.assignments.merge(catalog.picks[["pick_id", "station"]], on="pick_id")
     assert fitted[fitted.station == name].residual_s.abs().median() > 1.0  # the wrong place is seen, if it is used
+
+
+def test_a_station_that_had_closed_before_the_run_changes_nothing():
+    catalog = make_catalog(random_origins(6), square_of_stations())
+    begin, end = catalog.picks.time.min().floor("D"), catalog.picks.time.max().ceil("D")
+    closed = catalog.stations.head(1).assign(station="OLD", endtime=begin - pd.Timedelta(days=1))
+    stations = places_in_run(conform(pd.concat([catalog.stations, closed]), STATIONS), begin, end)
+    assert "OLD" in set(stations.station)
+    located = locate(dataclasses.replace(catalog, stations=stations), **NO_CORRECTIONS)
+    pd.testing.assert_frame_equal(located.events, locate(catalog, **NO_CORRECTIONS).events)
 
 
 def test_a_station_that_moves_gets_no_correction():

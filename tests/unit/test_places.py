@@ -66,6 +66,14 @@ def test_a_run_has_the_places_that_hold_in_it_whole():
     assert np.isnan(rows.latitude_deg[2])
 
 
+@pytest.mark.parametrize("end", ["2020-01-02", "2020-01-03"])
+def test_the_places_of_a_run_can_be_narrowed_again(end):
+    table = table_of(station(), station("OLD", end="2011-01-01"), station("SHORT", start="2020-01-02T12:00:00"))
+    window = (time("2019-12-31"), time(end))
+    narrowed_once = places_in_run(table, time("2019-12-31"), time("2020-01-03"))
+    pd.testing.assert_frame_equal(places_in_run(narrowed_once, *window), places_in_run(table, *window))
+
+
 def test_a_longer_run_does_not_change_the_rows_of_a_day():
     table = table_of(station(end="2015-05-03"), station(latitude=46.5, start="2015-05-03"))
     short = places_in_run(table, time("2015-05-01"), time("2015-05-02"))

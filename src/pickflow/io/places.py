@@ -104,13 +104,14 @@ def places_in_run(stations: pd.DataFrame, start: datetime, end: datetime) -> pd.
     Parameters
     ----------
     stations : DataFrame
-        Rows of `STATIONS`.
+        Rows of `STATIONS`; may be a result of this function.
     start, end : datetime
         Half-open window, aware.
     """
     has_begun = stations.starttime.isna() | (stations.starttime < pd.Timestamp(end))
     not_ended = stations.endtime.isna() | (stations.endtime > pd.Timestamp(start))
-    rows = stations[has_begun & not_ended]
+    # Rows without an epoch have no times, and are made anew below.
+    rows = stations[has_begun & not_ended & (stations.remark != NO_EPOCH)]
     nearest = places_between(stations, start, end)
     without_epoch = nearest[nearest.remark == NO_EPOCH]
     return conform(pd.concat([rows, without_epoch]) if len(without_epoch) else rows, STATIONS)
