@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 
 import numpy as np
 import pandas as pd
@@ -35,10 +36,11 @@ def read(tmp_path):
     return read
 
 
-def origin(name="o1", time="2024-03-05T10:01:00.5Z", latitude="46.3", children=DEPTH):
+def origin(name="o1", time="2024-03-05T10:01:00.5Z", latitude="46.3", children=DEPTH, uncertainty=""):
+    error = f"<uncertainty>{uncertainty}</uncertainty>" if uncertainty else ""
     return (
         f'<origin publicID="smi:local/{name}"><time><value>{time}</value></time><latitude><value>{latitude}</value>'
-        f"</latitude><longitude><value>13.1</value></longitude>{children}</origin>"
+        f"</latitude><longitude><value>13.1</value>{error}</longitude>{children}</origin>"
     )
 
 
@@ -78,6 +80,7 @@ def test_an_origin_without_a_depth_is_an_event_without_a_depth(read):
         (event(origin(latitude="91")), "latitude_deg 91 is not within -90 to 90"),
         (event(origin(latitude="1e400")), "not a finite"),
         (event(origin(latitude="nan")), "an origin needs latitude and longitude"),
+        (event(re.sub("<latitude>.*?</latitude>", "", origin(uncertainty="0.1"))), "an origin needs latitude"),
         (event(origin(children="<depth><value>deep</value></depth>")), "Could not convert deep"),
         (event(origin(children="<depth><value>8e9</value></depth>")), "depth_km 8e+06 is not within"),
         (event("<type>picnic</type>", origin()), "type: ObsPy"),

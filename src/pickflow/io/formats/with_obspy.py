@@ -197,7 +197,7 @@ def _time(time: obspy.UTCDateTime | None) -> pd.Timestamp:
 def _larger_error_m(origin: quakeml.Origin) -> float | None:
     """The larger of the errors to the north and to the east; ObsPy loses the latter at the equator."""
     north, east = _uncertainty(origin.latitude_errors), _uncertainty(origin.longitude_errors)
-    if north is None and east is None:
+    if origin.latitude is None or (north is None and east is None):
         return None
     return max(north or 0.0, (east or 0.0) * np.cos(np.radians(origin.latitude))) * KM_PER_DEGREE * 1000
 
