@@ -13,6 +13,7 @@ from pickflow.download import check_source, download_day, fetch_inventory, reque
 from pickflow.download.throttle import turn
 from pickflow.download.webservice import base_url
 from tests.fdsn_server import serving
+from tests.raw_server import raw, response
 from tests.waveform_fixture import DAY, END, START, channel_of, download_params, inventory_of, station_stream, trace
 
 FAST = {"backoff_s": 0.01, "max_requests_per_second": 1000, "retries": 2, "timeout_s": 0.5}
@@ -134,13 +135,29 @@ def test_a_server_that_is_down_is_an_error_of_the_station_and_told_when_metadata
         fetch_inventory(params, START, END)
 
 
-def test_without_responses_a_station_service_is_asked_for_channels():
+@pytest.mark.parametrize(
+    ("faults", "reason"),
+    [((500, 500, 500), "HTTP 500 after 3 attempts"), (("garbage",), "sends unreadable StationXML")],
+)
+def test_without_responses_a_station_service_is_asked_for_channels_and_the_log_says_so(faults, reason, caplog):
     with serving(station_stream(), inventory_of(["AAA"])) as server:
-        server.fail(500, 500, 500)
+        server.fail(*faults)
         inventory = fetch_inventory(parameters(server), START, END)
         levels = [body.splitlines()[0] for body in server.requests_to("/fdsnws/station")]
-    assert levels == ["level=response"] * 3 + ["level=channel"]
+    assert levels == ["level=response"] * len(faults) + ["level=channel"]
     assert inventory[0][0].code == "AAA"
+    assert f"{server.url}: no responses (" in caplog.text
+    assert reason in caplog.text
+
+
+def test_an_address_without_the_service_is_told_before_the_work():
+    inventory_of(["AAA"]).write("stations.xml", format="STATIONXML")
+    with serving(station_stream()) as server, raw(response(404)) as empty_server:
+        good, bad = ({"servers": [address.url], **FAST} for address in (server, empty_server))
+        section = {"source": "fdsn", "stations": ["XA.*"], "inventory": ["stations.xml"]}
+        assert fetch_inventory(download_params(**section, fdsn=good), START, END)[0][0].code == "AAA"
+        with pytest.raises(ValueError, match=rf"{empty_server.url}/fdsnws/dataselect/1/version .*check the address"):
+            fetch_inventory(download_params(**section, fdsn=bad), START, END)
 
 
 @pytest.mark.parametrize("dialect", ["eida-routing", "iris-federator"])

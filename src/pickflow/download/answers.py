@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from pickflow.download.webservice import WITHOUT_INTERNET
 from pickflow.run.settings.download import DownloadParams
 
 MOST_NAMED = 5  # chosen: stations in the message
@@ -36,6 +37,6 @@ def require_answers(manifest: pd.DataFrame, params: DownloadParams) -> None:
     raise ValueError(
         f"download of {missing['date'].iloc[0]}: no answer for {len(missing)} of {len(manifest)} stations: "
         f"{', '.join(named + tail)}. What was obtained is kept in {Path(params.cache, 'fdsn')}: start the same command "
-        "again later, and only missing data are requested; on a node without internet, run the targets download_all "
-        "and weights_all on a login node first; to take days as they are, set download.fdsn.server_errors: accept"
+        f"again later, and only missing data are requested; {WITHOUT_INTERNET}; to take days as they are, set "
+        "download.fdsn.server_errors: accept"
     )

@@ -16,7 +16,7 @@ from pickflow.download.metadata import ChannelEpoch
 from pickflow.download.reading import read_answer as read_miniseed
 from pickflow.download.remarks import Remark
 from pickflow.download.routing import routes
-from pickflow.download.webservice import SMALL_MB, ServiceError, access, base_url, post
+from pickflow.download.webservice import SMALL_MB, WITHOUT_INTERNET, ServiceError, access, base_url, post
 from pickflow.io.inventory import parse_inventory
 from pickflow.io.places import epoch_ns
 from pickflow.run.settings.download import DownloadParams
@@ -228,8 +228,7 @@ def fetch_stations(
         inventories = [_ask_stations(base, query, params, levels) for base, query in requests]
     except ServiceError as error:
         raise ValueError(
-            f"download.fdsn.servers: {error.detail}; check the address and the network; on a node without internet, "
-            "run the targets download_all and weights_all on a login node first"
+            f"download.fdsn.servers: {error.detail}; check the address and the network; {WITHOUT_INTERNET}"
         ) from error
     return _without_duplicates(inventories)
 
@@ -240,20 +239,21 @@ def _ask_stations(base: str, lines: list[str], params: DownloadParams, levels: S
         header = [f"level={level}", "format=xml", *_domain_lines(params)]
         try:
             body = post(url, "\n".join([*header, *lines, ""]).encode(), params.fdsn)
+            return _inventory_of(base, body)
         except ServiceError as error:
             if level == levels[-1] or error.status is None:
                 raise
             logger.warning("%s: no responses (%s), asking for channels only", base, error.detail)
-            continue
-        if not body:
-            return obspy.Inventory()
-        try:
-            return parse_inventory(body, base)
-        except ValueError as error:
-            if level == levels[-1]:
-                detail = f"{base} sends unreadable StationXML ({printable(str(error))})"
-                raise ServiceError("server_error", detail) from error
     raise AssertionError("the last level returns or raises")
+
+
+def _inventory_of(base: str, body: bytes) -> obspy.Inventory:
+    """Inventory of an answer, which is empty if the server has none."""
+    try:
+        return parse_inventory(body, base) if body else obspy.Inventory()
+    except ValueError as error:
+        detail = f"{base} sends unreadable StationXML ({printable(str(error))})"
+        raise ServiceError("server_error", detail, 200) from error
 
 
 def _domain_lines(params: DownloadParams) -> list[str]:

@@ -12,7 +12,7 @@ from pickflow.codes import matches
 from pickflow.download.directory import regular_files
 from pickflow.download.fdsn import fetch_stations
 from pickflow.download.sds import sds_stations
-from pickflow.download.webservice import SMALL_MB, ServiceError, base_url, post
+from pickflow.download.webservice import SMALL_MB, WITHOUT_INTERNET, ServiceError, base_url, post
 from pickflow.io.inventory import read_inventory
 from pickflow.run.settings.download import DownloadParams, FdsnParams
 from pickflow.windows import days_between
@@ -116,10 +116,12 @@ def fetch_inventory(params: DownloadParams, starttime: datetime, endtime: dateti
 def _check_servers(params: DownloadParams) -> None:
     """Request the version of each data centre: an error now is better than one after hours."""
     for server in params.fdsn.servers if params.source == "fdsn" else ():
+        url = f"{base_url(server)}/fdsnws/dataselect/1/version"
         try:
-            post(f"{base_url(server)}/fdsnws/dataselect/1/version", b"", params.fdsn, max_mb=SMALL_MB)
+            version = post(url, b"", params.fdsn, max_mb=SMALL_MB)
         except ServiceError as error:
             raise ValueError(
-                f"download.fdsn.servers: {error.detail}; check the address and the network; on a node without "
-                "internet, run the targets download_all and weights_all on a login node first"
+                f"download.fdsn.servers: {error.detail}; check the address and the network; {WITHOUT_INTERNET}"
             ) from error
+        if not version:  # 204 and 404, which elsewhere say that there are no data
+            raise ValueError(f"download.fdsn.servers: {url} is not there; check the address")

@@ -39,6 +39,8 @@ SHORT_CONNECT_S = 2.0
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 MB = 1_000_000
 SMALL_MB = 1.0  # chosen, for versions, users and passwords
+# End of messages on servers that do not answer.
+WITHOUT_INTERNET = "on a node without internet, run the targets download_all and weights_all on a login node first"
 USER_AND_PASSWORD = re.compile(r"([^\s:<>]+):(\S+)")
 
 _unreachable: set[str] = set()  # hosts with ports
