@@ -19,11 +19,13 @@ from pickflow.comparison.bulletins import (
     comparison_text,
     read_catalog,
 )
+from pickflow.comparison.sources import read_reference
 from pickflow.io.tables import conform, write_table
 from pickflow.report.bulletins import write_comparison
 from pickflow.run.keys import CatalogKey
 from pickflow.run.settings.analyze import AnalyzeParams
 from pickflow.schemas import ASSIGNMENTS, EVENTS, PICKS, STATIONS
+from pickflow.windows import parse_time
 
 ROOT = Path(__file__).parents[2]
 OGS = Path(os.environ.get("PICKFLOW_SHARED", ROOT.parent / "shared")) / "data" / "ogs-2024" / "RSFVG-2024.hpc"
@@ -164,6 +166,20 @@ def test_a_folder_of_a_run_is_read_with_its_picks_and_stations(tmp_path):
     assert scores_of(catalog, made_up(name="reference"))["picks"]["P"]["recall"] == 1.0
     with pytest.raises(ValueError, match=r"no catalog\.parquet; give a catalog folder"):
         read_catalog(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["week.pun", "week.2024", "week"])
+def test_a_bulletin_of_ogs_is_the_same_as_catalog_and_as_reference(tmp_path, name):
+    """With what lies beside it, and also where its name has no ending of OGS."""
+    summary = "12401312359 57.05 46-30.00  10- 6.00   9.27   1.54 20  94 16.4 0.25  0.6  1.4 B1\n"
+    card = "ABCDiPc11240131235959.90".ljust(62) + "FLD" + " " * 12 + "7 gg\n" + " " * 17 + "1\n"
+    (tmp_path / ("week.pun" if name == "week" else name)).write_text(summary)
+    (tmp_path / "week.dat").write_text(card)
+    catalog = read_catalog(tmp_path / name)
+    reference = read_reference(tmp_path / name, *map(parse_time, ("2024-01-01", "2025-01-01")))
+    pd.testing.assert_frame_equal(catalog.events, reference.events)
+    assert catalog.events.latitude_deg.tolist() == [46.5]
+    assert len(catalog.picks) == len(reference.picks) == (0 if name == "week.2024" else 1)
 
 
 def test_the_command_says_what_is_wrong(tmp_path, capsys):

@@ -14,7 +14,7 @@ from pickflow.comparison.reference import ReferenceSet, picks_of_events, referen
 from pickflow.comparison.run import compare_run
 from pickflow.comparison.sources import select_events
 from pickflow.comparison.tables import Findings, RunTables
-from pickflow.io.formats import Bulletin, Catalog, catalog_folder, read_bulletin, read_folder, read_ogs
+from pickflow.io.formats import Bulletin, Catalog, catalog_folder, read_folder, read_with_companions
 from pickflow.io.tables import conform
 from pickflow.run.keys import CatalogKey
 from pickflow.run.settings.analyze import AnalyzeParams
@@ -66,9 +66,7 @@ def read_catalog(path: str | Path) -> Catalog:
     folder = catalog_folder(path)
     if folder is not None:
         return read_folder(folder)
-    bulletin = read_bulletin(path)
-    if bulletin.format.startswith("ogs-"):
-        bulletin = read_ogs(path)
+    bulletin = read_with_companions(path)
     events = bulletin.events[bulletin.events.latitude_deg.notna()].reset_index(drop=True)
     picks = bulletin.picks.reset_index(drop=True).assign(pick_id=[f"p{row:08d}" for row in range(len(bulletin.picks))])
     rows = picks.assign(starttime=picks.time, endtime=picks.time, amplitude_m_s=np.nan, snr_db=np.nan)

@@ -11,9 +11,8 @@ from urllib.parse import urlencode
 
 import pandas as pd
 
-from pickflow.io.formats import Bulletin, parse_bulletin, read_bulletin, read_ogs
+from pickflow.io.formats import Bulletin, parse_bulletin, read_with_companions
 from pickflow.io.formats.bulletin import Reading
-from pickflow.io.formats.ogs import OGS_ENDINGS
 from pickflow.io.web import Limits, WebError, fetch_with_retries
 from pickflow.secrets import redact
 
@@ -58,9 +57,7 @@ def read_reference(
         answer = _ask(text, starttime, endtime, region)
         bulletin = parse_bulletin(answer, text) if answer.strip() else Reading(text, "table").bulletin()
     else:
-        bulletin = read_bulletin(source)
-        if bulletin.format.startswith("ogs-") and Path(source).suffix.lower() in OGS_ENDINGS:
-            bulletin = read_ogs(source)
+        bulletin = read_with_companions(source)
     _warn(bulletin, text)
     located = bulletin.events[bulletin.events.latitude_deg.notna()]
     rows = select_events(located, starttime, endtime, region)

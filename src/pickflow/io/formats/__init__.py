@@ -4,7 +4,7 @@ from pickflow.io.formats.bulletin import BULLETIN_PICKS, Bulletin
 from pickflow.io.formats.converting import Conversion, catalog_tables, convert
 from pickflow.io.formats.folders import Catalog, catalog_folder, read_folder
 from pickflow.io.formats.ogs import join
-from pickflow.io.formats.reading import READERS, parse_bulletin, read_bulletin, read_ogs
+from pickflow.io.formats.reading import READERS, parse_bulletin, read_bulletin, read_ogs, read_with_companions
 from pickflow.io.formats.writing import FORMATS, write_catalog, write_csv
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "read_bulletin",
     "read_folder",
     "read_ogs",
+    "read_with_companions",
     "write_catalog",
     "write_csv",
 ]

@@ -12,6 +12,7 @@ from pickflow.io.formats.bulletin import Bulletin, count_picks
 from pickflow.io.tables import conform
 from pickflow.schemas import EVENTS
 
+# In the order in which they are joined.
 OGS_ENDINGS = (".dat", ".hpc", ".hpl", ".pun", ".txt")
 # Chosen: origins of one event are printed with two or three decimals.
 _SAME_ORIGIN_S = 0.02
@@ -87,14 +88,12 @@ def join(picks: Bulletin, locations: Bulletin) -> Bulletin:
         The rejected lines of both; the counts of lines are sums.
     """
     links = _links(picks, locations)
-    renamed = locations.events.event_id.map(links)
-    ids = set(picks.events.event_id)
-    new_names = {name: name if name not in ids else f"{name}-2" for name in locations.events.event_id[renamed.isna()]}
-    names = {**links, **new_names}
-    events = _merge_events(picks.events, locations.events.assign(event_id=locations.events.event_id.map(names)))
-    located_picks = locations.picks.assign(event_id=locations.picks.event_id.map(lambda name: names.get(name, name)))
+    located_events, located_picks, described = (
+        table.assign(event_id=table.event_id.map(lambda name: links.get(name, name)))
+        for table in (locations.events, locations.picks, locations.descriptions)
+    )
+    events = _merge_events(picks.events, located_events)
     merged_picks = _merge_picks(picks.picks, located_picks)
-    described = locations.descriptions.assign(event_id=locations.descriptions.event_id.map(names))
     descriptions = pd.concat([described, picks.descriptions]).drop_duplicates("event_id", ignore_index=True)
     return replace(
         picks,

@@ -24,7 +24,7 @@ from pickflow.io.formats import (
 from pickflow.io.formats.bulletin import Bulletin
 from pickflow.io.formats.cards import decode, lines_of
 from pickflow.io.formats.folders import catalog_folder, folder_bulletin, read_folder
-from pickflow.io.formats.ogs import is_stem, join, ogs_files
+from pickflow.io.formats.ogs import OGS_ENDINGS, is_stem, join, ogs_files
 from pickflow.io.formats.ogs_phases import parse_dat
 
 _HEAD, _HEAD_BYTES = 200, 100_000  # lines and bytes that are examined; chosen: a server's page has a head
@@ -156,21 +156,30 @@ def read_bulletin(path: str | Path, format: str | None = None, locations: str | 
     ValueError
         If the file is missing, empty, of no known format, or nothing of it can be read.
     """
+    bulletin = _read_content(path, format)
+    return bulletin if locations is None else join(bulletin, read_bulletin(locations))
+
+
+def _read_content(path: str | Path, format: str | None) -> Bulletin:
     folder = catalog_folder(path)
     if folder is not None:
-        bulletin = folder_bulletin(read_folder(folder), str(path))
-        return bulletin if locations is None else join(bulletin, read_bulletin(locations))
+        return folder_bulletin(read_folder(folder), str(path))
     if Path(path).is_dir() or (not Path(path).exists() and is_stem(path)):
-        bulletin = read_ogs(path)
-        return bulletin if locations is None else join(bulletin, read_bulletin(locations))
+        return read_ogs(path)
     if Path(path).exists() and not Path(path).is_file():
         raise ValueError(f"bulletin {path}: it is no regular file; write its content into one first")
     try:
         content = Path(path).read_bytes()
     except OSError as error:
         raise ValueError(f"bulletin {path}: {error.strerror}") from error
-    bulletin = parse_bulletin(content, str(path), format)
-    return bulletin if locations is None else join(bulletin, read_bulletin(locations))
+    return parse_bulletin(content, str(path), format)
+
+
+def read_with_companions(path: str | Path) -> Bulletin:
+    """A file, folder or name of `read_bulletin`; of an OGS bulletin, all files that lie beside it under its name."""
+    bulletin = read_bulletin(path)
+    is_one_of_several = bulletin.format.startswith("ogs-") and Path(path).suffix.lower() in OGS_ENDINGS
+    return read_ogs(path) if is_one_of_several else bulletin
 
 
 def parse_bulletin(content: bytes, name: str, format: str | None = None) -> Bulletin:
@@ -246,7 +255,7 @@ def read_ogs(path: str | Path) -> Bulletin:
         If there is no such file.
     """
     files = ogs_files(path)
-    order = [suffix for suffix in (".dat", ".hpc", ".hpl", ".pun", ".txt") if suffix in files]
+    order = [suffix for suffix in OGS_ENDINGS if suffix in files]
     bulletin = read_bulletin(files[order[0]])
     for suffix in order[1:]:
         bulletin = join(bulletin, read_bulletin(files[suffix]))
