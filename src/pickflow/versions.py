@@ -14,6 +14,6 @@ STAGE_VERSIONS = {
     "associate": 3,
     "locate": 2,
     "magnitude": 2,
-    "analyze": 5,
+    "analyze": 6,
     "inside": 1,
 }

@@ -122,6 +122,11 @@ FDSN = (
 )
 
 
+def test_a_station_may_be_called_nan():
+    row = eqt_row(s="nan", s_probability="None").replace("ABCD ", "NAN")
+    assert list(read(f"{EQT_NAMES}\n{row}\n").picks.station) == ["NAN"]
+
+
 def test_the_text_of_fdsn_services_is_a_table():
     bulletin = read(*FDSN)
     first, second = bulletin.events.to_dict("records")
@@ -158,8 +163,7 @@ def test_one_feature_alone_and_features_with_times_as_text_and_depths_beside_are
     [
         (feature(time=None), "no time"),
         (feature("x", time=1e300), "year"),
-        (feature("x", mag="large"), "mag 'large' is no number"),
-        (feature("x", mag=True), "mag True is no number"),
+        (feature("x", coordinates=("west", 46.5, 7.5)), "longitude 'west' is no number"),
         (feature(event_id=None), "no id"),
         (feature(), "stands above already"),
         ("text", "no feature with properties"),
@@ -171,6 +175,30 @@ def test_an_odd_feature_is_listed_alone(odd, reason):
     assert list(bulletin.events.event_id) == ["nc71001", "nc71002"]
     [(line, message)] = zip(bulletin.rejected.line, bulletin.rejected.reason, strict=True)
     assert (line, reason in message or reason == "year") == (2, True), message
+
+
+@pytest.mark.parametrize(
+    ("odd", "reason"),
+    [
+        ({"mag": "large"}, "mag 'large' is no number, and left out"),
+        ({"mag": True}, "mag True is no number, and left out"),
+        ({"coordinates": (-13.25, 46.5, "deep")}, "depth 'deep' is no number, and left out"),
+        ({"mag": [1], "gap": "wide"}, "mag [1] is no number, and left out; gap 'wide' is no number, and left out"),
+    ],
+)
+def test_a_number_of_a_feature_that_cannot_be_read_costs_the_number_and_not_the_event(odd, reason):
+    bulletin = read(geojson(feature(**{"mag": None, "gap": None} | odd)))
+    [event] = bulletin.events.to_dict("records")
+    assert (event["event_id"], event["n_stations"], event["latitude_deg"]) == ("nc71001", 9, 46.5)
+    assert np.isnan([event["magnitude"], event["azimuthal_gap_deg"]]).all()
+    assert np.isnan(event["depth_km"]) == ("coordinates" in odd)
+    assert (list(bulletin.rejected.kind), list(bulletin.rejected.reason)) == (["value"], [reason])
+    assert (bulletin.n_read, bulletin.n_rejected) == (1, 0)
+
+
+def test_the_identifier_of_a_feature_breaks_no_line():
+    bulletin = read(geojson(feature("a\nb")))
+    assert list(bulletin.events.event_id) == list(bulletin.descriptions.event_id) == ["a_b"]
 
 
 @pytest.mark.parametrize("text", ['{"type": "FeatureCollection"', '{"features": 3}', "[" * 100_000])

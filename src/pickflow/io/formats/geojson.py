@@ -9,10 +9,12 @@ from typing import Any
 import pandas as pd
 
 from pickflow.io.formats.bulletin import Bulletin, Reading
+from pickflow.io.formats.plausible import clean_name
 from pickflow.io.formats.programs import read_float
 from pickflow.io.formats.times import read_time
 
 _NUMBERS = {
+    "depth_km": "depth",
     "magnitude": "mag",
     "azimuthal_gap_deg": "gap",
     "rms_residual_s": "rms",
@@ -52,23 +54,25 @@ def parse_geojson(text: str, name: str) -> Bulletin:
     for feature in features:
         number = reading.add_object(json.dumps(feature))
         with reading.item(number, "event"):
-            event, description = _event(feature)
+            event, description, faults = _event(feature)
             if event["event_id"] in identifiers:
                 raise ValueError(f"event {event['event_id']} stands above already")
             identifiers.add(event["event_id"])
             reading.add_event(event, number)
             reading.descriptions.append(description)
+            for fault in faults:
+                reading.reject(number, fault, "value")
     return reading.bulletin()
 
 
-def _event(feature: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+def _event(feature: Any) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
     """
-    Event and description of a feature.
+    Event and description of a feature, and what is wrong with values that are left out.
 
     Raises
     ------
     ValueError
-        If it is none, or has no identifier or time.
+        If it is none, or has no identifier, no time or no readable place.
     """
     properties = feature.get("properties") if isinstance(feature, dict) else None
     if not isinstance(properties, dict):
@@ -77,22 +81,33 @@ def _event(feature: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     geometry = feature.get("geometry") or {}
     point = geometry.get("coordinates") if isinstance(geometry, dict) else None
     longitude, latitude, depth = (list(point) + [None] * 3)[:3] if isinstance(point, list) else (None, None, None)
-    event_id = str(feature.get("id") or values.get("unid") or values.get("code") or "")
+    event_id = clean_name(feature.get("id") or values.get("unid") or values.get("code") or "")
     if not event_id:
         raise ValueError("no id")
+    # EMSC writes heights into the geometry, and the depth beside it.
+    numbers, faults = _numbers(values | {"depth": values.get("depth", depth)})
     event = {
         "event_id": event_id,
         "time": _time(values.get("time")),
         "latitude_deg": _number(latitude, "latitude"),
         "longitude_deg": _number(longitude, "longitude"),
-        # EMSC writes heights into the geometry, and the depth beside it.
-        "depth_km": _number(values.get("depth", depth), "depth"),
         "magnitude_type": str(values.get("magtype") or ""),
-        **{column: _number(values.get(key.lower()), key) for column, key in _NUMBERS.items()},
+        **numbers,
     }
     type_ = str(values.get("type") or "").replace("_", " ")
     place_name = str(values.get("place") or values.get("flynn_region") or "")
-    return event, {"event_id": event_id, "event_type": type_, "place": place_name}
+    return event, {"event_id": event_id, "event_type": type_, "place": place_name}, faults
+
+
+def _numbers(values: dict[str, Any]) -> tuple[dict[str, float], list[str]]:
+    """Columns of numbers without which an event can be read, NaN where one is none; what is wrong with these."""
+    numbers, faults = dict.fromkeys(_NUMBERS, math.nan), []
+    for column, key in _NUMBERS.items():
+        try:
+            numbers[column] = _number(values.get(key.lower()), key)
+        except ValueError as error:
+            faults.append(f"{error}, and left out")
+    return numbers, faults
 
 
 def _time(value: Any) -> pd.Timestamp:

@@ -12,12 +12,11 @@ from typing import Any
 from pickflow.io.formats.bulletin import Bulletin, NotUsedError, Reading
 from pickflow.io.formats.cards import lines_of
 from pickflow.io.formats.programs import read_float, read_int
-from pickflow.io.formats.tabular import header_names, table_rows
+from pickflow.io.formats.tabular import EMPTY_CELLS, header_names, table_rows
 from pickflow.io.formats.times import add_seconds, read_time
 
 _PHASENET_RATE_HZ = 100.0  # PhaseNet resamples what it picks
 _BEGIN = ("begin_time", "t0", "starttime", "start_time")
-_NOTHING = ("", "nan", "none", "null", "nat", "[]")
 
 
 def looks_like_eqtransformer(lines: list[str]) -> bool:
@@ -95,7 +94,7 @@ def _read_rows(
     names, rows, numbers, _ = table_rows(reading)
     for cells, number in zip(rows, numbers, strict=True):
         with reading.item(number, "pick"):
-            values = ["" if cell.lower() in _NOTHING else cell for cell in cells]
+            values = ["" if cell in EMPTY_CELLS else cell for cell in cells]
             row = dict(zip((name.lower() for name in names), values, strict=True))
             picks = list(picks_of(row))
             if not picks:

@@ -70,7 +70,8 @@ _UNIT = re.compile(r"\s*[(\[][^()\[\]]*[)\]]\s*\Z")  # behind a name, in bracket
 _HEADER_WITHIN, _LONGEST_HEADER = 50, 100_000  # lines: titles and comments may stand above it; letters
 _LONGEST_NAME = 200  # letters
 _CLOCK = r"\d{1,2}:\d{1,2}(:\d{1,2}([.,]\d*)?)?Z?"
-_NOTHING = ("", "nan", "NaN", "None", "<NA>", "NaT", "NaTZ", "null")
+# Cells without a value, as libraries write them; in capital letters they may be codes, such as a station NAN.
+EMPTY_CELLS = ("", "nan", "NaN", "none", "None", "<NA>", "nat", "NaT", "NaTZ", "null", "[]")
 _LONGEST_ROW = 20  # lines of a row whose cells hold line ends
 
 
@@ -209,7 +210,7 @@ def _read_frame(frame: pd.DataFrame, lines: np.ndarray, reading: Reading) -> Bul
     texts = pd.DataFrame({column: frame.iloc[:, index] for column, index in columns.items()}, dtype=object)
     rows = _Rows(reading, lines, "pick" if is_picks else "event")
     _add_dates(texts, frame)
-    values = _values(texts.where(~texts.isin(_NOTHING), ""), rows)
+    values = _values(texts.where(~texts.isin(EMPTY_CELLS), ""), rows)
     if "depth_km" in values and _METRES.fullmatch(names[events["depth_km"]]):
         values["depth_km"] /= 1000
     (_check_picks if is_picks else _check_events)(values, rows)
