@@ -123,6 +123,14 @@ def test_without_picks_nothing_is_said_about_picks():
     assert missed(catalog(GOOD), [], reference).why.tolist() == ["no_event"]
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_station_that_had_no_place_then_has_no_arrivals(monkeypatch):
+    closed = SITES.assign(endtime=[ZERO + pd.Timedelta(hours=1)] + [pd.NaT] * 3)
+    monkeypatch.setattr("tests.unit.test_comparison_unmatched.SITES", conform(closed, STATIONS))
+    reference = catalog({"lost": (5000.0, 0.0, 4)})
+    assert missed(catalog({}), arrivals_at(5000.0), reference, with_picks=False).n_picks.tolist() == [3]
+
+
 def test_an_empty_catalog_misses_everything():
     reference = catalog({"a": (100.0, 0.0, 4), "b": (900.0, 0.0, 4)})
     assert len(missed(catalog({}), [], reference)) == 2

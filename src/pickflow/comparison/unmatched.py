@@ -227,7 +227,7 @@ def _picks_at_arrivals(misses: pd.DataFrame, picks: pd.DataFrame, stations: pd.D
     groups = picks.groupby(["network", "station", "phase"]).indices
     times, names = picks.time.to_numpy("M8[ns]").astype(np.int64), picks.pick_id.to_numpy()
     origins, depth_km = misses.time.to_numpy("M8[ns]").astype(np.int64), misses.depth_km.fillna(10.0).to_numpy(float)
-    parts = []
+    event_ids, parts = misses.event_id.to_numpy(), []
     for key, members in groups.items():
         network, station, phase = map(str, tuple(key))  # type: ignore[arg-type]
         rows = np.asarray(members)
@@ -235,13 +235,14 @@ def _picks_at_arrivals(misses: pd.DataFrame, picks: pd.DataFrame, stations: pd.D
             continue
         site = places_at(misses.assign(network=network, station=station), misses.time, located)
         distance_km = _distance_km(misses, site)
-        travel_s = np.hypot(distance_km, depth_km) / _SPEED_KM_S[phase]
-        expected = origins + (1e9 * travel_s).astype(np.int64)
+        is_near = distance_km <= _FARTHEST_KM  # not where the station has no place then
+        travel_s = np.hypot(distance_km, depth_km)[is_near] / _SPEED_KM_S[phase]
+        expected = origins[is_near] + (1e9 * travel_s).astype(np.int64)
         slack = (1e9 * (_SLACK_S + _SLACK_SHARE * travel_s)).astype(np.int64)
         ordered = rows[np.argsort(times[rows], kind="stable")]
         position = np.searchsorted(times[ordered], expected - slack, side="left")
-        in_range = (position < len(ordered)) & (distance_km <= _FARTHEST_KM)
+        in_range = position < len(ordered)
         in_range &= times[ordered][np.minimum(position, len(ordered) - 1)] <= expected + slack
         pick_ids = names[ordered[position[in_range]]]
-        parts.append(pd.DataFrame({"event_id": misses.event_id.to_numpy()[in_range], "pick_id": pick_ids}))
+        parts.append(pd.DataFrame({"event_id": event_ids[is_near][in_range], "pick_id": pick_ids}))
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame({"event_id": [], "pick_id": []}, dtype=object)
