@@ -19,7 +19,7 @@ PACKAGES = {
             "numba",
         ),
         *("obspy", "pandas", "pyarrow", "pyocto", "pyproj", "requests", "scipy", "snakemake", "threadpoolctl", "tqdm"),
-        *("numba", "urllib3"),
+        "urllib3",
     },
     "pick": {"ml_dtypes", "onnx", "onnxruntime", "seisbench", "torch"},
     "gamma": {"gamma", "sklearn"},
