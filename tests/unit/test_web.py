@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import ssl
 import subprocess
-import time
 import tracemalloc
 
 import pytest
@@ -86,10 +85,9 @@ def test_a_limit_is_of_the_wire_too():
     ],
     ids=["slow body", "slow header", "continue", "trailers", "long body", "silence"],
 )
+@pytest.mark.timeout(30)  # s; what these servers send has no end, so that a reader without a limit never comes back
 def test_no_server_holds_a_reader_for_longer_than_the_limit(head, piece, pause_s, reason):
-    begin = time.monotonic()
     error = failure(endless(head, piece, pause_s))
-    assert time.monotonic() - begin < 30.0
     assert (error.detail, error.temporary) == (reason, True)
 
 
