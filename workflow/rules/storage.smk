@@ -9,6 +9,8 @@ from pickflow.secrets import redact
 
 PROVIDER = workflow.storage_settings.default_storage_provider
 IN_BUCKET = PROVIDER == "s3"
+# What S3 answers where there is no such object; its bucket is made with the first one that is stored.
+ABSENCE = ("404", "NoSuchBucket", "NoSuchKey")
 
 
 def is_folder(storage_object):
@@ -25,6 +27,20 @@ def size(storage_object):
 if IN_BUCKET:
     plugin = sys.modules["snakemake_storage_plugin_s3"].StorageObject
     SIZE_IN_STORAGE, plugin.size, plugin.is_dir = plugin.size, size, is_folder
+
+
+def code_of(error):
+    """The storage's own name of an error; None for one on the way to it."""
+    return getattr(error, "response", {}).get("Error", {}).get("Code")
+
+
+def storage_error(failure, error):
+    """An error that names the storage, what it fails to do, why, and where to look."""
+    endpoint = workflow.storage_registry.default_storage_provider.settings.endpoint_url
+    return WorkflowError(
+        f"the object storage at {redact(str(endpoint))} {failure} ({redact(str(error))}): look at the keys in"
+        " SNAKEMAKE_STORAGE_S3_ACCESS_KEY and SNAKEMAKE_STORAGE_S3_SECRET_KEY, and at endpoint and bucket in the profile"
+    )
 
 
 def ask_for_bucket():
@@ -47,14 +63,8 @@ def ask_for_bucket():
     try:
         provider.s3c.meta.client.head_bucket(Bucket=bucket)
     except (BotoCoreError, ClientError) as error:
-        code = getattr(error, "response", {}).get("Error", {}).get("Code")
-        if code != "404":  # the plugin makes it
-            raise WorkflowError(
-                f"the object storage at {redact(str(provider.settings.endpoint_url))} does not open bucket {bucket!r}"
-                f" ({redact(str(error))}): look at"
-                " the keys in SNAKEMAKE_STORAGE_S3_ACCESS_KEY and SNAKEMAKE_STORAGE_S3_SECRET_KEY, and at endpoint and"
-                " bucket in the profile"
-            ) from None
+        if code_of(error) not in ABSENCE:
+            raise storage_error(f"does not open bucket {bucket!r}", error) from None
 
 
 if IN_BUCKET and workflow.is_main_process:
@@ -62,18 +72,27 @@ if IN_BUCKET and workflow.is_main_process:
 
 
 def read_from_run(path):
-    """Text of a small file of a run, also out of the bucket; empty if there is none."""
+    """
+    Text of a small file of a run, also out of the bucket; empty if there is none.
+
+    Raises
+    ------
+    WorkflowError
+        If the storage does not answer, or refuses: jobs that are done would seem to be to do.
+    """
     if not IN_BUCKET:
         return Path(path).read_text() if Path(path).is_file() else ""
-    from botocore.exceptions import ClientError
+    from botocore.exceptions import BotoCoreError, ClientError
 
     bucket, *folders = Path(workflow.storage_settings.default_storage_prefix.removeprefix("s3://")).parts
+    key = Path(*folders, path).as_posix()
     client = workflow.storage_registry.default_storage_provider.s3c.meta.client
     try:
-        answer = client.get_object(Bucket=bucket, Key=Path(*folders, path).as_posix())
-        return answer["Body"].read().decode()
-    except ClientError:
-        return ""
+        return client.get_object(Bucket=bucket, Key=key)["Body"].read().decode()
+    except (BotoCoreError, ClientError) as error:
+        if code_of(error) in ABSENCE:
+            return ""
+        raise storage_error(f"does not give {key!r} of bucket {bucket!r}", error) from None
 
 
 def seen_by_pods(config):
