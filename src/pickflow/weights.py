@@ -32,6 +32,7 @@ from pickflow.models.loading import build, describe, model_class
 from pickflow.models.seisbench_internals import set_weights_metadata
 from pickflow.quality.uncertainty import TimeUncertainty
 from pickflow.run.grid import is_name
+from pickflow.run.layout import shared_folder
 
 logger = logging.getLogger(__name__)
 
@@ -149,7 +150,7 @@ def model_folder(picker: str | Path, cache: str | None) -> Iterator[Path]:
     if (Path(picker) / CARD_FILE).is_file():
         yield Path(picker)
         return
-    shared_cache = Path(os.environ.get("PICKFLOW_SHARED", "../shared")) / "seisbench_cache"
+    shared_cache = Path(shared_folder()) / "seisbench_cache"
     name, _, weights = str(picker).rpartition("/")
     with TemporaryDirectory() as folder:
         fetch_weights(name, weights, folder, cache or (str(shared_cache) if shared_cache.is_dir() else None), None, {})

@@ -73,6 +73,7 @@ class Reader:
 
     def __init__(self, folder):
         run = folder / "results" / "run"
+        self.log = [str(run / "logs" / "locate" / "job.log")]
         self.input = [str(run / "picks.parquet"), str(run / "waveforms" / "2024-05-01")]
         settings = {"inventory": "text", "reference": {"file": str(folder / "one" / "same.xml")}}
         velocity = {"file": str(folder / "other" / "same.xml")}
@@ -90,3 +91,12 @@ def test_a_table_names_every_file_that_its_job_has_read(tmp_path):
     assert tables_origin["inputs"] == dict(zip(names, digests, strict=True))
     assert tables_origin["parameters"]["velocity_model"]["file"].endswith("other/same.xml")
     assert "stations" not in tables_origin["parameters"]
+
+
+def test_a_file_below_another_folder_of_results_is_not_taken_for_one_of_the_run(tmp_path):
+    survey = tmp_path / "results" / "survey" / "picks.parquet"
+    survey.parent.mkdir(parents=True)
+    survey.write_bytes(b"survey")
+    names = provenance_of(Reader(tmp_path), "locate", survey)["inputs"]
+    assert names["picks.parquet"] == sha256_of_bytes(bytes([0]))
+    assert names["survey/picks.parquet"] == sha256_of_bytes(b"survey")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pickflow.run.keys import CatalogKey, PickSetKey
-from pickflow.run.layout import RunLayout, path_in_run
+from pickflow.run.layout import RunLayout
 
 ROOT = Path(__file__).parents[2]
 HOME = ROOT / "src" / "pickflow" / "run" / "layout.py"
@@ -83,8 +83,24 @@ def test_a_log_belongs_to_its_run():
     assert str(log) == "results/demo/logs/pick/none.PhaseNet.stead.2024-01-01.log"
     assert RunLayout.of_log(log).folder == RUN.folder
     assert RunLayout.of_log("/var/x.log") is None
-    assert path_in_run(Path("/data") / log) == Path("logs/pick/none.PhaseNet.stead.2024-01-01.log")
-    assert path_in_run(Path("/data/x")) is None
+    assert RUN.path_inside(log) == Path("logs/pick/none.PhaseNet.stead.2024-01-01.log")
+
+
+def test_only_what_lies_below_the_folder_of_a_run_is_inside_it(tmp_path):
+    run = RunLayout(tmp_path / "results" / "project" / "results" / "demo")
+    run.folder.mkdir(parents=True)
+    (tmp_path / "link").symlink_to(run.folder, target_is_directory=True)
+    assert run.path_inside(run.folder / "picks" / "x.parquet") == Path("picks/x.parquet")
+    assert run.path_inside(tmp_path / "link" / "picks" / "x.parquet") == Path("picks/x.parquet")
+    for path in ("results/survey/stations.xml", "results/project/results/night/picks/x.parquet", "picks/x.parquet"):
+        assert run.path_inside(tmp_path / path) is None
+
+
+def test_the_synthetic_archive_is_that_of_the_run():
+    archive = str(RUN.archive)
+    assert RUN.is_synthetic(archive)
+    assert RUN.is_synthetic(f"{archive}/sds")
+    assert not any(map(RUN.is_synthetic, [None, "", "sds", str(RUN.folder), f"{archive}-2/sds"]))
 
 
 def literals(path):

@@ -94,6 +94,16 @@ def test_each_format_that_is_asked_for_is_a_file_of_every_catalog(tmp_path):
     assert "catalog.csv" not in block
 
 
+def test_a_file_beside_those_of_the_synthetic_archive_is_an_input_too(tmp_path):
+    (tmp_path / "more.xml").write_text("<FDSNStationXML/>\n")
+    inventory = [*SMALL["download"]["inventory"], "more.xml"]
+    run = snakemake(
+        "-n", directory=tmp_path, config={**SMALL, "download": {**SMALL["download"], "inventory": inventory}}
+    )
+    block = re.split(r"^checkpoint inventory:$", run.stdout + run.stderr, flags=re.MULTILINE)[1].split("\n\n")[0]
+    assert re.search("input: (.*)", block)[1].split(", ") == ["results/small/synthetic", "more.xml"]
+
+
 def test_every_format_that_can_be_written_can_be_asked_for():
     # The Parquet tables are always there; Pyrocko may not be installed.
     assert set(get_args(CatalogFormat)) == set(CATALOG_FILE) == {*FORMATS, "pyrocko"} - {"parquet"}

@@ -15,12 +15,12 @@ from pickflow.run import configuration, effects, grid, lab, plan
 from pickflow.run.config_file import read_config
 from pickflow.run.grid import Candidate
 from pickflow.run.keys import CatalogKey, PickSetKey
+from pickflow.run.layout import shared_folder
 from pickflow.run.lock import RunLockedError, end_run, hold_run
 from pickflow.run.resolved import ResolvedRun, check_files
 from pickflow.run.stations_of_days import StationsOfDays
 from pickflow.versions import STAGE_VERSIONS
 
-SHARED = os.environ.get("PICKFLOW_SHARED", "../shared")
 # For envs/pickflow.post-deploy.sh.
 os.environ.update(PICKFLOW_PACKAGE=str(Path(provenance.__file__).parent))
 
@@ -29,7 +29,7 @@ def read_configuration():
     """The run that the configuration describes; the files that it names are looked for by the main process alone."""
     for path in workflow.configfiles if workflow.is_main_process else ():
         read_config(path)  # Snakemake's own reader takes the last of two equal keys
-    run = ResolvedRun.from_config(config, SHARED)
+    run = ResolvedRun.from_config(config)
     if workflow.is_main_process:
         check_files(run.config, seen_by_pods(run.config))
     return run
@@ -141,34 +141,32 @@ def window_of_day(wildcards):
     return [moment.isoformat() for moment in windows.day_window(wildcards.date, *RUN.window)]
 
 
-def made_by_run(*paths):
-    """The synthetic archive, if one of the paths lies in it; else those of the paths that are files."""
-    return (
-        [PATHS.archive]
-        if any(map(RUN.is_synthetic, paths))
-        else [path for path in paths if path and is_named_file(path)]
-    )
+def files_and_archive(*paths):
+    """Those of the paths that are files, and the synthetic archive in place of those that lie in it."""
+    in_archive = [path for path in paths if PATHS.is_synthetic(path)]
+    files = [path for path in paths if path and path not in in_archive and is_named_file(path)]
+    return [PATHS.archive, *files] if in_archive else files
 
 
 def archive(wildcards):
     """The waveforms that the download stage reads, as far as they are files of ours."""
-    return made_by_run(config["download"]["path"])
+    return files_and_archive(config["download"]["path"])
 
 
 def archive_and_inventories(wildcards):
     """These, and the files of station metadata that are given."""
-    return made_by_run(config["download"]["path"], *config["download"]["inventory"])
+    return files_and_archive(config["download"]["path"], *config["download"]["inventory"])
 
 
 def reference(wildcards):
     """What the catalogs are compared with."""
     named = configuration.files_of(config["analyze"]["reference"]).values()
-    return made_by_run(*(file for path in named for file in configuration.files_at(path)))
+    return files_and_archive(*(file for path in named for file in configuration.files_at(path)))
 
 
 def velocity_file(wildcards):
     """The velocity model, where it is a file."""
-    return made_by_run(config["associate"]["velocity_model"].get("file"))
+    return files_and_archive(config["associate"]["velocity_model"].get("file"))
 
 
 def picks_of(wildcards):

@@ -12,6 +12,6 @@ rule train:
         runtime=600,
     params:
         **RUN.params("train", "train"),
-        shared=SHARED,
+        shared=shared_folder(),
     script:
         "../../scripts/train.py"

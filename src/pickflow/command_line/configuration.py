@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -31,10 +30,9 @@ def check_configuration(path: str | Path, with_files: bool = True) -> Checked:
     with_files : bool
         Whether the files that it names must exist; with a profile they may be visible to its jobs only.
     """
-    shared = os.environ.get("PICKFLOW_SHARED", "../shared")
     try:
         content = read_config(path)
-        config = placed_configuration(content, shared)
+        config = placed_configuration(content)
     except ConfigError as error:
         return Checked(None, str(error).splitlines(), [])
     run = None
@@ -45,7 +43,7 @@ def check_configuration(path: str | Path, with_files: bool = True) -> Checked:
     except ConfigError as error:
         errors += str(error).splitlines()
     try:
-        run = ResolvedRun.from_config(content, shared)
+        run = ResolvedRun.from_config(content)
         warnings += run.warnings
     except ConfigError as error:
         errors += str(error).splitlines()

@@ -20,7 +20,7 @@ from pickflow.extras import advice
 from pickflow.io.atomic import write_text, writing
 from pickflow.provenance import provenance, sha256_of_file
 from pickflow.run.configuration import files_at, files_of
-from pickflow.run.layout import RunLayout, manifest_of, path_in_run
+from pickflow.run.layout import RunLayout, manifest_of
 from pickflow.run.lock import hold_job
 from pickflow.run.settings.compute import DaskParams
 from pickflow.run.workers import ONE_THREAD, StationMap, station_map
@@ -136,17 +136,17 @@ def provenance_of(job: Any, stage: str, *further: str | Path) -> dict[str, Any]:
     named = [file for path in files_of(settings).values() for file in files_at(path)]
     folders_too = map(Path, [*job.input, *named, *further])
     files = {manifest_of(path) if path.is_dir() else path for path in folders_too}
-    digests = _short_names({path: sha256_of_file(path) for path in sorted(files) if path.is_file()})
-    return provenance(stage, settings, digests)
+    digests = {path: sha256_of_file(path) for path in sorted(files) if path.is_file()}
+    return provenance(stage, settings, _short_names(digests, RunLayout.of_log(job.log[0])))
 
 
-def _short_names(digests: Mapping[Path, str]) -> dict[str, str]:
+def _short_names(digests: Mapping[Path, str], run: RunLayout | None) -> dict[str, str]:
     """The same by the path in the run, or by the shortest end of it that no other content has."""
     short: dict[str, str] = {}
     for path, digest in digests.items():
         parts = path.parts
         ends = [Path(*parts[-count:]) for count in range(1, len(parts) + 1)]
-        if name := path_in_run(path):
+        if run and (name := run.path_inside(path)):
             ends = [name]
         free = (end for end in ends if short.get(end.as_posix(), digest) == digest)
         short[next(free, path).as_posix()] = digest

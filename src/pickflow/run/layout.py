@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from pickflow.run.keys import CatalogKey, PickSetKey
@@ -16,15 +17,14 @@ CORRECTIONS_TABLE = "station_corrections.parquet"
 _A_DAY = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]"
 
 
+def shared_folder() -> str:
+    """The folder of real data, ``<shared>`` in a configuration: that of ``PICKFLOW_SHARED``, else ``../shared``."""
+    return os.environ.get("PICKFLOW_SHARED", "../shared")
+
+
 def manifest_of(waveforms: Path) -> Path:
     """The manifest in a folder with the waveforms of a day."""
     return waveforms / MANIFEST_FILE
-
-
-def path_in_run(path: Path) -> Path | None:
-    """A path below ``results/<run>/`` as seen from there; None for one that lies elsewhere."""
-    parts = path.parts
-    return Path(*parts[parts.index(RESULTS.name) + 2 :]) if RESULTS.name in parts[:-2] else None
 
 
 class RunLayout:
@@ -64,6 +64,17 @@ class RunLayout:
     def has(self, path: str) -> bool:
         """Whether a path of the configuration lies below the folder of the run."""
         return self.folder in Path(path).parents
+
+    def path_inside(self, path: Path) -> Path | None:
+        """A path below the folder of the run as seen from there, also through links; None for one elsewhere."""
+        for folder, file in ((self.folder, path), (self.folder.resolve(), path.resolve())):
+            if folder in file.parents:
+                return file.relative_to(folder)
+        return None
+
+    def is_synthetic(self, path: str | None) -> bool:
+        """Whether a path of the configuration lies in the archive that the run itself makes."""
+        return path is not None and self.archive in (Path(path), *Path(path).parents)
 
     @property
     def summary(self) -> Path:

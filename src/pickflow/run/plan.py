@@ -149,10 +149,10 @@ def make_plan(
     pickers = [*candidates, *(student for group in students.values() for student in group)]
     n_models = len(pickers)
     n_denoised = sum(method != "none" for method in methods)
-    own_archive = RunLayout.of(config["run"]).has(str(config["download"]["path"]))
+    has_archive = RunLayout.of(config["run"]).is_synthetic(config["download"]["path"])
     n_jobs = (
         1
-        + own_archive
+        + has_archive
         + n_days * (1 + n_denoised + len(methods) * n_models * (1 + 2 * len(associators)))  # associate, amplitude
         + len(candidates)  # weights
         + len(students)  # compress

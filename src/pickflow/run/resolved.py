@@ -14,7 +14,7 @@ from pickflow.run.config_file import ConfigError, check_values
 from pickflow.run.configuration import check_paths, complete, files_of, place
 from pickflow.run.grid import Candidate
 from pickflow.run.keys import CatalogKey, PickSetKey
-from pickflow.run.layout import RunLayout
+from pickflow.run.layout import RunLayout, shared_folder
 from pickflow.run.settings.implicit import ImplicitParams
 from pickflow.schemas import CATALOG_FILE
 from pickflow.versions import STAGE_VERSIONS
@@ -26,10 +26,11 @@ _FINDINGS_OF_PICKS = ("pick_matches", "pick_scores")
 _FINDINGS_OF_CATALOG = ("matches", "event_scores", "missed_events", "new_events", "wadati")
 
 
-def placed_configuration(config: Mapping[str, Any], shared: str) -> dict[str, Any]:
+def placed_configuration(config: Mapping[str, Any]) -> dict[str, Any]:
     """A configuration completed and checked, with ``<results>`` and ``<shared>`` filled in."""
     completed = complete(config)
-    config_placed = place(completed, {"results": str(RunLayout.of(completed["run"]).folder), "shared": shared})
+    folder = RunLayout.of(completed["run"]).folder
+    config_placed = place(completed, {"results": str(folder), "shared": shared_folder()})
     check_values(config_placed)  # once more
     return config_placed
 
@@ -93,7 +94,7 @@ class ResolvedRun:
     warnings: list[str]
 
     @classmethod
-    def from_config(cls, config: Mapping[str, Any], shared: str = "../shared") -> ResolvedRun:
+    def from_config(cls, config: Mapping[str, Any]) -> ResolvedRun:
         """
         Complete and check a configuration, and determine its pickers and teachers.
 
@@ -101,15 +102,13 @@ class ResolvedRun:
         ----------
         config : mapping
             As it was read.
-        shared : str
-            Value of ``<shared>``.
 
         Raises
         ------
         ConfigError
             Naming the key, the value and the remedy.
         """
-        completed = placed_configuration(config, shared)
+        completed = placed_configuration(config)
         pick, weights = completed["pick"], completed["weights"]
         trained = lab.trained_pickers(completed["lab"])
         candidates, warnings = grid.resolve_grid(
@@ -226,16 +225,12 @@ class ResolvedRun:
         analyze, associate = (files_of(self.config[section]).values() for section in ("analyze", "associate"))
         return [*self.config["download"]["inventory"], *analyze, *associate]
 
-    def is_synthetic(self, path: str | None) -> bool:
-        """Whether a path of the configuration lies in the archive that the run itself makes."""
-        return bool(path) and self.layout.archive in (Path(str(path)), *Path(str(path)).parents)
-
     @property
     def n_stations(self) -> int | None:
         """Number of stations; None where only a server has it."""
         download = self.config["download"]
         n_stations = plan.count_stations(download["inventory"], self.layout.stations, download["stations"])
-        if n_stations is None and self.is_synthetic(download["path"]):
+        if n_stations is None and self.layout.is_synthetic(download["path"]):
             return len(self.config["synthesize"]["stations"])
         return n_stations
 
@@ -268,7 +263,7 @@ class ResolvedRun:
         """Part of the configuration in the report: the keys that the run reads and that change its results."""
         unused_sections = {"train", "implicit", "catalog"} | (set() if self.students else {"compress"})
         unused_sections |= set() if self.trained else {"lab"}
-        if not any(map(self.is_synthetic, (self.config["download"]["path"], *self.named_files))):
+        if not any(map(self.layout.is_synthetic, (self.config["download"]["path"], *self.named_files))):
             unused_sections.add("synthesize")
         times = dict(zip(("starttime", "endtime"), self.span, strict=True))
         return effects.settings_of_results(self.config, unused_sections) | times

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from pickflow.datasets.records import Record
 from pickflow.models.cards import read_card
 from pickflow.models.loading import load_model
 from pickflow.quality.uncertainty import TimeUncertainty, calibrate
+from pickflow.run.layout import shared_folder
 from pickflow.train.evaluate import manual_time_s, pick_records
 from pickflow.train.reading import LABELLED_SETS
 
@@ -42,7 +42,7 @@ def calibrate_folder(folder: str | Path, sets: Sequence[str | Path] | None, rema
     ValueError
         If no pick of the model is within the tolerance of a manual one.
     """
-    labelled = Path(os.environ.get("PICKFLOW_SHARED", "../shared")) / "data" / "labelled"
+    labelled = Path(shared_folder()) / "data" / "labelled"
     places = [Path(place) for place in sets] if sets else [labelled / name for name in LABELLED_SETS]
     records = [record for place in places for record in open_dataset(place).read()]
     table = calibrate_picker(load_model(folder), read_card(folder), records, remark)

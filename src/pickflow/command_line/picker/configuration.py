@@ -24,7 +24,7 @@ from pickflow.command_line.picker.options import (
 )
 from pickflow.models.registry import PICKERS, trainable
 from pickflow.run.grid import cached_weights
-from pickflow.run.layout import RunLayout
+from pickflow.run.layout import RunLayout, shared_folder
 from pickflow.run.settings.download import DownloadParams
 from pickflow.run.settings.train import TrainParams
 from pickflow.suggestions import most_similar, suggestion
@@ -229,7 +229,7 @@ def run_name(options: Options, days: tuple[date, date]) -> str:
     return f"{name[:80]}-{days[0]:%y%m%d}-{days[1]:%y%m%d}"
 
 
-def training(options: Options, shared: str) -> tuple[dict[str, Any], list[str]]:
+def training(options: Options) -> tuple[dict[str, Any], list[str]]:
     """
     Configuration of a training, and warnings.
 
@@ -246,6 +246,7 @@ def training(options: Options, shared: str) -> tuple[dict[str, Any], list[str]]:
     if options.batch:
         train["batch_size"] = options.batch
     warnings = []
+    shared = shared_folder()
     if not (Path(shared) / "data").is_dir():
         train["real_data"] = "synthetic_only"
         warnings.append(f"no real data in {shared} (set PICKFLOW_SHARED): training is on synthetic waveforms alone")

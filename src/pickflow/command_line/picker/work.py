@@ -120,10 +120,9 @@ def make_plan(options: Options) -> RunPlan:
     ValueError
         If there is nothing to do, or an option is wrong.
     """
-    shared = os.environ.get("PICKFLOW_SHARED", "../shared")
     if options.train:
-        config, warnings = training(options, shared)
-        placed_configuration(config, shared)
+        config, warnings = training(options)
+        placed_configuration(config)
         return RunPlan(config, [], warnings, "train")
     files = sort_files(options.file)
     warnings = check_key(options.key) if options.key and options.download else []
@@ -144,7 +143,7 @@ def make_plan(options: Options) -> RunPlan:
     config, further_warnings = configuration(options, holding, files)
     if holding and holding.source == "directory":
         config["download"]["cache"] = str(_index_folder())
-    completed = placed_configuration(config, shared)
+    completed = placed_configuration(config)
     check_files(completed)
     times = [parse_time(config[key]) for key in ("starttime", "endtime")]
     check_source(DownloadParams(**completed["download"]), *times)
