@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 
 from pickflow.command_line.configuration import valid_configuration
 from pickflow.command_line.parser import Parser, UsageError, command_parser, count, say, value
-from pickflow.io.documents import TIMING_SCHEMA, read_json
 from pickflow.models.registry import PICKERS, compress_cpu_s
 from pickflow.run import plan
 from pickflow.run.grid import Candidate
 from pickflow.run.layout import RunLayout
+from pickflow.run.outcome import picking_cpu_s
 from pickflow.run.resolved import ResolvedRun
 from pickflow.run.settings.lab import LabParams
 
@@ -126,13 +126,12 @@ def measured_picking(run_folder: str) -> float:
         If the folder has no timings.
     """
     layout = RunLayout(run_folder)
-    timings = [read_json(path, TIMING_SCHEMA) for path in layout.timings()]
-    station_days = sum(timing["full_station_days"] for timing in timings)
-    if not station_days:
+    cpu_s = picking_cpu_s(layout)
+    if cpu_s is None:
         raise ValueError(
             f"--measured {run_folder}: no timings of picking in {layout.logs('pick')}; name the folder of a run"
         )
-    return float(sum(timing["cpu_s"] for timing in timings) / station_days)
+    return cpu_s
 
 
 def estimate(

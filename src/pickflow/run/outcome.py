@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +37,9 @@ def outcome_text(folder: str | Path) -> str:
         raise ValueError(f"{run.folder}: no {path.name}; the run has not ended, or lies elsewhere") from error
     except (AttributeError, KeyError, TypeError) as error:
         raise ValueError(f"{path}: not a summary of this version ({type(error).__name__}: {error}); {AGAIN}") from error
-    if timing := _picking_time(run.timings()):
-        lines.append(timing)
+    cpu_s = picking_cpu_s(run)
+    if cpu_s is not None:
+        lines.append(f"Picking      {cpu_s:.1f} CPU-seconds per full station-day and picker")
     lines.append(f"Report       {run.report}")
     return "\n".join(lines)
 
@@ -80,8 +80,8 @@ def _catalog(catalog: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _picking_time(paths: Sequence[Path]) -> str | None:
-    """CPU time of picking over the station-days picked, a full day being 24 h of three components."""
-    timings = [read_json(path, TIMING_SCHEMA) for path in paths]
+def picking_cpu_s(run: RunLayout) -> float | None:
+    """CPU time of picking a full station-day (24 h of three components), in s, over all jobs; None if unknown."""
+    timings = [read_json(path, TIMING_SCHEMA) for path in run.timings()]
     cpu_s, days = (sum(timing[key] for timing in timings) for key in ("cpu_s", "full_station_days"))
-    return f"Picking      {cpu_s / days:.1f} CPU-seconds per full station-day and picker" if days else None
+    return float(cpu_s / days) if days else None
