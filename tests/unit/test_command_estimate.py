@@ -57,6 +57,22 @@ def test_a_configuration_says_its_own_size(capsys):
     assert demo["station_days"] == pytest.approx(1.0)
 
 
+def test_numbers_beside_a_configuration_stand_in_for_its_own(capsys):
+    call = ("estimate", "--configfile", str(ROOT / "config" / "config.yaml"))
+    year = estimated(capsys, *call, "--stations", "1400", "--days", "365")
+    assert (year["run"], year["n_stations"], year["n_days"], year["station_days"]) == ("demo", 1400, 365, 1400 * 365)
+    many = estimated(capsys, *call, "--stations", "1400")
+    assert (many["n_stations"], many["n_days"]) == (1400, 2)
+    assert many["station_days"] == pytest.approx(1400 / 12, abs=1e-3)
+
+
+@pytest.mark.parametrize("option", ["--models PhaseNet", "--denoise bandpass", "--associators gamma stack"])
+def test_methods_beside_a_configuration_are_refused(option, capsys):
+    config = str(ROOT / "config" / "config.yaml")
+    assert main(["estimate", "--configfile", config, *option.split()]) == 2
+    assert f"{option}: --configfile {config} has the methods; change them there" in capsys.readouterr().err
+
+
 def test_what_only_a_server_knows_is_said(tmp_path, capsys):
     config = tmp_path / "my.yaml"
     config.write_text(
@@ -65,3 +81,4 @@ def test_what_only_a_server_knows_is_said(tmp_path, capsys):
     )
     assert main(["estimate", "--configfile", str(config)]) == 1
     assert "only the server knows how many stations IV.* are" in capsys.readouterr().err
+    assert estimated(capsys, "estimate", "--configfile", str(config), "--stations", "80")["n_stations"] == 80

@@ -129,8 +129,9 @@ job         count
 --------  -------
 download        2
 pick           31
+lab_all         1
 all             1
-total          34
+total          35
 
 """
 

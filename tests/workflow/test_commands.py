@@ -10,20 +10,15 @@ from snakemake.cli import get_argument_parser
 
 from pickflow.command_line import COMMANDS
 from pickflow.command_line.parser import UsageError
+from pickflow.command_line.workflow import TARGETS
 from tests.snakemake_runner import ROOT
 
-TARGETS = {
-    "download_all",
-    "weights_all",
-    "picks_all",
-    "stage_all",
-    "inventory",
-    "train",
-    "implicit",
-    "report",
-    "summary",
-    "lab_data",
-    "lab_all",
+RULE = re.compile(r"^(?:rule|checkpoint) (\w+):\n((?:(?: .*)?\n)*)", re.MULTILINE)
+# Text of each rule of the workflow, by its name.
+RULES = {
+    name: text
+    for path in [ROOT / "Snakefile", *sorted((ROOT / "workflow" / "rules").glob("*.smk"))]
+    for name, text in RULE.findall(path.read_text())
 }
 PLACES = (
     "*.md", "docs/*.md", "Makefile", "config/*.yaml", "profiles/*/*.yaml", "envs/*", "src/pickflow/**/*.py",
@@ -62,7 +57,11 @@ def test_snakemake_understands_the_command(words, place):
     files = [str(file) for file in arguments.configfile or []]
     assert not [name for name in files if Path(name).suffix not in (".yaml", ".yml")], f"{place}: a target is no file"
     plain = {target for target in arguments.targets if re.fullmatch(r"[a-z_]+", target)}
-    assert plain <= TARGETS, f"{place}: snakemake {words}: no such target"
+    assert plain <= set(RULES), f"{place}: snakemake {words}: no such target"
+
+
+def test_rules_without_an_output_are_the_targets_that_no_job_is_counted_for():
+    assert {name for name, text in RULES.items() if "    output:" not in text} == set(TARGETS)
 
 
 def test_programs_that_are_named_exist():

@@ -20,8 +20,11 @@ from pickflow.run.settings.lab import LabParams
 # ASSUME these prices of rented machines; an allocation has none. Give your own.
 CORES = 128
 PRICES = {"eur_per_cpu_hour": 0.04, "eur_per_gpu_hour": 2.0, "eur_per_tb_month": 20.0}
+# What a campaign without a configuration computes with.
+METHODS = {"models": ["PhaseNet"], "denoise": ["none"], "associators": ["pyocto"]}
 EXAMPLES = """
 pickflow estimate --configfile my.yaml
+pickflow estimate --configfile my.yaml --stations 300 --days 365          (a year of it, with more stations)
 pickflow estimate --stations 1400 --days 365 --models PhaseNet --gpu      (AdriaArray for a year)
 pickflow estimate --stations 100 --days 365 --measured results/demo       (picking as fast as that run was)
 """
@@ -41,7 +44,7 @@ class Campaign(NamedTuple):
 def run(arguments: Sequence[str]) -> int:
     """Run ``pickflow estimate``."""
     call = make_parser().parse_args(arguments)
-    campaign = of_configuration(call.configfile) if call.configfile else of_numbers(call)
+    campaign = of_configuration(call) if call.configfile else of_numbers(call)
     picking_cpu_s = measured_picking(call.measured) if call.measured else None
     costs = estimate(campaign, call.gpu, call.cores, _prices(call), picking_cpu_s)
     return say(json.dumps(costs, indent=1) if call.json else text(costs))
@@ -51,15 +54,15 @@ def make_parser() -> Parser:
     """The options of ``pickflow estimate``."""
     parser = command_parser("estimate", EXAMPLES, "docs/scale.md describes the computation.")
     size = parser.add_argument_group("what is computed")
-    size.add_argument("--configfile", help="configuration of a run; or the numbers below")
+    size.add_argument("--configfile", help="configuration of a run, which has the methods as well")
     size.add_argument("--stations", type=value(count), metavar="N", help="number of stations; over a configuration's")
-    size.add_argument("--days", type=value(count), metavar="N", help="number of days")
+    size.add_argument("--days", type=value(count), metavar="N", help="number of whole days; over a configuration's")
+    size.add_argument("--models", nargs="+", metavar="MODEL", help="one per pair of model and weights (PhaseNet)")
     size.add_argument(
-        "--models", nargs="+", default=["PhaseNet"], metavar="MODEL", help="one per pair of model and weights"
+        "--denoise", nargs="+", choices=sorted(plan.DENOISE_CPU_S), metavar="METHOD", help="%(choices)s (none)"
     )
-    size.add_argument("--denoise", nargs="+", default=["none"], choices=sorted(plan.DENOISE_CPU_S), metavar="METHOD")
     size.add_argument(
-        "--associators", nargs="+", default=["pyocto"], choices=sorted(plan.ASSOCIATE_CPU_S), metavar="NAME"
+        "--associators", nargs="+", choices=sorted(plan.ASSOCIATE_CPU_S), metavar="NAME", help="%(choices)s (pyocto)"
     )
     prices = parser.add_argument_group("where, and at which price")
     prices.add_argument("--gpu", action="store_true", help="networks run on a GPU")
@@ -81,39 +84,48 @@ def of_numbers(call: argparse.Namespace) -> Campaign:
     """Campaign of a number of stations and days."""
     if not (call.stations and call.days):
         raise UsageError("give --configfile, or both --stations and --days; such as --stations 100 --days 365")
-    unknown = sorted(set(call.models) - set(PICKERS))
+    models, denoise, associators = (getattr(call, name) or default for name, default in METHODS.items())
+    unknown = sorted(set(models) - set(PICKERS))
     if unknown:
         raise UsageError(f"model {unknown[0]!r} is not known; known: {', '.join(sorted(PICKERS))}")
     config = {
         "run": "campaign",
         "download": {"path": ""},
-        "denoise": {"methods": call.denoise},
-        "associate": {"methods": call.associators},
+        "denoise": {"methods": denoise},
+        "associate": {"methods": associators},
         "lab": LabParams().model_dump(),
     }
-    candidates = [Candidate(model, f"weights{number}") for number, model in enumerate(call.models)]
+    candidates = [Candidate(model, f"weights{number}") for number, model in enumerate(models)]
     return Campaign("campaign", call.stations, [1.0] * call.days, candidates, {}, config)
 
 
-def of_configuration(path: str) -> Campaign:
-    """Campaign of a configuration."""
+def of_configuration(call: argparse.Namespace) -> Campaign:
+    """Campaign of a configuration, with the numbers of stations and days that the call gives instead of its own."""
+    path = call.configfile
+    for name in METHODS:
+        if methods := getattr(call, name):
+            raise UsageError(
+                f"--{name} {' '.join(methods)}: --configfile {path} has the methods; change them there, or leave"
+                " --configfile out"
+            )
     run = valid_configuration(path, with_files=False)
-    campaign = of_run(run)
+    campaign = of_run(run, call.stations, call.days)
     if campaign is None:
         stations = run.config["download"]["stations"]
         raise ValueError(
             f"--configfile {path}: only the server knows how many stations {', '.join(stations)} are; run snakemake"
-            f" inventory --cores 1 --configfile {path} first, or give --stations and --days instead"
+            f" inventory --cores 1 --configfile {path} first, or give --stations as well"
         )
     return campaign
 
 
-def of_run(run: ResolvedRun) -> Campaign | None:
-    """The campaign of a run; None where only a server knows the number of stations."""
-    n_stations = run.n_stations
+def of_run(run: ResolvedRun, n_stations: int | None = None, n_days: int | None = None) -> Campaign | None:
+    """The campaign of a run, or of other numbers; None where only a server knows the number of stations."""
+    n_stations = n_stations or run.n_stations
     if n_stations is None:
         return None
-    return Campaign(run.config["run"], n_stations, run.day_share, run.candidates, run.students, run.config)
+    day_share = [1.0] * n_days if n_days else run.day_share
+    return Campaign(run.config["run"], n_stations, day_share, run.candidates, run.students, run.config)
 
 
 def measured_picking(run_folder: str) -> float:

@@ -7,7 +7,15 @@ import subprocess
 from collections.abc import Sequence
 
 from pickflow.command_line.parser import Parser, command_parser, say, write_error
-from pickflow.command_line.workflow import TARGETS, add_workflow_options, as_shell, asks_for_gpu, command_of, parse_call
+from pickflow.command_line.workflow import (
+    TARGETS,
+    add_target_option,
+    add_workflow_options,
+    as_shell,
+    asks_for_gpu,
+    command_of,
+    parse_call,
+)
 
 EXAMPLES = """
 pickflow plan my.yaml
@@ -20,7 +28,7 @@ def make_parser() -> Parser:
     """The options of ``pickflow plan``."""
     parser = command_parser("plan", EXAMPLES, "Nothing runs. `pickflow estimate` has prices and more options.")
     add_workflow_options(parser)
-    parser.add_argument("--target", metavar="RULE", help="only a part: download_all, weights_all, picks_all")
+    add_target_option(parser)
     parser.add_argument("--json", action="store_true", help="JSON instead of text")
     return parser
 

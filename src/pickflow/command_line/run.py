@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pickflow.command_line.parser import Parser, command_parser, say
-from pickflow.command_line.workflow import add_workflow_options, as_shell, command_of, parse_call, run_process
+from pickflow.command_line.workflow import (
+    add_target_option,
+    add_workflow_options,
+    as_shell,
+    command_of,
+    parse_call,
+    run_process,
+)
 
 EXAMPLES = """
 pickflow run my.yaml --cores 4
@@ -19,7 +26,7 @@ def make_parser() -> Parser:
     """The options of ``pickflow run``."""
     parser = command_parser("run", EXAMPLES, "A run that was killed goes on where it was. Exit codes are snakemake's.")
     add_workflow_options(parser)
-    parser.add_argument("--target", metavar="RULE", help="only a part: download_all, weights_all, picks_all")
+    add_target_option(parser)
     return parser
 
 

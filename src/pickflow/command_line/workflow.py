@@ -18,7 +18,7 @@ from pickflow.extras import require
 from pickflow.provenance import WORKFLOW_FILES
 
 # Rules that are only targets.
-TARGETS = ("all", "download_all", "weights_all", "picks_all", "stage_all")
+TARGETS = ("all", "download_all", "weights_all", "lab_all", "picks_all", "stage_all")
 _TRACEBACK = "Traceback (most recent call last)"
 _LOOK_EVERY_S = 1.0  # chosen
 # One thread a process: numpy and GaMMA take all cores otherwise. A value of the user takes precedence.
@@ -86,6 +86,11 @@ def add_workflow_options(parser: argparse.ArgumentParser, default: str | None = 
     parser.add_argument("config", metavar="CONFIG", nargs=nargs, default=default, help="configuration of the run")
     parser.add_argument("--profile", metavar="NAME", help="where to run: leonardo, ada-cloud, or a profile of your own")
     parser.add_argument("--cores", type=value(cores), metavar="N", help="processors to use at most (all)")
+
+
+def add_target_option(parser: argparse.ArgumentParser) -> None:
+    """Add the option for a part of the workflow."""
+    parser.add_argument("--target", metavar="RULE", help=f"only a part: {', '.join(TARGETS[1:])}, or any rule")
 
 
 def parse_call(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> argparse.Namespace:
