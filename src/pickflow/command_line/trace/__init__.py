@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from typing import Any
 
-from pickflow.command_line.parser import Parser, UsageError, command_parser, say
+from pickflow.command_line.parser import Parser, UsageError, command_parser, say, write_error
 from pickflow.command_line.results import results_folder
 
 EXAMPLES = """
@@ -17,7 +18,9 @@ pickflow trace p0123456789abcdef --json                (a pick)
 
 def make_parser() -> Parser:
     """The options of ``pickflow trace``."""
-    parser = command_parser("trace", EXAMPLES, "Exit code 1: a file is not what it was when it was used.")
+    parser = command_parser(
+        "trace", EXAMPLES, "Exit code 1: a file is not what it was when it was used, or a run is damaged."
+    )
     parser.add_argument("id", help="event_id or pick_id, or the beginning of one")
     parser.add_argument(
         "--run", metavar="RUN", help="name, folder or configuration of a run; otherwise all below results/"
@@ -36,7 +39,16 @@ def run(arguments: Sequence[str]) -> int:
         folders = [results_folder(call.run)]
     from pickflow.command_line.trace import lineage
 
-    lineages = [item for folder in folders for item in lineage.trace(folder, call.id)]
+    lineages: list[dict[str, Any]] = []
+    n_damaged = 0
+    for folder in folders:
+        try:
+            lineages += lineage.trace(folder, call.id)
+        except (ValueError, OSError) as error:
+            if call.run:
+                raise
+            n_damaged += 1
+            write_error(f"WARNING {folder} was not searched to its end: {error}")
     if not lineages:
         folder_text = call.run or "the runs below results/"
         raise ValueError(
@@ -49,4 +61,5 @@ def run(arguments: Sequence[str]) -> int:
             f"{call.id!r} is the beginning of {len(names)} names: {', '.join(names[:5])} ...; write more of it"
         )
     say(json.dumps(lineages, indent=1) if call.json else "\n\n".join(map(lineage.text, lineages)))
-    return int(any(file["state"] == lineage.CHANGED for item in lineages for file in item["files"]))
+    has_changes = any(file["state"] == lineage.CHANGED for item in lineages for file in item["files"])
+    return int(has_changes or n_damaged > 0)

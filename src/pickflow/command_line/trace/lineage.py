@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from pickflow.codes import station_file
 from pickflow.io.atomic import StorageError
-from pickflow.io.documents import read_json
+from pickflow.io.documents import AGAIN, read_json
 from pickflow.io.tables import read_provenance, read_table, records
 from pickflow.provenance import sha256_of_file
 from pickflow.run.keys import CatalogKey, PickSetKey
@@ -22,6 +22,8 @@ from pickflow.run.layout import AMPLITUDES_TABLE, ASSIGNMENTS_TABLE, RunLayout, 
 from pickflow.schemas import AMPLITUDES, ASSIGNMENTS, EVENTS, MANIFEST, PICKS
 
 SAME, CHANGED, GONE = "same", "CHANGED", "gone"
+# What every table of a run says of itself, as far as it is needed here.
+_ORIGIN = {"pickflow", "stage", "stage_version", "parameters", "inputs"}
 DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
@@ -150,9 +152,11 @@ def _chain(results: Path, begin: Sequence[Path], picks: set[str]) -> tuple[list[
     queue = list(begin)
     while queue:
         path = queue.pop(0)
-        if path.suffix != ".parquet" or not path.exists():
+        if path.suffix != ".parquet" or results not in path.parents or not path.exists():
             continue
         origin = read_provenance(path)
+        if not origin.keys() >= _ORIGIN:
+            raise StorageError(f"{path}: does not say what it was made from; {AGAIN}")
         label = f"{origin['stage']} {path.relative_to(results).parts[0]}"
         stages.setdefault(label, {key: value for key, value in origin.items() if key != "inputs"})
         for name, digest in origin["inputs"].items():
