@@ -102,6 +102,15 @@ def test_what_cannot_be_is_one_line_without_a_traceback(words, status, message, 
     assert len([line for line in error.splitlines() if line.startswith("ERROR")]) == 1
 
 
+@pytest.mark.parametrize("text", ["pick: {}\n", "run:\n", "run: ''\n", "run: ../elsewhere\n", "run: 7\n"])
+def test_a_configuration_without_the_name_of_a_run_is_refused(text, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "results").mkdir()
+    (tmp_path / "my.yaml").write_text(text)
+    assert main(["status", "my.yaml"]) == 2
+    assert "run my.yaml: its key run is " in capsys.readouterr().err
+
+
 def test_an_interruption_ends_with_130(monkeypatch, capsys):
     def interrupted(arguments):
         raise KeyboardInterrupt

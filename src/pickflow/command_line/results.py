@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from pathlib import Path
 
 from pickflow.command_line.parser import UsageError
@@ -23,13 +24,19 @@ def results_folder(run: str) -> Path:
     Raises
     ------
     UsageError
-        If there is no such folder; names the runs that there are.
+        If there is no such folder, naming the runs that there are; or if the configuration has no name of a run.
     """
     path = Path(run)
     if path.suffix in CONFIGURATIONS and path.is_file():
         from pickflow.run.config_file import read_config
+        from pickflow.run.settings.configuration import RUN_NAME
 
-        path = RESULTS / str(read_config(path).get("run", ""))
+        name = read_config(path).get("run")
+        if not (isinstance(name, str) and re.fullmatch(RUN_NAME, name)):
+            raise UsageError(
+                f"run {run}: its key run is {name!r}, not the name of a run; pickflow check {run} says more"
+            )
+        path = RESULTS / name
     elif not path.is_dir() and (RESULTS / run).is_dir():
         path = RESULTS / run
     if path.is_dir():

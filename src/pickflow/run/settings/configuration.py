@@ -20,6 +20,8 @@ from pickflow.run.settings.synthesize import SynthesizeParams
 from pickflow.run.settings.train import TrainParams
 from pickflow.run.settings.weights import WeightsParams
 
+RUN_NAME = r"\A[A-Za-z0-9][A-Za-z0-9._-]*\Z"
+
 
 class Configuration(Section):
     """One run."""
@@ -28,7 +30,7 @@ class Configuration(Section):
         ...,
         "Name of the run, of letters, digits, dots, _ and -; everything it makes lies below results/<run>/.",
         affects="paths",
-        pattern=r"\A[A-Za-z0-9][A-Za-z0-9._-]*\Z",
+        pattern=RUN_NAME,
         max_length=100,
     )
     starttime: Text = key(..., "Start of the waveforms, UTC, ISO 8601 (included).", affects="paths")
