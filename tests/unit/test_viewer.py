@@ -81,6 +81,9 @@ def test_events_are_found_by_identifier_and_by_time_and_the_nearest_is_named(vie
         find_event(viewer, f"{event.event_id}x")
     with pytest.raises(ValueError, match="within 30 s of 2020-01-01; the nearest is"):
         find_event(viewer, "2020-01-01")
+    for text in ("nat", "NaN", ""):
+        with pytest.raises(ValueError, match=f"event '{text}' is not in {CATALOG}; the most similar name is"):
+            find_event(viewer, text)
     best = viewer.events.sort_values(["n_picks", "time"], ascending=[False, True]).iloc[0]
     assert first_event(viewer) == best.event_id
 

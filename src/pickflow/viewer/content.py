@@ -180,14 +180,10 @@ def find_event(viewer: Viewer, query: str) -> str:
     names = [row["id"] for row in rows]
     if query in names:
         return query
-    try:
-        moment = pd.Timestamp(query)
-    except ValueError:
+    moment = _moment_of(query)
+    if moment is None:
         similar = difflib.get_close_matches(query, names, n=1, cutoff=0.0)
-        raise ValueError(
-            f"event {query!r} is not in {viewer.catalog}; the most similar name is {similar[0]!r}"
-        ) from None
-    moment = moment.tz_localize("UTC") if moment.tzinfo is None else moment
+        raise ValueError(f"event {query!r} is not in {viewer.catalog}; the most similar name is {similar[0]!r}")
     distance_s = [abs((pd.Timestamp(row["time"]) - moment).total_seconds()) for row in rows]
     nearest = int(np.argmin(distance_s))
     if distance_s[nearest] > _NEAREST_S:
@@ -196,6 +192,17 @@ def find_event(viewer: Viewer, query: str) -> str:
             f" {rows[nearest]['time']}"
         )
     return names[nearest]
+
+
+def _moment_of(text: str) -> pd.Timestamp | None:
+    """A time as users write it, in UTC unless it says otherwise; None for any other text."""
+    try:
+        moment = pd.Timestamp(text)
+    except ValueError:
+        return None
+    if pd.isna(moment):  # pandas reads "nat", "nan" and an empty text as no time at all
+        return None
+    return moment.tz_localize("UTC") if moment.tzinfo is None else moment
 
 
 def event_content(viewer: Viewer, event_id: str) -> dict[str, Any]:
