@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import threading
+from dataclasses import replace
 from http.client import HTTPConnection
 
 import numpy as np
@@ -64,6 +65,22 @@ def test_picks_of_the_analysts_are_shown_at_their_station(viewer):
     near = theirs[theirs.event_id == (missed["partner"] or missed["id"])]
     names = {record["name"].split(".")[1] for record in content["records"]}
     assert {(row.station, row.phase) for row in near.itertuples() if row.station in names} <= phases_in_view
+
+
+def test_manual_picks_of_a_station_of_another_network_are_not_compared(viewer):
+    event = next(row for row in event_list(viewer) if row["status"] == "matched" and row["time"] < "2024-03-09T12")
+
+    def delays(manual):
+        arrivals = event_content(replace(viewer, picks_of_reference=manual), event["id"])["arrivals"]
+        return [arrival["manual"] for arrival in arrivals]
+
+    manual = viewer.picks_of_reference
+    known = delays(manual)
+    assert any(delay is not None for delay in known)
+    late = manual.assign(network="ZZ", time=manual.time + pd.Timedelta(seconds=1))
+    assert set(delays(late)) == {None}
+    assert delays(pd.concat([manual, late])) == delays(pd.concat([late, manual])) == known
+    assert delays(manual.assign(network="")) == known
 
 
 def test_an_event_without_any_waveform_is_still_shown(viewer):

@@ -299,10 +299,11 @@ def _arrivals(viewer: Viewer, event: dict[str, Any], reference_id: str) -> list[
     """Picks of the event with residuals, and their difference from the analysts' picks."""
     rows = viewer.assignments[viewer.assignments.event_id == event["event_id"]].merge(viewer.picks, on="pick_id")
     manual = viewer.picks_of_reference[viewer.picks_of_reference.event_id == reference_id]
-    times = {(row.station, row.phase): row.time for row in manual.itertuples()}
+    times = {(row.network, row.station, row.phase): row.time for row in manual.itertuples()}
     arrivals = []
     for row in rows.sort_values(["distance_km", "station", "phase"]).itertuples():
-        manual_time = times.get((row.station, row.phase))
+        codes = ((network, row.station, row.phase) for network in (row.network, ""))  # without a network it is of any
+        manual_time = next((times[code] for code in codes if code in times), None)
         delay = row.time - event["time"]
         arrivals.append(
             {
