@@ -53,7 +53,7 @@ ASSOCIATE = {"associate"} | LOCATE
 
 
 @contextlib.contextmanager
-def planned(directory, config, pseudo_executor="dryrun", targets=()):
+def planned(directory, config, pseudo_executor="dryrun", targets=(), snakefile=ROOT / "Snakefile"):
     """
     The graph of jobs after a dry run, or after outputs that exist were taken for made.
 
@@ -71,7 +71,7 @@ def planned(directory, config, pseudo_executor="dryrun", targets=()):
                 resource_settings=ResourceSettings(cores=1),
                 config_settings=ConfigSettings(configfiles=[path]),
                 workflow_settings=WorkflowSettings(),
-                snakefile=ROOT / "Snakefile",
+                snakefile=snakefile,
                 workdir=Path(directory),
             )
             dag = workflow.dag(
@@ -85,9 +85,9 @@ def planned(directory, config, pseudo_executor="dryrun", targets=()):
         os.chdir(folder_before)
 
 
-def jobs_to_run(directory, config, targets=()):
+def jobs_to_run(directory, config, targets=(), snakefile=ROOT / "Snakefile"):
     """What would run: the rule of each job, with its day where it has one, sorted."""
-    with planned(directory, config, targets=targets) as dag:
+    with planned(directory, config, targets=targets, snakefile=snakefile) as dag:
         jobs = [(job.rule.name, job.wildcards_dict.get("date")) for job in dag.needrun_jobs(exclude_finished=False)]
     return sorted(f"{rule} {day}" if day else rule for rule, day in jobs if rule != "all")
 

@@ -6,7 +6,6 @@ import os
 import shlex
 import subprocess
 import sys
-import time
 
 import pandas as pd
 import pytest
@@ -148,8 +147,6 @@ def test_a_workflow_that_fails_says_why_and_ends_with_1(folder, capfd):
     (folder / "results" / "r").mkdir(parents=True)
     # What the station table should be is a folder that is not empty: the first job cannot write it.
     (folder / "results" / "r" / "inventory" / "stations.parquet" / "in the way").mkdir(parents=True)
-    started = time.time()
     assert run_picker(options, words) == 1
     assert "the workflow failed" in capfd.readouterr().err
-    assert time.time() - started < 120
     assert DAY in (folder / "results" / "r" / "picker.yaml").read_text()

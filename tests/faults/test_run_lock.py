@@ -5,10 +5,10 @@ from __future__ import annotations
 import errno
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -25,7 +25,13 @@ def hold(expression, folder, statement="time.sleep(60)"):
     """A process that holds a run or a job, when it says so."""
     code = f"import sys, time; from pickflow.run.lock import *; print({expression}, flush=True); {statement}"
     command = [sys.executable, "-c", code, str(folder)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    # Not buffered: what has not been read yet is seen by `is_silent`.
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0)
+
+
+def is_silent(process, seconds):
+    """Whether nothing more comes from a process for a while."""
+    return not select.select([process.stdout], [], [], seconds)[0]
 
 
 @pytest.fixture
@@ -40,7 +46,7 @@ def processes():
 def test_a_second_run_of_the_name_is_refused_and_told_by_whom(tmp_path, processes, faults):
     first = hold(HOLD_RUN, tmp_path / "night")
     processes.append(first)
-    assert first.stdout.readline() == "False\n"
+    assert first.stdout.readline() == b"False\n"
     with pytest.raises(lock.RunLockedError, match=rf"run 'night' is already going on here: process {first.pid} on"):
         lock.hold_run(tmp_path / "night", print)
     lock.hold_run(tmp_path / "day", print)
@@ -71,11 +77,10 @@ def test_a_run_waits_for_the_jobs_that_a_killed_one_left_behind(tmp_path, proces
     orphan.stdout.readline()
     second = hold(HOLD_RUN, tmp_path)
     processes.append(second)
-    assert f"is still at work (process {orphan.pid}); waiting for its end" in second.stdout.readline()
-    time.sleep(1.0)
-    assert second.poll() is None
+    assert f"is still at work (process {orphan.pid}); waiting for its end" in second.stdout.readline().decode()
+    assert is_silent(second, 1.2 * lock.POLL_S)
     orphan.kill()
-    assert second.stdout.readline() == "False\n"
+    assert second.stdout.readline() == b"False\n"
     faults.injected("an orphan job beside a second start")
 
 
@@ -85,21 +90,20 @@ def test_the_same_job_is_done_by_one_process_at_a_time_and_another_job_beside_it
     first.stdout.readline()
     other_job = hold(HOLD_JOB, tmp_path / "logs" / "pick" / "two.log")
     processes.append(other_job)
-    assert other_job.stdout.readline() == "None\n"
+    assert other_job.stdout.readline() == b"None\n"
     same_job = hold(HOLD_JOB, tmp_path / "logs" / "pick" / "one.log", statement="")
     processes.append(same_job)
-    with pytest.raises(subprocess.TimeoutExpired):
-        same_job.wait(2.0)
+    assert b"one.log: another process is at the same job; waiting for its end" in same_job.stderr.readline()
+    assert is_silent(same_job, 0.2)
     os.kill(first.pid, signal.SIGKILL)
-    assert same_job.wait(10) == 0
+    assert same_job.stdout.readline() == b"None\n"
 
 
 def test_children_of_a_run_do_not_keep_its_lock(tmp_path, processes):
-    child = "import subprocess; subprocess.Popen(['sleep', '30'], close_fds=False); time.sleep(60)"
-    first = hold(HOLD_RUN, tmp_path, statement=child)
+    child = "import subprocess; subprocess.Popen(['sleep', '30'], close_fds=False); print('child', flush=True)"
+    first = hold(HOLD_RUN, tmp_path, statement=f"{child}; time.sleep(60)")
     processes.append(first)
-    first.stdout.readline()
-    time.sleep(0.5)
+    assert [first.stdout.readline() for _ in range(2)] == [b"False\n", b"child\n"]
     first.kill()
     first.wait()
     assert lock.hold_run(tmp_path, print) is True

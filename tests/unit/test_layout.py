@@ -7,27 +7,18 @@ from pathlib import Path
 import pytest
 
 from pickflow.run.keys import CatalogKey, PickSetKey
-from pickflow.run.layout import RunLayout
+from pickflow.run.layout import LOGS, RunLayout
 
 ROOT = Path(__file__).parents[2]
 HOME = ROOT / "src" / "pickflow" / "run" / "layout.py"
 KEY = CatalogKey(PickSetKey("none", "PhaseNet", "stead"), "gamma")
 RUN = RunLayout.of("demo")
-FOLDERS = {
-    *(
-        "waveforms",
-        "denoised",
-        "picks",
-        "events",
-        "implicit",
-        "located",
-        "amplitudes",
-        "catalog",
-        "analysis",
-        "models",
-        "compress",
-    ),
-    *("inventory", "logs", "benchmarks", "synthetic", "trained", "summary.json", "report.html", "cache"),
+MODULES = [path for folder in ("src/pickflow", "scripts") for path in sorted((ROOT / folder).rglob("*.py"))]
+# What lies in the folder of a run.
+ENTRIES = {LOGS} | {
+    node.right.value
+    for node in ast.walk(ast.parse(HOME.read_text()))
+    if isinstance(node, ast.BinOp) and ast.unparse(node.left) == "self.folder" and isinstance(node.right, ast.Constant)
 }
 FILES = re.compile(
     r"manifest\.parquet|stations\.parquet|epochs\.json|summary\.json|report\.html|catalog\.parquet"
@@ -35,7 +26,7 @@ FILES = re.compile(
     r"|latency\.json|timing\.json|picks_by_group\.csv"
 )
 # The name of a Jinja template, and those of tables beside any file, whose names are not of a run.
-OTHERS = ("report.html.j2", ".assignments.parquet")
+FOREIGN_NAMES = ("report.html.j2", ".assignments.parquet")
 
 
 def test_a_key_is_read_as_it_is_written():
@@ -114,20 +105,23 @@ def literals(path):
 
 
 def test_no_other_module_spells_a_path_of_a_run():
-    modules = [path for folder in ("src/pickflow", "scripts") for path in sorted((ROOT / folder).rglob("*.py"))]
     spelt = [
         f"{path.relative_to(ROOT)}: {text}"
-        for path in modules
+        for path in MODULES
         if path != HOME
         for text, is_joined in literals(path)
-        if text not in OTHERS
-        and (FILES.fullmatch(text) or (is_joined and text in FOLDERS) or re.match(r"(<results>|results/\w+)/\w", text))
+        if text not in FOREIGN_NAMES
+        and (FILES.fullmatch(text) or (is_joined and text in ENTRIES) or re.match(r"(<results>|results/\w+)/\w", text))
     ]
     assert spelt == []
 
 
 def test_no_rule_spells_a_path_of_a_run():
     rules = [ROOT / "Snakefile", *sorted((ROOT / "workflow" / "rules").glob("*.smk"))]
-    spelt = re.compile(r"<(results|logs|benchmarks)>|results/|[\"'/](" + "|".join(FOLDERS) + r")/")
+    spelt = re.compile(r"<(results|logs|benchmarks)>|results/|[\"'/](" + "|".join(map(re.escape, ENTRIES)) + r")/")
     lines = [f"{path.name}: {line}" for path in rules for line in path.read_text().splitlines()]
     assert [line for line in lines if spelt.search(line)] == []
+
+
+def test_one_module_reads_where_the_shared_folder_is():
+    assert [path for path in MODULES if "PICKFLOW_SHARED" in dict(literals(path))] == [HOME]
