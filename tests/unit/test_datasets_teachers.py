@@ -79,3 +79,9 @@ def test_a_teacher_without_s_and_no_teacher_are_refused():
     model = seisbench.models.PhaseNet(phases="NP")
     with pytest.raises(ValueError, match="PhaseNet has no label S; its labels are NP"):
         next(soft_labels([synthetic_record(0, 0)], [model]))
+
+
+def test_a_teacher_of_another_rate_is_refused():
+    model = seisbench.models.PhaseNet(phases="NPS", sampling_rate=50).eval()
+    with pytest.raises(ValueError, match="PhaseNet works at 50 Hz, and records have 100 Hz.*take a teacher of 100 Hz"):
+        next(soft_labels([synthetic_record(0, 0)], [model]))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from seisbench.models.base import WaveformModel
 
 from pickflow.annotate import Picker, PickerOptions, resolve_settings
-from pickflow.datasets.records import Record
+from pickflow.datasets.records import SAMPLING_RATE_HZ, Record
 from pickflow.datasets.streams import record_stream
 
 PHASES = ("P", "S")
@@ -25,7 +25,7 @@ def soft_labels(records: Iterable[Record], teachers: Sequence[WaveformModel]) ->
     records : iterable of Record
         Consumed lazily.
     teachers : sequence of WaveformModel
-        In evaluation mode; each has P and S among its labels, in any order and beside any others.
+        In evaluation mode, at 100 Hz; each has P and S among its labels, in any order and beside any others.
 
     Yields
     ------
@@ -36,7 +36,7 @@ def soft_labels(records: Iterable[Record], teachers: Sequence[WaveformModel]) ->
     Raises
     ------
     ValueError
-        If there is no teacher, or one of them has no P or no S.
+        If there is no teacher, or one of them has no P or no S, or works at another rate than records have.
     """
     if not teachers:
         raise ValueError("soft labels: at least one teacher is needed")
@@ -53,10 +53,15 @@ class _Teacher:
         absent = [phase for phase in PHASES if phase not in list(model.labels or ())]
         if absent:
             raise ValueError(f"soft labels: {model.name} has no label {absent[0]}; its labels are {model.labels}")
+        if model.sampling_rate != SAMPLING_RATE_HZ:
+            raise ValueError(
+                f"soft labels: {model.name} works at {model.sampling_rate:g} Hz, and records have "
+                f"{SAMPLING_RATE_HZ:g} Hz, so that its probabilities lie at other samples; take a teacher of "
+                f"{SAMPLING_RATE_HZ:g} Hz"
+            )
         self._picker = Picker(model, PickerOptions(grid="record"))
         self._n_blind = max(resolve_settings(model).blinding)
         self._in_samples = int(model.in_samples or 0)
-        self._rate_hz = float(model.sampling_rate)
 
     def probability(self, record: Record) -> NDArray[np.float32]:
         """Probability of P and S at each sample, shape (2, n_samples)."""
