@@ -3,13 +3,14 @@
 import copy
 
 import pytest
+import seisbench.models.eqtransformer
 import torch
 from seisbench.models.eqtransformer import SeqSelfAttention
 from torch import nn
 
 from pickflow.distillation import logits_of
 from pickflow.models.loading import untrained
-from pickflow.optimisation.fast_layers import plain, speed_up
+from pickflow.optimisation.fast_layers import speed_up
 
 
 def answers(model, x):
@@ -61,14 +62,60 @@ def test_with_the_epsilon_of_the_attention_logits_differ_by_less_than_it():
     assert 0 < difference < 1e-5
 
 
-def test_every_layer_with_a_faster_form_has_it_and_gives_it_back():
+def test_every_layer_with_a_faster_form_has_it():
     model = untrained("EQT", 0)
     state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     assert speed_up(model) == 1 + 3 + 3 + 2  # encoder, decoders, last convolutions, local attentions
     assert "forward" in vars(model.decoder_d)
     assert list(state) == list(model.state_dict())
-    plain(model)
-    assert not any("forward" in vars(module) for module in model.modules())
+
+
+class Doubled(nn.Conv1d):
+    """A convolution that does more than its parent."""
+
+    def forward(self, x):
+        return 2 * super().forward(x)
+
+
+@pytest.mark.parametrize(
+    ("layer", "is_fast"),
+    [
+        (nn.Conv1d(3, 1, 5, padding=2), True),
+        (nn.Conv1d(3, 1, 5, padding="same"), True),
+        (nn.Conv1d(3, 1, 1), True),
+        (nn.Conv1d(3, 1, 5), False),
+        (nn.Conv1d(3, 1, 5, padding="valid"), False),
+        (nn.Conv1d(3, 1, 5, padding=(1,)), False),
+        (nn.Conv1d(3, 1, 4, padding="same"), False),
+        (nn.Conv1d(3, 1, 5, padding=2, padding_mode="reflect"), False),
+        (nn.Conv1d(3, 1, 5, padding=4, dilation=2), False),
+        (nn.Conv1d(3, 1, 5, padding=2, stride=2), False),
+        (nn.Conv1d(3, 1, 5, padding=2, bias=False), False),
+        (Doubled(3, 1, 5, padding=2), False),
+    ],
+)
+def test_only_a_convolution_that_keeps_the_length_with_zeros_is_replaced(layer, is_fast):
+    x = torch.randn(2, 3, 64, generator=torch.Generator().manual_seed(0))
+    before = layer(x)
+    assert speed_up(layer) == is_fast
+    torch.testing.assert_close(layer(x), before, rtol=1e-4, atol=1e-5)
+
+
+class Decoder(nn.Module):
+    """Has the name and the parts of EQTransformer's, and another rectifier."""
+
+    def __init__(self):
+        super().__init__()
+        self.convs, self.lengths = nn.ModuleList([nn.Conv1d(3, 4, 3, padding=1)]), [128]
+
+    def forward(self, x):
+        return torch.tanh(self.convs[0](nn.functional.interpolate(x, scale_factor=2.0)))
+
+
+@pytest.mark.parametrize("module", [Decoder(), seisbench.models.eqtransformer.Encoder(3, [4], [4], 64)])
+def test_an_encoder_or_decoder_that_computes_otherwise_is_left_alone(module):
+    """One of another network, and SeisBench's with an even kernel, which makes a sample more."""
+    assert speed_up(module) == 0
 
 
 @pytest.mark.parametrize("name", ["PhaseNet", "PickflowNet", "LEQNet"])

@@ -18,6 +18,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pickflow.models.layers import conv_padding, is_plain
+
+# Of encoders, decoders and attentions with one name only these compute what is here.
+_MODULES = ("seisbench.models.eqtransformer", "pickflow.models.eqtransformer")
+
 
 def speed_up(model: nn.Module) -> int:
     """
@@ -41,36 +46,29 @@ def speed_up(model: nn.Module) -> int:
     return n_layers
 
 
-def plain(model: nn.Module) -> None:
-    """Undo `speed_up`."""
-    for module in model.modules():
-        if _fast_form(module):
-            module.__dict__.pop("forward", None)
-
-
 def _fast_form(module: nn.Module) -> Callable[..., Any] | None:
-    kind = type(module).__name__.strip("_")
+    kind = type(module).__name__.strip("_") if type(module).__module__ in _MODULES else ""
     convolutions = getattr(module, "convs", None)
-    if convolutions is not None and all(_is_plain(layer) for layer in convolutions):
+    if convolutions is not None and all(map(_is_replaceable, convolutions)):
         if kind == "Encoder":
             return _encode
         if kind == "Decoder" and not getattr(module, "original_compatible", False):
             return _decode
     if kind == "SeqSelfAttention" and module.attention_width is not None:
         return _attend
-    if isinstance(module, nn.Conv1d) and module.out_channels == 1 and module.kernel_size[0] % 2 and _is_plain(module):
-        return _convolve_to_one
+    if isinstance(module, nn.Conv1d) and module.out_channels == 1 and _is_replaceable(module):
+        return _convolve_to_one if module.kernel_size[0] % 2 else None
     return None
 
 
-def _is_plain(convolution: nn.Module) -> bool:
-    """Whether a convolution has neither strides nor groups, and a bias."""
-    return (
-        isinstance(convolution, nn.Conv1d)
-        and (convolution.stride, convolution.dilation, convolution.groups) == ((1,), (1,), 1)
-        and convolution.padding_mode == "zeros"
-        and convolution.bias is not None
-    )
+def _is_replaceable(layer: nn.Module) -> bool:
+    """Whether a layer is torch's plain convolution, with a bias, without groups, and keeps the number of samples."""
+    if not isinstance(layer, nn.Conv1d) or type(layer).forward is not nn.Conv1d.forward:
+        return False
+    (size,) = layer.kernel_size
+    # Of an even kernel, the encoder or decoder itself puts the zeros.
+    reach = size // 2 if size % 2 else 0
+    return is_plain(layer) and layer.groups == 1 and layer.bias is not None and conv_padding(layer) == (reach, reach)
 
 
 def _rows(x: Tensor) -> Tensor:
