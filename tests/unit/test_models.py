@@ -13,7 +13,7 @@ import pytest
 import safetensors.torch
 import torch
 
-from pickflow.models.cards import read_card, read_state
+from pickflow.models.cards import read_card, read_state, write_card
 from pickflow.models.loading import load_model
 from pickflow.weights import fetch_weights
 
@@ -156,3 +156,9 @@ def test_metadata_of_seisbench_that_are_none_are_named(metadata, tmp_path):
     with pytest.raises(ValueError, match=r"mine\.pt: not the weights of a PhaseNet .*mine\.json: "):
         fetch_weights("PhaseNet", "mine", tmp_path / "out", None, None, {"PhaseNet/mine": str(tmp_path / "mine")})
     assert not (tmp_path / "out").exists()
+
+
+def test_a_set_in_a_card_has_an_order(tmp_path):
+    names = [f"station{number:02d}" for number in range(30)]
+    write_card(tmp_path, {"stations": set(names)})
+    assert json.loads((tmp_path / "card.json").read_text()) == {"stations": names}

@@ -124,8 +124,8 @@ def n_parameters(state: Mapping[str, torch.Tensor]) -> int:
 def _jsonable(value: Any) -> Any:
     if isinstance(value, (np.integer, np.floating)):
         return value.item()
-    if isinstance(value, (set, tuple)):
-        return list(value)
+    if isinstance(value, set):
+        return sorted(value, key=str)  # a set has another order in each process
     raise TypeError(f"{value!r} cannot be written to a card")
 
 
