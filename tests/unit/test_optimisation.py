@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -159,13 +160,20 @@ def test_batches_come_in_order_from_any_number_of_threads(n_threads):
         list(in_order(lambda number: 1 / number, -2, 3, n_threads))
 
 
-def test_a_clock_tells_waiting_from_computing():
+def test_a_clock_tells_waiting_from_computing(monkeypatch):
+    now_s = 0.0
+
+    def after(seconds):
+        nonlocal now_s
+        now_s += seconds
+
     def slow():
         for _ in range(3):
-            time.sleep(0.03)
+            after(6.0)
             yield 0
 
+    monkeypatch.setattr("pickflow.optimisation.clock.time", SimpleNamespace(perf_counter=lambda: now_s))
     clock = Clock()
     for _ in clock.timed(slow()):
-        time.sleep(0.01)
-    assert 0.6 < clock.waiting_share < 0.9
+        after(2.0)
+    assert (clock.waiting_s, clock.computing_s, clock.waiting_share) == (18.0, 6.0, 0.75)
