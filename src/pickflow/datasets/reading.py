@@ -154,19 +154,16 @@ class Dataset:
         """Note a trace whose samples cannot be used."""
         self._unread[dataset, name] = refusal
 
-    def blocks(self, n_records: int = 256, rng: np.random.Generator | None = None) -> Iterator[list[Record]]:
+    def blocks(self, n_records: int = 256) -> Iterator[list[Record]]:
         """
-        Read all records a few at a time, neighbours in the file together.
+        Read all records a few at a time, in the order of the table.
 
         Parameters
         ----------
         n_records : int
             Of a block; no more than that many are in memory.
-        rng : Generator or None
-            Gives the order of the blocks; None for that of the table.
         """
-        starts = np.arange(0, len(self), n_records)
-        for start in starts if rng is None else rng.permutation(starts):
+        for start in range(0, len(self), n_records):
             yield self.read(range(start, min(start + n_records, len(self))))
 
     def examined(self, n_records: int = 256) -> Dataset:

@@ -14,7 +14,8 @@ from pickflow.datasets.records import PARTS
 # One of many possible splits; it was chosen by the sizes of the parts only.
 SEED = 1
 SHARES = (0.65, 0.15, 0.20)
-# What data sets call the parts.
+# What SeisBench calls the parts, and what data sets call them.
+SEISBENCH_PARTS = {"train": "train", "validation": "dev", "test": "test"}
 _WORDS = {
     "train": "train",
     "training": "train",

@@ -1,4 +1,4 @@
-"""Synthetic records without end, and a synthetic set with the columns and the format of STEAD."""
+"""Synthetic records, as many as are asked for, and a synthetic set with the columns and the format of STEAD."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from pickflow.datasets.records import COMPONENTS, SAMPLING_RATE_HZ, Record, to_unit_peak
 from pickflow.datasets.signals import make_noise, make_signal
-from pickflow.datasets.splits import part_of
+from pickflow.datasets.splits import SEISBENCH_PARTS, part_of
 from pickflow.datasets.subsets import STEAD_COUNTS
 from pickflow.io.waveform_sets import Block, write_waveform_set
 
@@ -27,7 +27,6 @@ _LEAD_SAMPLES = 200  # of the signals before P
 _STATIONS_PER_EVENT = 3
 _BLOCK = 256
 _START = datetime(2010, 1, 1, tzinfo=UTC)
-_PARTS = {"train": "train", "validation": "dev", "test": "test"}
 
 
 def synthetic_record(seed: int, index: int, n_samples: int = N_SAMPLES) -> Record:
@@ -63,15 +62,6 @@ def synthetic_record(seed: int, index: int, n_samples: int = N_SAMPLES) -> Recor
         samples=to_unit_peak(samples),
         picks=picks,
     )
-
-
-def synthetic_records(seed: int, n_samples: int = N_SAMPLES, part: str | None = None) -> Iterator[Record]:
-    """Records without end, of one part or of all; nothing is kept."""
-    index = 0
-    while True:
-        if part is None or part_of(f"{NAME}-{seed}-{index:08d}") == part:
-            yield synthetic_record(seed, index, n_samples)
-        index += 1
 
 
 def _earthquake(rng: np.random.Generator, n_samples: int) -> tuple[NDArray, dict[str, float], dict[str, float]]:
@@ -173,5 +163,5 @@ def _common(station: int, time: datetime, kind: str) -> dict[str, Any]:
         "station_longitude_deg": 13.0,
         "station_elevation_m": 100.0,
         "trace_start_time": f"{time:%Y-%m-%d %H:%M:%S.%f}",
-        "split": _PARTS[part_of(f"{code} {time:%Y%m%d%H%M%S}", shares=(0.85, 0.05, 0.10))],
+        "split": SEISBENCH_PARTS[part_of(f"{code} {time:%Y%m%d%H%M%S}", shares=(0.85, 0.05, 0.10))],
     }

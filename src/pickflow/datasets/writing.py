@@ -15,12 +15,12 @@ from pickflow.datasets.reading import Dataset, FolderSource
 from pickflow.datasets.reasons import Refusal
 from pickflow.datasets.records import COMPONENTS, SAMPLING_RATE_HZ, Record
 from pickflow.datasets.samples import orient
+from pickflow.datasets.splits import SEISBENCH_PARTS
 from pickflow.io.waveform_sets import Block, write_waveform_set
 
 # SeisBench reads traces faster from few large arrays; this many of a minute are 20 MB.
 BLOCK_TRACES = 256
 _METADATA_ROWS = 50_000
-_WORDS = {"train": "train", "validation": "dev", "test": "test"}
 _CATEGORIES = {"event": "earthquake_local", "noise": "noise"}
 
 
@@ -67,7 +67,7 @@ def _record_block(records: list[Record]) -> Block:
                 "trace_npts": record.samples.shape[1],
                 "trace_p_arrival_sample": record.picks.get("P", np.nan),
                 "trace_s_arrival_sample": record.picks.get("S", np.nan),
-                "split": _WORDS[record.part],
+                "split": SEISBENCH_PARTS[record.part],
             }
         )
     probabilities = [record.probability for record in records if record.probability is not None]
