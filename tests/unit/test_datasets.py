@@ -59,9 +59,15 @@ def test_padding_of_a_bucket_is_not_part_of_a_trace(tmp_path):
 def test_padding_that_nothing_tells_of_is_cut_off_and_takes_its_labels_away(tmp_path, padding):
     trace = wave(0)
     trace[:, 1200:] = padding
-    [record] = open_dataset(write_set(tmp_path, [row("a")], [trace])).read()
+    later = row("b", trace_p_arrival_sample=1300.0)
+    dataset = open_dataset(write_set(tmp_path, [row("a"), later, noise_row("c")], [trace, trace, wave(1)]))
+    examined_set = dataset.examined()
+    [record] = examined_set.select(kind="event").read()
     assert record.samples.shape == (3, 1200)
     assert record.picks == {"P": 1000.0}
+    assert reasons(dataset) == {"a": "s_outside", "b": "no_label"}
+    assert examined_set.table.name.tolist() == ["a", "c"]
+    assert examined_set.phases == ("P",)
 
 
 def test_zeros_inside_of_a_trace_of_known_length_stay(tmp_path):

@@ -2,6 +2,7 @@
 
 import pickle
 
+import h5py
 import numpy as np
 import pandas as pd
 
@@ -57,6 +58,17 @@ def test_components_in_traces_of_their_own_become_one_record(tmp_path):
     np.testing.assert_array_equal(first.samples, to_unit_peak(whole.astype(float)))
     assert [int(record.samples.any(axis=1).sum()) for record in singles] == [1, 1]
     assert [record.name for record in dataset.read([2, 0])] == ["XA_AAA_HHN_201002", "XA_AAA_HH_201001"]
+
+
+def test_traces_with_probabilities_stay_as_they_are(tmp_path):
+    rows = [row(f"XA_AAA_HH{letter}_201001", trace_channel=f"HH{letter}", source_id="") for letter in "ZN"]
+    folder = write_set(tmp_path, rows, [wave(index, n_components=1) for index in range(2)], component_order=None)
+    with h5py.File(folder / "waveforms.hdf5", "a") as file:
+        for number, metadata in enumerate(rows):
+            file[f"probability/{metadata['trace_name']}"] = wave(number, n_components=2)
+    first, second = join_components(open_dataset(folder)).read()
+    np.testing.assert_array_equal(first.probability, wave(0, n_components=2))
+    np.testing.assert_array_equal(second.probability, wave(1, n_components=2))
 
 
 def test_two_components_with_the_same_samples_are_no_record(tmp_path):

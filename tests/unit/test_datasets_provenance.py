@@ -3,6 +3,7 @@
 import json
 from importlib import resources
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -22,6 +23,7 @@ from pickflow.datasets.records import Record
 from pickflow.datasets.splits import Split
 from pickflow.datasets.subsets import build_subset
 from pickflow.datasets.synthetic import write_stand_in
+from pickflow.datasets.writing import write_records
 from tests.dataset_fixture import network, row, wave, write_set
 
 
@@ -142,6 +144,29 @@ def test_a_fingerprint_is_of_content_and_parts_and_not_of_order(folder, tmp_path
     variants = [dataset.take(range(5)), open_dataset(folder, "other"), open_dataset(folder, "dense", Split(seed=2))]
     prints = {fingerprint(variant) for variant in [dataset, *variants]}
     assert len(prints) == 4
+
+
+def memory_record(**values):
+    facts = {"name": "r", "dataset": "m", "station": "A.B", "event": "e", "part": "train", "picks": {"P": 100.0}}
+    return Record(**{**facts, **values}, samples=wave(0))
+
+
+def test_a_fingerprint_is_of_labels(tmp_path):
+    flat, rising = np.zeros((2, 3000), np.float32), np.ones((2, 3000), np.float32)
+    variants = [
+        memory_record(),
+        memory_record(picks={"P": 101.0}),
+        memory_record(picks={"P": 100.0, "S": 200.0}),
+        memory_record(probability=flat),
+        memory_record(probability=rising),
+    ]
+    assert len({fingerprint(dataset_of([variant], "m")) for variant in variants}) == len(variants)
+    assert len({dataset_of([variant], "m").sources[0].digest() for variant in variants}) == len(variants)
+    prints = set()
+    for number, variant in enumerate(variants):
+        write_records(tmp_path / str(number), [variant], {})
+        prints.add(fingerprint(open_dataset(tmp_path / str(number), "m", Split(by="column"))))
+    assert len(prints) == len(variants)
 
 
 def test_sets_of_a_joined_one_keep_their_splits(folder):

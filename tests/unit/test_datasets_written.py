@@ -3,6 +3,7 @@
 import hashlib
 import json
 
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -42,15 +43,43 @@ def stand_in(tmp_path_factory):
 
 
 def test_records_are_the_same_again_also_with_probabilities(tmp_path):
-    soft = [np.random.default_rng(index).random((2, 2000 + index)).astype(np.float32) for index in range(300)]
-    records = [record(index, probability=soft[index], part="validation") for index in range(300)]
+    records = [record(index, probability=soft(index), part="validation") for index in range(300)]
     write_records(tmp_path / "set", iter(records), {"name": "mine"})
     again = open_dataset(tmp_path / "set").read([0, 7, 299])
     for copy, index in zip(again, (0, 7, 299), strict=True):
         assert (copy.name, copy.station, copy.event, copy.kind) == (f"r{index}", "XA.S1", f"e{index}", "event")
         assert copy.picks == records[index].picks
         np.testing.assert_allclose(copy.samples, records[index].samples, atol=1e-6)
-        np.testing.assert_array_equal(copy.probability, soft[index])
+        np.testing.assert_array_equal(copy.probability, soft(index))
+
+
+def soft(index):
+    return np.random.default_rng(index).random((2, 2000 + index)).astype(np.float32)
+
+
+def test_records_with_and_without_probabilities_share_a_block_and_a_set(tmp_path):
+    records = [record(index, probability=soft(index) if index < 9 and index % 2 else None) for index in range(260)]
+    write_records(tmp_path / "set", records, {})
+    dataset = open_dataset(tmp_path / "set")
+    for copy, original in zip(dataset.read(), records, strict=True):
+        if original.probability is None:
+            assert copy.probability is None
+        else:
+            np.testing.assert_array_equal(copy.probability, original.probability)
+    assert dataset.left_out.empty
+
+
+def test_a_record_whose_probabilities_cannot_be_read_is_left_out_by_name(tmp_path):
+    write_records(tmp_path / "set", [record(index, probability=soft(index)) for index in range(3)], {})
+    with h5py.File(tmp_path / "set/waveforms.hdf5", "a") as file:
+        del file["probability/bucket0"]
+        file["probability/bucket0"] = np.zeros(3, dtype="S4")
+    dataset = open_dataset(tmp_path / "set")
+    assert dataset.read() == []
+    assert dataset.left_out.reason.tolist() == ["unreadable"] * 3
+    assert dataset.left_out.detail.str.startswith("probability: ").all()
+    with pytest.raises(ValueError, match="at least one trace"):
+        copy_traces(dataset, tmp_path / "copy", {})
 
 
 def test_seisbench_opens_what_we_write(tmp_path):
@@ -96,6 +125,28 @@ def test_copied_traces_keep_their_samples_their_components_and_all_their_metadat
     theirs = seisbench_set(tmp_path / "copy")
     assert theirs.metadata.trace_colour[0] == "red"
     np.testing.assert_array_equal(theirs.get_waveforms(0)[:, :N_SAMPLES], traces[0][::-1])
+
+
+def test_copied_traces_keep_their_probabilities(tmp_path):
+    records = [record(index, probability=soft(index) if index else None) for index in range(3)]
+    write_records(tmp_path / "set", records, {})
+    copy_traces(open_dataset(tmp_path / "set").take([0, 2]), tmp_path / "copy", {})
+    first, second = open_dataset(tmp_path / "copy").read()
+    assert first.probability is None
+    np.testing.assert_array_equal(second.probability, records[2].probability)
+
+
+@pytest.mark.parametrize("padding", [0.0, np.nan])
+def test_padding_is_not_copied_as_signal(tmp_path, padding):
+    traces = [wave(0), wave(1)]
+    traces[0][:, 1200:] = padding
+    dataset = open_dataset(write_set(tmp_path / "set", [row("a"), row("b")], traces))
+    copy_traces(dataset, tmp_path / "copy", {})
+    copies = open_dataset(tmp_path / "copy").read()
+    assert [copy.samples.shape[1] for copy in copies] == [1200, N_SAMPLES]
+    for copy, original in zip(copies, dataset.read(), strict=True):
+        np.testing.assert_array_equal(copy.samples, original.samples)
+        assert copy.picks == original.picks
 
 
 def test_the_stand_in_of_stead_has_its_columns_and_its_kinds(stand_in):

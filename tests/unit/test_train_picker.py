@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from pickflow.models.cards import read_card
 from pickflow.models.loading import load_model
 from pickflow.optimisation import Batch, Clock
 from pickflow.run.settings.training import NO_CHANGES, Augmentation, Labels
-from pickflow.train.picker import make_judge, train_picker
+from pickflow.train.picker import fingerprint, make_judge, train_picker
 from pickflow.train.reading import LABELLED_SETS
 from pickflow.train.record_windows import RecordWindows
 from pickflow.train.selection import Judge, arrivals_of, f1_at, peaks_of, training_loss
@@ -65,6 +66,16 @@ def test_a_card_names_the_teachers_and_what_they_know(tmp_path):
     assert (card["weights"], card["teacher"]) == ("lab-1", "PhaseNet/volpick")
     assert card["training_sets"][0]["name"] == "spikes"
     assert card["training_sets"][1:] == sets_of_weights("PhaseNet", "volpick") != []
+
+
+def test_another_label_or_teacher_begins_another_training():
+    records = both_parts().read()
+    moved = replace(records[0], picks={"P": 301.0, "S": 700.0})
+    soft = [replace(records[0], probability=np.full((2, 3001), level, np.float32)) for level in (0.2, 0.3)]
+    variants = [(set_of(first, *records[1:]), ()) for first in (records[0], moved, *soft)]
+    variants += [(set_of(*records), (teacher,)) for teacher in ("PhaseNet/stead", "PhaseNet/volpick")]
+    marks = {fingerprint("PhaseNet", {}, dataset, TRAINING, 1, teachers, 1) for dataset, teachers in variants}
+    assert len(marks) == len(variants)
 
 
 def test_after_kill_9_a_picker_has_the_same_bytes(tmp_path):

@@ -24,7 +24,7 @@ class ComponentSource:
     def read(self, traces: Sequence[Trace]) -> Iterator[Reading]:
         """See `pickflow.datasets.reading.Source`."""
         single = [(at, member) for at, trace in enumerate(traces) for member in self.members[int(trace["row"])]]
-        parts: dict[int, list[NDArray]] = {at: [] for at in range(len(traces))}
+        parts: dict[int, list[tuple[NDArray, NDArray | None]]] = {at: [] for at in range(len(traces))}
         refusals: dict[int, Refusal] = {}
         for number, source in enumerate(self.sources):
             traces_of_source = [(at, member) for at, member in single if member["source"] == number]
@@ -32,9 +32,12 @@ class ComponentSource:
                 if isinstance(reading, Refusal):
                     refusals[traces_of_source[position][0]] = reading
                 else:
-                    parts[traces_of_source[position][0]].append(reading[0])
+                    parts[traces_of_source[position][0]].append(reading)
         for at, components in parts.items():
-            yield at, refusals[at] if at in refusals else _together(components)
+            if at in refusals:
+                yield at, refusals[at]
+            else:
+                yield at, components[0] if len(components) == 1 else _together([samples for samples, _ in components])
 
     def digest(self) -> str:
         """Of the sources, and of which traces are put together."""
@@ -66,11 +69,11 @@ def join_components(dataset: Dataset) -> Dataset:
     Returns
     -------
     Dataset
-        A row for each recording, which has its name; traces with arrivals of their own, or of a component that occurs
-        twice, stay as they are.
+        A row for each recording, which has its name; traces with arrivals or probabilities of their own, or of a
+        component that occurs twice, stay as they are.
     """
     table = dataset.table
-    single = np.array([len(str(letters)) == 1 for letters in table.components])
+    single = np.array([len(str(letters)) == 1 for letters in table.components]) & ~table.soft.to_numpy(bool)
     columns = ["dataset", "recording", "p_sample", "s_sample"]
     keys = table[[*columns, "part"]].assign(
         alone=np.where(single, -1, np.arange(len(table))),

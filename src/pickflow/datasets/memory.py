@@ -29,10 +29,12 @@ class MemorySource:
             yield index, (record.samples, record.probability)
 
     def digest(self) -> str:
-        """Of names and samples."""
+        """Of names, samples and labels."""
         digest = hashlib.sha256()
         for record in self.records:
-            digest.update(record.name.encode() + record.samples.tobytes())
+            digest.update(f"{record.name} {sorted(record.picks.items())}".encode() + record.samples.tobytes())
+            if record.probability is not None:
+                digest.update(record.probability.tobytes())
         return digest.hexdigest()
 
 

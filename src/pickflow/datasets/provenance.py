@@ -24,15 +24,15 @@ _WEIGHTS = {("PhaseNet", "original"): "NCEDC", ("EQTransformer", "original"): "S
 
 def fingerprint(dataset: Dataset) -> str:
     """
-    Digest of a data set: of its sources, and of the names and the parts of its records.
+    Digest of a data set: of its sources, and of the names, the parts and the labels of its records.
 
     Returns
     -------
     str
         64 hexadecimal digits; the order of the records does not matter.
     """
-    table = dataset.table
-    lines = sorted(map("\t".join, zip(table.dataset, table.name, table.part, strict=True)))
+    columns = dataset.table[["dataset", "name", "part", "kind", "p_sample", "s_sample"]].astype(str)
+    lines = sorted(map("\t".join, columns.itertuples(index=False, name=None)))
     return sha256_of_bytes("\n".join([*(source.digest() for source in dataset.sources), *lines]).encode())
 
 

@@ -16,11 +16,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pickflow.datasets.metadata import read_metadata
-from pickflow.datasets.reasons import REASONS, Refusal
+from pickflow.datasets.reasons import LABELS_ONLY, REASONS, Refusal
 from pickflow.datasets.records import PARTS, Record, to_unit_peak
 from pickflow.datasets.samples import prepare_samples
 from pickflow.datasets.splits import Split, parts_of
-from pickflow.datasets.storage import parse_place, read_arrays, read_layout
+from pickflow.datasets.storage import parse_place, read_arrays, read_layout, stored_digest
 from pickflow.datasets.table import ACCOUNT, COLUMNS, Judgement, empty_account, make_table
 from pickflow.provenance import sha256_of_bytes, sha256_of_file
 
@@ -72,7 +72,8 @@ class Dataset:
     sources: tuple[Source, ...]
     refused: pd.DataFrame = field(default_factory=empty_account)
     splits: dict[str, Split] = field(default_factory=dict)
-    _unread: dict[tuple[str, str], Refusal] = field(default_factory=dict)
+    # What reading showed: details, by set, trace and reason.
+    _unread: dict[tuple[str, str, str], str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         """Count the traces."""
@@ -83,9 +84,9 @@ class Dataset:
         """
         What is not used: ``name``, ``reason`` (a key of `pickflow.datasets.reasons.REASONS`) and ``detail``.
 
-        Damaged samples are found when they are read: `examined` reads all of them.
+        Damaged samples, and labels in padding, are known when they are read: `examined` reads all of them.
         """
-        unread = [(name, *refusal) for (_, name), refusal in sorted(self._unread.items())]
+        unread = [(name, reason, detail) for (_, name, reason), detail in sorted(self._unread.items())]
         if not unread:
             return self.refused
         return pd.concat([self.refused, pd.DataFrame(unread, columns=list(ACCOUNT))], ignore_index=True)
@@ -129,14 +130,17 @@ class Dataset:
             positions = [at for at, trace in enumerate(traces) if trace["source"] == number]
             for index, reading in source.read([traces[at] for at in positions]):
                 trace = traces[positions[index]]
-                if isinstance(reading, Refusal):
-                    self.refuse(trace["dataset"], trace["name"], reading)
-                else:
-                    records[positions[index]] = _record(trace, *reading)
+                record = reading if isinstance(reading, Refusal) else _record(trace, *reading)
+                if isinstance(record, Refusal):
+                    self.refuse(trace["dataset"], trace["name"], record)
+                    continue
+                records[positions[index]] = record
+                for refusal in _labels_outside(trace, record):
+                    self.refuse(trace["dataset"], trace["name"], refusal)
         if len(self._unread) > n_unread:
-            (_, name), refusal = list(self._unread.items())[-1]
-            n_new, reason = len(self._unread) - n_unread, REASONS[refusal.reason]
-            logger.warning("%s: %d left out, such as %s: %s: %s", self.name, n_new, name, reason, refusal.detail)
+            (_, name, reason), detail = list(self._unread.items())[-1]
+            n_new, meaning = len(self._unread) - n_unread, REASONS[reason]
+            logger.warning("%s: %d left out, such as %s: %s: %s", self.name, n_new, name, meaning, detail)
         return [records[at] for at in sorted(records)]
 
     def traces(self, rows: Sequence[int] | NDArray | None = None) -> list[Trace]:
@@ -151,8 +155,8 @@ class Dataset:
         return {str(name): self.table[name].to_numpy() for name in self.table}
 
     def refuse(self, dataset: str, name: str, refusal: Refusal) -> None:
-        """Note a trace whose samples cannot be used."""
-        self._unread[dataset, name] = refusal
+        """Note a trace, or a label of it, that cannot be used."""
+        self._unread[dataset, name, refusal.reason] = refusal.detail
 
     def blocks(self, n_records: int = 256) -> Iterator[list[Record]]:
         """
@@ -174,13 +178,21 @@ class Dataset:
             first = names.setdefault(content, record.name)
             if first != record.name:
                 self.refuse(record.dataset, record.name, Refusal("duplicate", f"its samples are those of {first}"))
-        unread = set(self._unread)
-        readable = [key not in unread for key in zip(self.table.dataset, self.table.name, strict=True)]
-        return self.take(np.flatnonzero(readable))
+        keys = list(zip(self.table.dataset, self.table.name, strict=True))
+        unread = {tuple(trace) for *trace, reason in self._unread if reason not in LABELS_ONLY}
+        table = self.table.copy(deep=False)
+        for phase in "ps":
+            outside = np.array([(*key, f"{phase}_outside") in self._unread for key in keys], dtype=bool)
+            table[f"{phase}_sample"] = table[f"{phase}_sample"].mask(outside)
+        return replace(self, table=table).take(np.flatnonzero([key not in unread for key in keys]))
 
 
-def _record(row: Trace, samples: NDArray, probability: NDArray | None) -> Record:
-    arrivals = {phase: float(row[f"{phase.lower()}_sample"]) for phase in "PS"}
+def _record(row: Trace, samples: NDArray, probability: NDArray | None) -> Record | Refusal:
+    """A record with the labels that lie within its samples; none, if an earthquake had some and has none left."""
+    arrivals = _arrivals(row)
+    picks = {phase: at for phase, at in arrivals.items() if 0 <= at < samples.shape[1]}
+    if arrivals and not picks and row["kind"] == "event":
+        return Refusal("no_label", f"{' and '.join(arrivals)} outside of the {samples.shape[1]} samples at 100 Hz")
     return Record(
         name=row["name"],
         dataset=row["dataset"],
@@ -189,9 +201,21 @@ def _record(row: Trace, samples: NDArray, probability: NDArray | None) -> Record
         kind=row["kind"],
         part=row["part"],
         samples=to_unit_peak(samples),
-        picks={phase: at for phase, at in arrivals.items() if 0 <= at < samples.shape[1]},
+        picks=picks,
         probability=probability,
     )
+
+
+def _arrivals(row: Trace) -> dict[str, float]:
+    arrivals = {phase: float(row[f"{phase.lower()}_sample"]) for phase in "PS"}
+    return {phase: at for phase, at in arrivals.items() if not np.isnan(at)}
+
+
+def _labels_outside(row: Trace, record: Record) -> Iterator[Refusal]:
+    """Labels in what was padding: the metadata alone do not tell."""
+    for phase, at in _arrivals(row).items():
+        if phase not in record.picks:
+            yield Refusal(f"{phase.lower()}_outside", f"sample {at:g} of {record.samples.shape[1]} at 100 Hz")
 
 
 @dataclass(frozen=True)
@@ -202,29 +226,34 @@ class FolderSource:
 
     def read(self, traces: Sequence[Trace]) -> Iterator[Reading]:
         """See `Source`."""
-        probabilities = self._read_probabilities(traces)
+        probabilities = self.read_probabilities(traces)
         for index, stored in self.read_stored(traces):
-            if isinstance(stored, Refusal):
-                yield index, stored
-                continue
-            samples = prepare_samples(stored, traces[index])
-            yield index, samples if isinstance(samples, Refusal) else (samples, probabilities.get(index))
+            samples = stored if isinstance(stored, Refusal) else prepare_samples(stored, traces[index])
+            probability = probabilities.get(index)
+            if isinstance(samples, Refusal):
+                yield index, samples
+            elif isinstance(probability, Refusal):
+                yield index, probability
+            else:
+                yield index, (samples, None if probability is None else probability[:, : samples.shape[1]])
 
     def digest(self) -> str:
-        """Of the metadata, and of the sizes of the files with the waveforms."""
+        """Of the metadata, and of the sizes of the files with the waveforms and the digests in those of ours."""
         metadata = [sha256_of_file(path) for path in sorted(self.folder.glob("metadata*.csv"))]
-        sizes = [path.stat().st_size for path in sorted(self.folder.glob("waveforms*.hdf5"))]
-        return sha256_of_bytes(f"{metadata} {sizes}".encode())
+        files = sorted(self.folder.glob("waveforms*.hdf5"))
+        waveforms = [(path.stat().st_size, stored_digest(path)) for path in files]
+        return sha256_of_bytes(f"{metadata} {waveforms}".encode())
 
-    def _read_probabilities(self, traces: Sequence[Trace]) -> dict[int, NDArray]:
-        """Probabilities of P and S of traces that have them, shape (2, n_samples)."""
+    def read_probabilities(self, traces: Sequence[Trace]) -> dict[int, NDArray | Refusal]:
+        """Probabilities of P and S of traces that have them, shape (2, n_samples), or why they cannot be read."""
         soft = [index for index, trace in enumerate(traces) if trace["soft"]]
-        readings = self.read_stored([traces[index] for index in soft], "probability")
-        return {
-            soft[at]: stored[:, : int(traces[soft[at]]["n_stored"])]
-            for at, stored in readings
-            if not isinstance(stored, Refusal)
-        }
+        probabilities: dict[int, NDArray | Refusal] = {}
+        for at, stored in self.read_stored([traces[index] for index in soft], "probability"):
+            if isinstance(stored, Refusal):
+                probabilities[soft[at]] = Refusal(stored.reason, f"probability: {stored.detail}")
+            elif not np.isnan(probability := stored[:, : int(traces[soft[at]]["n_stored"])]).all():
+                probabilities[soft[at]] = probability
+        return probabilities
 
     def read_stored(self, traces: Sequence[Trace], content: str = "data") -> Iterator[tuple[int, NDArray | Refusal]]:
         """Samples as they are in the file, and where in the sequence each trace is."""

@@ -17,7 +17,7 @@ REASONS = {
     "label_in_noise": "called noise, and has an arrival",
     "parts_differ": "its event belongs to one part and its station to another",
     "no_part": "the set's own split does not say to which part it belongs",
-    "unreadable": "its samples are damaged in the file",
+    "unreadable": "its samples, or its probabilities, are damaged in the file",
     "not_finite": "samples inside are NaN or infinite",
     "no_signal": "all samples of a component are the same, of every component",
     "other_event": "another event of the catalog arrives in the window",

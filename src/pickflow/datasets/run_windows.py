@@ -64,9 +64,9 @@ class RunSource:
         return make_segments(stream, COMPONENTS, SAMPLING_RATE_HZ)[0]
 
     def digest(self) -> str:
-        """Of the tables of the catalog."""
-        paths = (self.run.catalog(self.catalog), self.run.catalog(self.catalog, ASSIGNMENTS_TABLE))
-        return sha256_of_bytes("".join(map(sha256_of_file, paths)).encode())
+        """Of the tables of the catalog, and of the manifests, which have the digests of the waveforms."""
+        tables = (self.run.catalog(self.catalog), self.run.catalog(self.catalog, ASSIGNMENTS_TABLE))
+        return sha256_of_bytes("".join(map(sha256_of_file, (*tables, *self.run.manifests()))).encode())
 
 
 def _window(segments: list[Segment], start_ns: int) -> tuple[NDArray, None] | Refusal:

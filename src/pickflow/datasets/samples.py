@@ -23,7 +23,7 @@ def prepare_samples(stored: NDArray, trace: Mapping[str, Any]) -> NDArray[np.flo
     Parameters
     ----------
     stored : ndarray
-        One trace.
+        One trace, of numbers.
     trace : mapping
         ``components``, their letters in their order; ``dimensions``, ``CW``, ``WC`` or ``W``, the order of components
         and samples; ``n_stored``, samples of the trace, of which more are padding; ``length_known``, whether that is
@@ -34,11 +34,9 @@ def prepare_samples(stored: NDArray, trace: Mapping[str, Any]) -> NDArray[np.flo
     ndarray, shape (3, n_samples), or Refusal
         Z, N, E at 100 Hz, resampled by `pickflow.sampling.pieces.resample`; missing components are zeros.
     """
-    if stored.dtype.kind not in "iuf":
-        return Refusal("unreadable", f"samples of type {stored.dtype}")
     samples = _placed(stored, trace["components"], trace["dimensions"])[:, : int(trace["n_stored"])]
     if not (trace["length_known"] and np.isfinite(samples.sum())):
-        samples = samples[:, : _length(samples, bool(trace["length_known"]))]
+        samples = samples[:, : n_before_padding(samples, bool(trace["length_known"]))]
         samples[np.isnan(samples).all(axis=1)] = 0
         n_bad = int((~np.isfinite(samples)).any(axis=0).sum())
         if n_bad:
@@ -68,8 +66,16 @@ def _placed(stored: NDArray, components: str, dimensions: str) -> NDArray[np.flo
     return placed
 
 
-def _length(samples: NDArray, length_known: bool) -> int:
-    """Number of samples before the padding."""
+def n_before_padding(samples: NDArray, length_known: bool) -> int:
+    """
+    Number of samples before the padding.
+
+    Parameters
+    ----------
+    samples : ndarray, shape (n_components, n_samples)
+    length_known : bool
+        See `prepare_samples`.
+    """
     padding = np.isnan(samples) if length_known else np.isnan(samples) | (samples == 0)
     # Components that are missing altogether are zeros and say nothing.
     signal = ~(padding | (samples == 0).all(axis=1, keepdims=True)).all(axis=0)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pickflow.datasets.reasons import Refusal
+from pickflow.io.waveform_sets import DIGEST
 
 # Rows of a bucket are read together if few lie between them that nobody asked for, and they are not too many.
 _GAP_ROWS = 8
@@ -44,15 +45,15 @@ class Layout:
         ``CW`` (components, samples) or ``WC``; empty if the file does not say so.
     shapes : dict of str to tuple of int
         Shape of each array. A file may be one array for all, without a name: its rows are those of the metadata.
-    has_probabilities : bool
-        Whether it holds soft labels beside the samples.
+    soft_arrays : frozenset of str
+        Names of the arrays of which it holds soft labels beside the samples.
     """
 
     rate_hz: float
     components: str
     dimensions: str
     shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
-    has_probabilities: bool = False
+    soft_arrays: frozenset[str] = frozenset()
 
 
 def parse_place(name: str) -> Place:
@@ -113,9 +114,26 @@ def read_layout(path: Path, arrays: Sequence[str]) -> Layout:
             rate_hz=_number(file, "sampling_rate"),
             components=_text(file, "component_order").upper(),
             dimensions=_text(file, "dimension_order").upper().removeprefix("N"),
-            has_probabilities="probability" in file,
+            soft_arrays=frozenset(name for name in nodes if _holds(file, f"probability/{name}".rstrip("/"))),
             shapes={name: array.shape for name, array in nodes.items() if array is not None and array.ndim},
         )
+
+
+def stored_digest(path: Path) -> str:
+    """Digest of samples and probabilities that a file of ours has in it; empty for others."""
+    try:
+        with h5py.File(path) as file:
+            return str(file.attrs.get(DIGEST, ""))
+    except OSError:
+        return ""
+
+
+def _holds(file: h5py.File, name: str) -> bool:
+    """Whether there is an array, or a damaged group that may have it: then reading it says so."""
+    try:
+        return name in file
+    except (KeyError, OSError, RuntimeError, ValueError):
+        return True
 
 
 def _array(group: h5py.Group, name: str) -> h5py.Dataset | None:
@@ -250,4 +268,6 @@ def _read_rows(array: h5py.Dataset, run: Sequence[_Request]) -> Iterator[tuple[i
         return
     for place in run:
         trace = stored if first < 0 else stored[place.row - first]
-        yield place.position, trace[tuple(_parse_location(place.cut))] if place.cut else trace
+        trace = trace[tuple(_parse_location(place.cut))] if place.cut else trace
+        is_number = trace.dtype.kind in "iuf"
+        yield place.position, trace if is_number else Refusal("unreadable", f"samples of type {trace.dtype}")

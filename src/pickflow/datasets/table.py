@@ -150,7 +150,7 @@ def _places(metadata: pd.DataFrame, layout: Layout, chunk: str) -> pd.DataFrame:
     table = pd.DataFrame(rows, columns=columns, index=metadata.index)
     table["chunk"] = chunk
     table["metadata_row"] = range(len(metadata))
-    table["soft"] = layout.has_probabilities
+    table["soft"] = table.array.isin(layout.soft_arrays)
     # Padding is known as such where a length is said; else its zeros are found when samples are read.
     table["length_known"] = table.cut.str.contains(":") | metadata.n_stored.gt(0)
     shorter = metadata.n_stored.gt(0) & (metadata.n_stored < table.n_stored)

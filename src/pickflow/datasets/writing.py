@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any, cast
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pickflow.datasets.reading import Dataset, FolderSource
 from pickflow.datasets.reasons import Refusal
 from pickflow.datasets.records import COMPONENTS, SAMPLING_RATE_HZ, Record
-from pickflow.datasets.samples import orient
+from pickflow.datasets.samples import n_before_padding, orient
 from pickflow.datasets.splits import SEISBENCH_PARTS
 from pickflow.io.waveform_sets import Block, write_waveform_set
 
@@ -33,7 +33,7 @@ def write_records(folder: str | Path, records: Iterable[Record], origin: Mapping
     folder : str or Path
         Where to.
     records : iterable of Record
-        Consumed lazily. Probabilities are kept if all have them.
+        Consumed lazily. Probabilities are kept of those that have them.
     origin : mapping
         What they were made from.
     """
@@ -70,14 +70,25 @@ def _record_block(records: list[Record]) -> Block:
                 "split": SEISBENCH_PARTS[record.part],
             }
         )
-    probabilities = [record.probability for record in records if record.probability is not None]
-    whole = probabilities if len(probabilities) == len(records) else []
-    return Block(pd.DataFrame(rows), [record.samples for record in records], whole)
+    traces: list[NDArray] = [record.samples for record in records]
+    return Block(pd.DataFrame(rows), traces, _probabilities([record.probability for record in records], traces))
+
+
+def _probabilities(probabilities: Sequence[NDArray | None], traces: Sequence[NDArray]) -> list[NDArray]:
+    """Probabilities of a block: NaN for traces without, nothing if no trace has them."""
+    if all(probability is None for probability in probabilities):
+        return []
+    return [
+        np.full((2, trace.shape[1]), np.nan, np.float32) if probability is None else probability[:, : trace.shape[1]]
+        for probability, trace in zip(probabilities, traces, strict=True)
+    ]
 
 
 def copy_traces(dataset: Dataset, folder: str | Path, origin: Mapping[str, Any]) -> None:
     """
-    Write traces of a folder in SeisBench's format into another one, with all their metadata, as they are stored.
+    Write traces of a folder in SeisBench's format into another one, with all their metadata and their probabilities.
+
+    Samples are as they are stored, without padding behind them.
 
     Parameters
     ----------
@@ -126,14 +137,21 @@ def _copied_block(
 ) -> Iterator[Block]:
     """A block, or one for each type of samples; nothing if no trace can be read."""
     stored: dict[int, NDArray] = {}
+    probabilities: dict[int, NDArray] = {}
     rows = cast(list[dict[str, Any]], traces.to_dict("records"))
+    probability_of = source.read_probabilities(rows)
     for position, trace in source.read_stored(rows):
-        row = rows[position]
-        if isinstance(trace, Refusal):
-            dataset.refuse(row["dataset"], row["name"], trace)
-        else:
-            whole = orient(trace, row["dimensions"])[:, : row["n_stored"]]
-            stored[traces.index[position]] = np.ascontiguousarray(whole)
+        row, index, probability = rows[position], traces.index[position], probability_of.get(position)
+        for part in (trace, probability):
+            if isinstance(part, Refusal):
+                dataset.refuse(row["dataset"], row["name"], part)
+        if isinstance(trace, Refusal) or isinstance(probability, Refusal):
+            continue
+        whole = orient(trace, row["dimensions"])[:, : row["n_stored"]]
+        # In the copy every length is known, and zeros at an end would be samples.
+        stored[index] = np.ascontiguousarray(whole[:, : n_before_padding(whole, row["length_known"])])
+        if probability is not None:
+            probabilities[index] = probability
     for dtype in sorted({trace.dtype.str for trace in stored.values()}):
         of_type = traces.loc[[index for index in traces.index if index in stored and stored[index].dtype.str == dtype]]
         originals = metadata.loc[of_type.metadata_row].reset_index(drop=True)
@@ -143,4 +161,5 @@ def _copied_block(
             trace_component_order=of_type.components.to_list(),
             trace_sampling_rate_hz=of_type.rate_hz.to_list(),
         )
-        yield Block(block, [stored[index] for index in of_type.index], [])
+        samples = [stored[index] for index in of_type.index]
+        yield Block(block, samples, _probabilities([probabilities.get(index) for index in of_type.index], samples))

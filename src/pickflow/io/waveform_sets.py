@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from pickflow.io.atomic import atomic_path, write_text
 
 ORIGIN_FILE = "origin.json"
+DIGEST = "sha256"  # attribute of the file with the waveforms: a digest of its samples and probabilities
 
 
 class Block(NamedTuple):
@@ -28,7 +30,7 @@ class Block(NamedTuple):
     traces : list of ndarray, shape (n_components, n_samples)
         All of one type; lengths and numbers of components may differ.
     probabilities : list of ndarray, shape (2, n_samples)
-        Of P and S at each sample; empty, or one for each trace.
+        Of P and S at each sample; empty, or one for each trace, NaN for a trace that has none.
     """
 
     metadata: pd.DataFrame
@@ -65,14 +67,16 @@ def write_waveform_set(
             file.create_group("data")
             for name, value in data_format.items():
                 file[f"data_format/{name}"] = value
+            digest = hashlib.sha256()
             for number, block in enumerate(blocks):
                 bucket = f"bucket{number}"
-                locations = _write_bucket(file, f"data/{bucket}", block.traces)
+                locations = _write_bucket(file, f"data/{bucket}", block.traces, digest)
                 if block.probabilities:
-                    _write_bucket(file, f"probability/{bucket}", block.probabilities)
+                    _write_bucket(file, f"probability/{bucket}", block.probabilities, digest)
                 names = [f"{bucket}${location}" for location in locations]
                 original = block.metadata.trace_name
                 frames.append(block.metadata.assign(trace_name=names, trace_name_original=original))
+            file.attrs[DIGEST] = digest.hexdigest()
         if not frames:
             raise ValueError(f"{folder}: a data set needs at least one trace")
         pd.concat(frames, ignore_index=True).to_csv(temporary / "metadata.csv", index=False)
@@ -80,11 +84,13 @@ def write_waveform_set(
         write_text(temporary / ORIGIN_FILE, text)
 
 
-def _write_bucket(file: h5py.File, name: str, traces: list[NDArray]) -> list[str]:
+def _write_bucket(file: h5py.File, name: str, traces: list[NDArray], digest: Any) -> list[str]:
     """Write traces as one array, padded with zeros; where each lies in it."""
     shape = np.max([trace.shape for trace in traces], axis=0)
     stored = np.zeros((len(traces), *shape), dtype=traces[0].dtype)
     for row, trace in enumerate(traces):
         stored[row, : trace.shape[0], : trace.shape[1]] = trace
     file.create_dataset(name, data=stored, track_times=False)
+    digest.update(f"{name} {stored.shape} {stored.dtype.str}".encode())
+    digest.update(stored.data)
     return [f"{row},:{trace.shape[0]},:{trace.shape[1]}" for row, trace in enumerate(traces)]

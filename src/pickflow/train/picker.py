@@ -113,7 +113,7 @@ def train_picker(
         clock=clock,
     )
     pace = make_pace(optimisation, windows.n_records, seed)
-    mark = fingerprint(name, model.get_model_args(), dataset, settings, seed, processes.n)
+    mark = fingerprint(name, model.get_model_args(), dataset, settings, seed, teachers, processes.n)
     history = optimise(task, pace, folder / CHECKPOINT_FILE, mark)
     log.info("%s: the network waited for windows %.1f %% of its time", name, 100 * clock.waiting_share)
     card = make_card(name, model, dataset, settings, seed, history) | {"weights": weights}
@@ -226,10 +226,17 @@ def make_judge(model: Any, dataset: Dataset, settings: Training, seed: int, phas
 
 
 def fingerprint(
-    name: str, arguments: Mapping[str, Any], dataset: Dataset, settings: Training, seed: int, n_processes: int
+    name: str,
+    arguments: Mapping[str, Any],
+    dataset: Dataset,
+    settings: Training,
+    seed: int,
+    teachers: Sequence[str],
+    n_processes: int,
 ) -> str:
-    """Digest of all that decides the weights."""
-    decides = [name, arguments, provenance.fingerprint(dataset), deciding(settings), seed, n_processes]
+    """Digest of all that decides the weights and their card."""
+    data = provenance.fingerprint(dataset)
+    decides = [name, arguments, data, deciding(settings), seed, list(teachers), n_processes]
     return sha256_of_bytes(json.dumps(decides, sort_keys=True, default=str).encode())
 
 
