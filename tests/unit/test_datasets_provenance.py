@@ -72,6 +72,20 @@ def test_a_part_of_stead_touches_stead_whatever_it_is_called(tmp_path):
     assert (remarks != "").tolist() == (renamed.table.part != "test").tolist()
 
 
+@pytest.mark.parametrize("by", ["event", "station", "both"])
+def test_noise_of_a_set_that_may_call_it_otherwise_is_held_out_only_by_its_station(folder, by):
+    card = card_of(open_dataset(folder, "InstanceCounts", Split(by=by, seed=4)))
+    table = open_dataset(folder, "InstanceNoise", Split(by="event", seed=3)).table
+    noise = table[table.kind == "noise"].assign(
+        name=lambda noise: "other " + noise.name, recording=lambda noise: noise.name
+    )
+    remarks = touched(card, noise)
+    if by == "event":
+        assert (remarks == "InstanceCounts: all of it was used, or it is not known what").all()
+    else:
+        assert 0 < (remarks == "").sum() < len(noise)
+
+
 def test_a_set_of_few_stations_does_not_touch_the_others_of_its_collection(tmp_path):
     folder_of_set = write_set(
         tmp_path / "stead50", [row(f"r{i}", source_id="") for i in range(9)], [wave(i) for i in range(9)]
