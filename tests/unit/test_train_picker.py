@@ -217,11 +217,31 @@ def test_a_picker_that_is_right_scores_one():
     scores = judge(Truth())
     assert scores["f1_p"] == scores["f1_s"] == scores["score"] == 1
     assert judge.n_picks == {"P": 6, "S": 6}
-    # Of 103 records every one but the last is scored, in batches of the same size.
-    assert make_judge(Truth(), spikes(103), settings(validation_windows=200), 1, ("P", "S")).n_picks["P"] == 102
+    assert make_judge(Truth(), spikes(103), settings(validation_windows=200), 1, ("P", "S")).n_picks["P"] == 103
     few = make_judge(Truth(), spikes(6), settings(picks_per_hour=60), 1, ("P", "S"))
     assert few.n_picks == {"P": 3, "S": 3}  # in six windows of half a minute
     assert few(Truth())["f1_p"] == pytest.approx(2 * 3 / (3 + 6))
+
+
+def test_every_validation_window_is_drawn_once_and_counts_alike(monkeypatch):
+    steps, names, draw = [], [], RecordWindows.draw
+
+    def noted_draw(windows, step):
+        steps.append(step)
+        return draw(windows, step)
+
+    def loss(model, batch, *_):
+        """Of a window the number of its record."""
+        names.extend(batch.names)
+        return np.mean([int(name[1:]) for name in batch.names])
+
+    monkeypatch.setattr(RecordWindows, "draw", noted_draw)
+    monkeypatch.setattr("pickflow.train.selection._loss", loss)
+    model = sbm.PhaseNet(phases="NPS").eval()
+    judge = make_judge(model, spikes(53), settings(validation_windows=53), 1, ("P", "S"))
+    assert steps == [0, 1]
+    assert judge(model)["validation_loss"] == pytest.approx(26)
+    assert sorted(names) == sorted(f"r{index}" for index in range(53))
 
 
 def test_a_validation_part_without_arrivals_is_refused(tmp_path):

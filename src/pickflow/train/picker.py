@@ -15,14 +15,14 @@ from pickflow.io.atomic import write_text
 from pickflow.models.cards import write_model
 from pickflow.models.loading import untrained
 from pickflow.models.seisbench_internals import annotate_defaults
-from pickflow.optimisation import ONE_PROCESS, Batch, Clock, Pace, Processes, Task, optimise
+from pickflow.optimisation import ONE_PROCESS, Clock, Pace, Processes, Task, optimise
 from pickflow.optimisation.fast_layers import speed_up
 from pickflow.provenance import sha256_of_bytes
 from pickflow.run.settings.section import affects_of
 from pickflow.run.settings.training import NO_CHANGES, Optimisation, Training
 from pickflow.train.curves import draw_curves
 from pickflow.train.describe import describe_picker
-from pickflow.train.record_windows import Drawn, RecordWindows
+from pickflow.train.record_windows import RecordWindows
 from pickflow.train.selection import Judge, training_loss
 
 log = logging.getLogger(__name__)
@@ -208,8 +208,7 @@ def make_judge(model: Any, dataset: Dataset, settings: Training, seed: int, phas
         If the windows have no arrival.
     """
     n_windows = min(settings.optimisation.validation_windows, len(dataset.table))
-    n_batches = max(-(-n_windows // _BATCH_SCORED), 1)
-    size = max(n_windows // n_batches, 1)
+    size = min(n_windows, _BATCH_SCORED)
     source = RecordWindows(
         model,
         dataset,
@@ -219,8 +218,10 @@ def make_judge(model: Any, dataset: Dataset, settings: Training, seed: int, phas
         seed=seed,
         memory_gb=settings.optimisation.memory_gb,
     )
-    drawn: list[Drawn] = [source.draw(step) for step in range(n_batches)]
-    batches: list[Batch] = list(source.batches(0, n_batches))
+    # The records of a last batch that is not full are followed by the first ones, which are scored already.
+    starts = range(0, n_windows, size)
+    drawn = [source.draw(step).head(n_windows - start) for step, start in enumerate(starts)]
+    batches = [source.batch(windows) for windows in drawn]
     blinding = annotate_defaults(model).get("blinding") or (0, 0)
     return Judge(batches, drawn, settings, phases, float(model.sampling_rate), blinding)
 

@@ -73,6 +73,10 @@ class Drawn:
     probability: Array32
     names: tuple[str, ...]
 
+    def head(self, n: int) -> Drawn:
+        """The first windows."""
+        return Drawn(self.samples[:n], self.arrivals[:n], self.probability[:n], self.names[:n])
+
 
 class RecordWindows:
     """
@@ -134,14 +138,17 @@ class RecordWindows:
 
     def batches(self, first: int, last: int) -> Iterator[Batch]:
         """Batches of steps, in order; see `pickflow.optimisation.Task`."""
-        for drawn in in_order(self.draw, first, last, self._threads):
-            windows = torch.from_numpy(drawn.samples).to(self._device, non_blocking=True)
-            ready: Any = self.model.annotate_batch_pre(windows, argdict=self.model.default_args)
-            yield Batch(
-                windows=ready[0] if isinstance(ready, tuple) else ready,
-                probability=torch.from_numpy(drawn.probability).to(self._device, non_blocking=True),
-                names=drawn.names,
-            )
+        yield from map(self.batch, in_order(self.draw, first, last, self._threads))
+
+    def batch(self, drawn: Drawn) -> Batch:
+        """Windows as the picker wants them, on its device."""
+        windows = torch.from_numpy(drawn.samples).to(self._device, non_blocking=True)
+        ready: Any = self.model.annotate_batch_pre(windows, argdict=self.model.default_args)
+        return Batch(
+            windows=ready[0] if isinstance(ready, tuple) else ready,
+            probability=torch.from_numpy(drawn.probability).to(self._device, non_blocking=True),
+            names=drawn.names,
+        )
 
     def draw(self, step: int) -> Drawn:
         """Windows of a step, the share of this process."""

@@ -93,7 +93,8 @@ class Judge:
                     peaks = peaks_of(span_probability, self._tolerance) + np.array([first, self._span.start, 0])
                     picks[phase].append(peaks)
                 first += len(batch.windows)
-        scores: dict[str, float] = {"validation_loss": float(np.mean(losses))}
+        n_windows = [len(batch.windows) for batch in self._batches]
+        scores: dict[str, float] = {"validation_loss": float(np.average(losses, weights=n_windows))}
         for phase, peaks_of_phase in picks.items():
             f1, threshold = f1_at(
                 np.concatenate(peaks_of_phase), self._arrivals[phase], self.n_picks[phase], self._tolerance
