@@ -154,7 +154,7 @@ def catalog_content(
     shifts = pd.to_timedelta(np.round(random.normal(0.02, 0.12, len(events)), 3), unit="s")
     events["time"] += shifts
     reference_set = ReferenceSet(
-        events=reference, other_events=reference.head(0), picks=manual_picks(stations, reference), other_picks=None,
+        events=reference, further_events=reference.head(0), picks=manual_picks(stations, reference), further_picks=None,
         window=(STARTTIME, STARTTIME + timedelta(days=n_days)), region=None,
     )  # fmt: skip
     events, picks = conform(events, EVENTS), conform(picks, PICKS)

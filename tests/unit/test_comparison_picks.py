@@ -45,12 +45,12 @@ def picks_at(*rows, network="SY"):
     return conform(frame.assign(amplitude_m_s=np.nan, snr_db=np.nan), PICKS)
 
 
-def bulletin(*rows, network="", other_picks=None):
+def bulletin(*rows, network="", further_picks=None):
     """A reference with picks as (station, phase, time in s), all of one event."""
     picks = picks_at(*rows, network=network).assign(event_id="r")
     return ReferenceSet(
-        events=EVENT, other_events=EVENT.head(0), picks=reference_picks(picks, EVENT, STATION_TABLE),
-        other_picks=other_picks, window=WINDOW, region=None,
+        events=EVENT, further_events=EVENT.head(0), picks=reference_picks(picks, EVENT, STATION_TABLE),
+        further_picks=further_picks, window=WINDOW, region=None,
     )  # fmt: skip
 
 
@@ -101,7 +101,7 @@ def test_precision_counts_only_what_the_analysts_looked_at():
 def test_where_all_true_picks_are_known_every_pick_is_judged():
     known_picks = picks_at(("B", "P", 700.0))
     picks = picks_at(("A", "P", 100.1), ("A", "P", 500.0), ("B", "P", 700.1))
-    comparison = compare_picks(picks, bulletin(("A", "P", 100.0), other_picks=known_picks), Params)
+    comparison = compare_picks(picks, bulletin(("A", "P", 100.0), further_picks=known_picks), Params)
     assert verdicts(comparison) == {"matched": 1, "extra": 1, "true": 1}
     assert comparison.numbers["P"]["precision"] == pytest.approx(2 / 3, abs=1e-6)
 
@@ -170,9 +170,9 @@ def test_groups_have_the_distance_and_magnitude_of_the_reference():
 def test_without_reference_picks_there_is_nothing():
     empty = ReferenceSet(
         events=EVENT,
-        other_events=EVENT.head(0),
+        further_events=EVENT.head(0),
         picks=REFERENCE.picks.head(0),
-        other_picks=None,
+        further_picks=None,
         window=WINDOW,
         region=None,
     )

@@ -75,7 +75,7 @@ def reference_of(events, with_picks=True):
     owned = picks.sort_values("pick_id").assign(event_id=[row[0] for row in rows])
     table = reference_picks(owned if with_picks else owned.head(0), events, SITES)
     return ReferenceSet(
-        events=events, other_events=events.head(0), picks=table, other_picks=None, window=WINDOW, region=None
+        events=events, further_events=events.head(0), picks=table, further_picks=None, window=WINDOW, region=None
     )
 
 

@@ -174,8 +174,8 @@ def test_events_are_counted_and_held_against_those_of_one_variant():
 
 def test_events_are_held_against_a_bulletin():
     window = (datetime(2024, 1, 1, tzinfo=UTC), datetime(2024, 1, 2, tzinfo=UTC))
-    bulletin = ReferenceSet(events=catalog(0, 5, 10, 15), other_events=catalog(20), picks=pd.DataFrame(),
-                            other_picks=None, window=window, region=None)  # fmt: skip
+    bulletin = ReferenceSet(events=catalog(0, 5, 10, 15), further_events=catalog(20), picks=pd.DataFrame(),
+                            further_picks=None, window=window, region=None)  # fmt: skip
     picks = {"EQT": pd.DataFrame(index=range(9))}
     row = count_events({"EQT": catalog(0, 5, 20, 30)}, picks, "EQT", AnalyzeParams(), bulletin).iloc[0]
     assert [row.reference_matched, row.reference_recall, row.reference_precision] == [2, 0.5, 0.75]

@@ -186,9 +186,9 @@ def _reference_set(
     stations = catalog.stations if len(catalog.stations) else reference.stations
     return ReferenceSet(
         events=events,
-        other_events=conform(nearby[~nearby.event_id.isin(events.event_id)], EVENTS),
+        further_events=conform(nearby[~nearby.event_id.isin(events.event_id)], EVENTS),
         picks=reference_picks(picks, reference.events, stations),
-        other_picks=None,
+        further_picks=None,
         window=window,
         region=region,
     )

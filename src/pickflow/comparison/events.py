@@ -75,7 +75,7 @@ def _match(events: pd.DataFrame, reference: ReferenceSet, params: AnalyzeParams)
     tolerances = params.event_time_tolerance_s, params.event_distance_tolerance_km
     pairs = match_events(events, reference.events, *tolerances)
     unmatched = np.setdiff1d(np.arange(len(events)), pairs.left)
-    also_true = unmatched[match_events(events.iloc[unmatched], reference.other_events, *tolerances).left]
+    also_true = unmatched[match_events(events.iloc[unmatched], reference.further_events, *tolerances).left]
     is_judged = reference.covers(events)
     is_true = np.zeros(len(events), bool)
     is_true[np.concatenate([pairs.left, also_true])] = True

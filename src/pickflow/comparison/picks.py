@@ -87,33 +87,31 @@ def pick_matches(picks: pd.DataFrame, reference: ReferenceSet, params: AnalyzePa
     partner = np.full(len(picks), -1)
     pairs = match_picks(picks, truth, tolerance_s)
     verdict[pairs.left], partner[pairs.left] = "matched", pairs.right
-    verdict[_known_by_others(picks, verdict == "unjudged", reference, tolerance_s)] = "true"
-    confused = _other_phase(picks, verdict == "unjudged", truth, partner, tolerance_s)
+    verdict[_further_rows(picks, verdict == "unjudged", reference, tolerance_s)] = "true"
+    confused = _confusions(picks, verdict == "unjudged", truth, partner, tolerance_s)
     verdict[confused.left], partner[confused.left] = "confused", confused.right
     nearest = _nearest(picks, truth, params.pick_judged_within_s)
     in_window = (
         (picks.time >= pd.Timestamp(reference.window[0])) & (picks.time < pd.Timestamp(reference.window[1]))
     ).to_numpy()
-    is_judged = in_window & ((nearest >= 0) | (reference.other_picks is not None))
+    is_judged = in_window & ((nearest >= 0) | (reference.further_picks is not None))
     verdict[(verdict == "unjudged") & is_judged] = "extra"
     keep = in_window | (partner >= 0)
-    found_rows = _found_rows(picks[keep], verdict[keep], partner[keep], nearest[keep], truth)
-    missed_rows = _missed_rows(truth, np.setdiff1d(np.arange(len(truth)), partner))
-    parts = [part for part in (found_rows, missed_rows) if len(part)]
+    pick_rows = _pick_rows(picks[keep], verdict[keep], partner[keep], nearest[keep], truth)
+    miss_rows = _miss_rows(truth, np.setdiff1d(np.arange(len(truth)), partner))
+    parts = [part for part in (pick_rows, miss_rows) if len(part)]
     return conform(pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(), PICK_MATCHES)
 
 
-def _known_by_others(
-    picks: pd.DataFrame, open_: NDArray[np.bool_], reference: ReferenceSet, tolerance_s: float
-) -> Index:
+def _further_rows(picks: pd.DataFrame, open_: NDArray[np.bool_], reference: ReferenceSet, tolerance_s: float) -> Index:
     """Rows of picks, among those still open, that match a true pick that is not expected."""
-    if reference.other_picks is None:
+    if reference.further_picks is None:
         return np.empty(0, np.int64)
     rows = np.flatnonzero(open_)
-    return rows[match_picks(picks.iloc[rows], reference.other_picks, tolerance_s).left]
+    return rows[match_picks(picks.iloc[rows], reference.further_picks, tolerance_s).left]
 
 
-def _other_phase(
+def _confusions(
     picks: pd.DataFrame, open_: NDArray[np.bool_], truth: pd.DataFrame, partner: Index, tolerance_s: float
 ) -> Pairs:
     """Pairs of an open pick and a free pick of the reference: same station and time, another phase."""
@@ -133,7 +131,7 @@ def _nearest(picks: pd.DataFrame, truth: pd.DataFrame, within_s: float) -> Index
     return nearest
 
 
-def _found_rows(
+def _pick_rows(
     picks: pd.DataFrame, verdict: NDArray[Any], partner: Index, nearest: Index, truth: pd.DataFrame
 ) -> pd.DataFrame:
     context_rows = np.where(partner >= 0, partner, nearest)
@@ -148,7 +146,7 @@ def _found_rows(
     )  # fmt: skip
 
 
-def _missed_rows(truth: pd.DataFrame, rows: Index) -> pd.DataFrame:
+def _miss_rows(truth: pd.DataFrame, rows: Index) -> pd.DataFrame:
     misses = truth.iloc[rows]
     return pd.DataFrame(
         {
@@ -213,7 +211,7 @@ def _thresholds(
             pairs = choices.choose(params.pick_time_tolerance_s, is_above[choices.left])
             open_ = is_above.copy()
             open_[pairs.left] = False
-            n_known = _known_by_others(subset, open_, reference, params.pick_time_tolerance_s).size
+            n_known = _further_rows(subset, open_, reference, params.pick_time_tolerance_s).size
             n_judged = int((is_above & judged).sum() + (~judged[pairs.left]).sum())
             counts = (len(truth), pairs.left.size, n_judged, pairs.left.size + n_known)
             rows.append(scores.score_row("picks", phase, "threshold", float(threshold), counts))

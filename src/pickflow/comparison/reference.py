@@ -30,11 +30,11 @@ class ReferenceSet:
     ----------
     events : DataFrame
         Table `EVENTS`: the events that should be found.
-    other_events : DataFrame
+    further_events : DataFrame
         Table `EVENTS`: further true events; detecting one of them is not an error.
     picks : DataFrame
         Table `REFERENCE_PICKS`: the picks that should be found.
-    other_picks : DataFrame or None
+    further_picks : DataFrame or None
         Columns network, station, phase and time: further true picks; None if the true picks are not all known, so
         that a pick far from those of the reference cannot be called false.
     window : tuple of datetime
@@ -44,9 +44,9 @@ class ReferenceSet:
     """
 
     events: pd.DataFrame
-    other_events: pd.DataFrame
+    further_events: pd.DataFrame
     picks: pd.DataFrame
-    other_picks: pd.DataFrame | None
+    further_picks: pd.DataFrame | None
     window: tuple[datetime, datetime]
     region: dict[str, float] | None
 
@@ -99,13 +99,13 @@ def load_reference(
     if params.reference.complete_file is not None:
         tables.append(read_reference(params.reference.complete_file, *search_window).events)
     extra = pd.concat(tables).drop_duplicates("event_id")
-    picks, other_picks = _picks(params, nearby, events, window)
+    picks, further_picks = _picks(params, nearby, events, window)
     known_events = pd.concat([events, extra[extra.event_id.isin(picks.event_id)]]).drop_duplicates("event_id")
     return ReferenceSet(
         events=events,
-        other_events=conform(extra[~extra.event_id.isin(events.event_id)], EVENTS),
+        further_events=conform(extra[~extra.event_id.isin(events.event_id)], EVENTS),
         picks=reference_picks(picks, known_events, stations),
-        other_picks=other_picks,
+        further_picks=further_picks,
         window=window,
         region=region,
     )

@@ -100,7 +100,7 @@ def _compare_catalog(
     misses, new = conform(pd.DataFrame(), MISSED_EVENTS), conform(pd.DataFrame(), NEW_EVENTS)
     numbers = dict(compared.numbers)
     if reference is not None:
-        reference_events = pd.concat([reference.events, reference.other_events]).drop_duplicates("event_id")
+        reference_events = pd.concat([reference.events, reference.further_events]).drop_duplicates("event_id")
         described = properties(events, assignments, picks, reference_events)
         new = new_events(described, compared.matches, reference.events, params)
         misses = missed_events(

@@ -32,11 +32,11 @@ def require_answers(manifest: pd.DataFrame, params: DownloadParams) -> None:
     if not is_failed.any():
         return
     missing = manifest[is_failed]
-    named = [f"{row.network}.{row.station} ({row.detail})" for row in missing.head(MOST_NAMED).itertuples()]
+    names = [f"{row.network}.{row.station} ({row.detail})" for row in missing.head(MOST_NAMED).itertuples()]
     tail = [f"and {len(missing) - MOST_NAMED} more"] if len(missing) > MOST_NAMED else []
     raise ValueError(
         f"download of {missing['date'].iloc[0]}: no answer for {len(missing)} of {len(manifest)} stations: "
-        f"{', '.join(named + tail)}. What was obtained is kept in {Path(params.cache, 'fdsn')}: start the same command "
+        f"{', '.join(names + tail)}. What was obtained is kept in {Path(params.cache, 'fdsn')}: start the same command "
         f"again later, and only missing data are requested; {WITHOUT_INTERNET}; to take days as they are, set "
         "download.fdsn.server_errors: accept"
     )

@@ -183,10 +183,10 @@ def _fetch(task: StationDay) -> tuple[obspy.Stream, list[Remark]]:
                 file_remarks = [Remark("no_data", f"{printable(path.name)} has no samples of the day")]
             stream += part
             remarks += file_remarks
-    own_traces, other_names = _of_station(stream, task)
-    if other_names and (task.params.source != "directory" or not own_traces):
-        remarks.append(Remark("no_data", f"the files hold {', '.join(sorted(other_names))}"))
-    return own_traces, remarks
+    station_traces, foreign_names = _of_station(stream, task)
+    if foreign_names and (task.params.source != "directory" or not station_traces):
+        remarks.append(Remark("no_data", f"the files hold {', '.join(sorted(foreign_names))}"))
+    return station_traces, remarks
 
 
 def _of_station(stream: obspy.Stream, task: StationDay) -> tuple[obspy.Stream, set[str]]:
@@ -195,13 +195,13 @@ def _of_station(stream: obspy.Stream, task: StationDay) -> tuple[obspy.Stream, s
 
     Without a network code, the station's decides. Channels of text stay whole: they have no times.
     """
-    own_traces, other_names = obspy.Stream(), set()
+    station_traces, foreign_names = obspy.Stream(), set()
     for trace in stream:
         trace.stats.network = trace.stats.network.strip() or task.code.network
         if (trace.stats.network, trace.stats.station.strip()) != task.code:
-            other_names.add(printable(trace.id))
+            foreign_names.add(printable(trace.id))
         elif not is_waveform(trace):
-            own_traces.append(trace)
+            station_traces.append(trace)
         elif part := cut(trace, *task.span):
-            own_traces.append(part)
-    return own_traces, other_names
+            station_traces.append(part)
+    return station_traces, foreign_names

@@ -217,8 +217,8 @@ def directory_files(
 def _of_day(path: str, day: str) -> bool:
     moment = date.fromisoformat(day)
     ordinal = (str(moment.year), f"{moment.timetuple().tm_yday:03d}")
-    named = [
+    is_day = [
         (year, month, of_month) == tuple(day.split("-")) if year else (year2, of_year) == ordinal
         for year, month, of_month, year2, of_year in DATES.findall(path)
     ]
-    return any(named) if named else True
+    return any(is_day) if is_day else True

@@ -189,15 +189,17 @@ def _faults(current: list[ChannelEpoch]) -> list[str]:
 def _between(epochs: dict[str, ChannelEpoch]) -> list[str]:
     """Contradictions between the components of a sensor."""
     faults = []
-    for (name, epoch), (other_name, other_epoch) in combinations(epochs.items(), 2):
-        pair = (epoch.sensitivity_counts_per_unit, other_epoch.sensitivity_counts_per_unit)
+    for (first_name, first), (second_name, second) in combinations(epochs.items(), 2):
+        pair = (first.sensitivity_counts_per_unit, second.sensitivity_counts_per_unit)
         if _differ(*pair):
-            faults.append(f"the sensitivities of {name} and {other_name} differ: {pair[0]:.3g}, {pair[1]:.3g}")
-        flat = all(e.dip_deg is not None and abs(e.dip_deg) <= HORIZONTAL_BELOW_DEG for e in (epoch, other_epoch))
-        angle = _axis_angle_deg(epoch.azimuth_deg, other_epoch.azimuth_deg)
+            faults.append(f"the sensitivities of {first_name} and {second_name} differ: {pair[0]:.3g}, {pair[1]:.3g}")
+        flat = all(
+            epoch.dip_deg is not None and abs(epoch.dip_deg) <= HORIZONTAL_BELOW_DEG for epoch in (first, second)
+        )
+        angle = _axis_angle_deg(first.azimuth_deg, second.azimuth_deg)
         if flat and angle < OFF_AXIS_DEG:
             faults.append(
-                f"{name} and {other_name} point the same way ({epoch.azimuth_deg:g}°, {other_epoch.azimuth_deg:g}°)"
+                f"{first_name} and {second_name} point the same way ({first.azimuth_deg:g}°, {second.azimuth_deg:g}°)"
             )
     return faults
 

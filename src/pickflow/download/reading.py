@@ -78,10 +78,10 @@ def read_waveforms(
     if name is None:
         descriptions = (advice for begin, advice in KNOWN_FOREIGN.items() if beginning.startswith(begin))
         return obspy.Stream(), [Remark("foreign_file", f"{label} {next(descriptions, 'is not a waveform file')}")]
-    return _read_other(path, name, starttime, endtime, headonly)
+    return _read_format(path, name, starttime, endtime, headonly)
 
 
-def _read_other(
+def _read_format(
     path: Path, name: str, starttime: datetime | None, endtime: datetime | None, headonly: bool
 ) -> tuple[obspy.Stream, list[Remark]]:
     problems: list[str] = []

@@ -71,12 +71,12 @@ def make_record(
     Record
         With pieces as separate traces; gaps are not filled, nothing is resampled.
     """
-    named = [trace for trace in map(_normalised, stream) if trace.stats.npts]
-    waveforms = [trace for trace in named if is_waveform(trace)]
+    recorded_traces = [trace for trace in map(_normalised, stream) if trace.stats.npts]
+    waveforms = [trace for trace in recorded_traces if is_waveform(trace)]
     traces = [trace for trace in waveforms if is_plausible(trace.stats.sampling_rate)]
     rates = {(trace.id, trace.stats.sampling_rate) for trace in waveforms}
     odd = "; ".join(rate_problem(*rate) for rate in sorted(rates) if not is_plausible(rate[1]))
-    states = sorted({_name(trace) for trace in named if not is_waveform(trace)})
+    states = sorted({_name(trace) for trace in recorded_traces if not is_waveform(trace)})
     if odd and not traces:
         return Record(obspy.Stream(), [Remark("wrong_rate_unusable", odd)], empty_columns())
     if states and not traces:
@@ -101,10 +101,10 @@ def make_record(
         remarks.append(Remark("wrong_rate", f"{odd}; left out"))
     if columns["alternatives"]:
         remarks.append(Remark("duplicate_location", f"{best} chosen, not {columns['alternatives']}"))
-    if unnamed := _without_component(unused, states, best):
-        remarks.append(Remark("no_channel", f"{', '.join(unnamed)} left out: no waveforms of a component"))
-    traces_kept = obspy.Stream([piece for channel in best.channels.values() for piece in channel.pieces])
-    return Record(traces_kept, remarks, columns)
+    if nameless := _without_component(unused, states, best):
+        remarks.append(Remark("no_channel", f"{', '.join(nameless)} left out: no waveforms of a component"))
+    best_traces = obspy.Stream([piece for channel in best.channels.values() for piece in channel.pieces])
+    return Record(best_traces, remarks, columns)
 
 
 def _without_component(unused: list[str], states: list[str], sensor: SensorSet) -> list[str]:
@@ -128,9 +128,9 @@ def _with_near_rates(sensor: SensorSet) -> tuple[SensorSet, list[Remark]]:
     )
     odd = [letter for letter, rate in rates.items() if not mode_hz / FARTHEST_RATE <= rate <= mode_hz * FARTHEST_RATE]
     rates_text = ", ".join(f"{letter} {rate:g} Hz" for letter, rate in rates.items())
-    left_out = f"; {', '.join(odd)} left out" if odd else ""
+    omission = f"; {', '.join(odd)} left out" if odd else ""
     channels = {letter: channel for letter, channel in sensor.channels.items() if letter not in odd}
-    return sensor._replace(channels=channels), [Remark("wrong_rate", f"{sensor}: {rates_text}{left_out}")]
+    return sensor._replace(channels=channels), [Remark("wrong_rate", f"{sensor}: {rates_text}{omission}")]
 
 
 def _name(trace: obspy.Trace) -> str:

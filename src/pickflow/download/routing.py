@@ -50,10 +50,10 @@ def routes(service: str, lines: list[str], params: FdsnParams) -> list[Route]:
     url = ROUTING_URLS[str(params.routing)]
     answer = post(url, "\n".join([*header, *lines, ""]).encode(), params).decode(errors="replace")
     blocks = [block.strip().splitlines() for block in answer.replace("\r", "").split("\n\n") if block.strip()]
-    named = [route for route in (_route(block, service) for block in blocks) if route.base and route.lines]
-    if blocks and not named:
+    data_centres = [route for route in (_route(block, service) for block in blocks) if route.base and route.lines]
+    if blocks and not data_centres:
         raise ServiceError("server_error", f"{params.routing} answers with what is no route: {printable(answer)!r}")
-    return named
+    return data_centres
 
 
 def _route(block: list[str], service: str) -> Route:

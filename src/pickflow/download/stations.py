@@ -140,13 +140,13 @@ def _thin_out(table: pd.DataFrame, params: DownloadParams) -> pd.DataFrame:
     order = sorted(range(len(table)), key=lambda row: (rank(str(table["network"].iloc[row]), priority), row))
     latitude, longitude = table["latitude_deg"].to_numpy(float), table["longitude_deg"].to_numpy(float)
     code = (table["network"] + "." + table["station"]).to_numpy(object)
-    kept_rows: list[int] = []
+    rows: list[int] = []
     dropped: set[str] = set()
     for row in order:
-        other_rows = [kept_row for kept_row in kept_rows if code[kept_row] != code[row]]
-        apart_km, _ = distance_and_azimuth(latitude[row], longitude[row], latitude[other_rows], longitude[other_rows])
+        neighbours = [neighbour for neighbour in rows if code[neighbour] != code[row]]
+        apart_km, _ = distance_and_azimuth(latitude[row], longitude[row], latitude[neighbours], longitude[neighbours])
         if np.any(apart_km < params.min_station_distance_km):  # NaN where a place is not known
             dropped.add(code[row])
         else:
-            kept_rows.append(row)
-    return table.iloc[[row for row in kept_rows if code[row] not in dropped]]
+            rows.append(row)
+    return table.iloc[[row for row in rows if code[row] not in dropped]]

@@ -189,7 +189,7 @@ def _claims(station: Station) -> list[_Claim]:
 
 
 def _claim(node: Station | Channel, by_channel: bool) -> _Claim:
-    remarks = [] if by_channel else [text for text in map(_own_comment, node.comments) if text]
+    remarks = [] if by_channel else [text for text in map(_mended_text, node.comments) if text]
     start_ns, end_ns = epoch_ns(node.start_date, node.end_date)
     if node.end_date is not None and node.start_date is not None and node.end_date <= node.start_date:
         remarks.append(
@@ -207,7 +207,7 @@ def _claim(node: Station | Channel, by_channel: bool) -> _Claim:
     return _Claim(start_ns, end_ns, latitude, longitude, elevation, by_channel, "; ".join(remarks))
 
 
-def _own_comment(comment: object) -> str:
+def _mended_text(comment: object) -> str:
     text = str(getattr(comment, "value", ""))
     return text.removeprefix(MENDED) if text.startswith(MENDED) else ""
 
@@ -297,6 +297,6 @@ def _apart_km(first: _Claim, second: _Claim) -> float:
     return float(sphere_distance_km(first.latitude_deg, first.longitude_deg, second.latitude_deg, second.longitude_deg))
 
 
-def _is_km(one_m: float, other_m: float) -> bool:
-    low, high = sorted(map(abs, (one_m, other_m)))
+def _is_km(first_m: float, second_m: float) -> bool:
+    low, high = sorted(map(abs, (first_m, second_m)))
     return low > 0 and _KM_RATIO[0] <= high / low <= _KM_RATIO[1]

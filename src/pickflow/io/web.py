@@ -123,8 +123,8 @@ def ask(
         raise WebError(str(error)) from None
     begin = time.monotonic()
     for _ in range(MAX_REDIRECTS + 1):
-        left_limits = limits._replace(whole_s=limits.whole_s - (time.monotonic() - begin))
-        answer = _once(url, left_limits, method, body, dict(headers or {}), auth)
+        remaining_limits = limits._replace(whole_s=limits.whole_s - (time.monotonic() - begin))
+        answer = _once(url, remaining_limits, method, body, dict(headers or {}), auth)
         target = answer.headers.get("Location")
         if answer.status not in REDIRECTS or not target:
             return answer
@@ -208,7 +208,7 @@ def _once(url: str, limits: Limits, method: str, body: bytes, headers: dict[str,
         except BAD_ADDRESS:  # their text may contain a part of a password
             raise WebError("the address, or that of the proxy in HTTP_PROXY or HTTPS_PROXY, cannot be used") from None
         except Exception as error:  # requests, urllib3, http.client, ssl and codecs raise many types
-            raise _named(error, watch, limits) from error
+            raise _web_error(error, watch, limits) from error
 
 
 def _anonymous(request: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -216,7 +216,7 @@ def _anonymous(request: requests.PreparedRequest) -> requests.PreparedRequest:
     return request
 
 
-def _named(error: Exception, watch: _Watch, limits: Limits) -> WebError:
+def _web_error(error: Exception, watch: _Watch, limits: Limits) -> WebError:
     text = str(error)
     if watch.is_over:
         return WebError(f"no whole answer within {limits.whole_s:.0f} s", temporary=True)

@@ -91,7 +91,7 @@ def locate_catalog(
 
     Returns
     -------
-    Located
+    LocatedCatalog
         The same events and assignments. Without corrections an event depends on its own arrivals only.
 
     Raises

@@ -133,21 +133,21 @@ def _summarise(  # pragma: no cover
     free = np.array([True, True, False, True])
     normal, rhs = np.empty((4, 4)), np.empty(4)
     for event in range(len(origins)):
-        own_arrivals, result = arrivals[first[event] : first[event + 1]], fit[first[event] : first[event + 1]]
-        n = len(own_arrivals)
+        event_arrivals, result = arrivals[first[event] : first[event + 1]], fit[first[event] : first[event + 1]]
+        n = len(event_arrivals)
         residual, slope = np.empty(n), np.empty((n, 3))
-        residuals(grid, own_arrivals, origins[event], residual, slope)
+        residuals(grid, event_arrivals, origins[event], residual, slope)
         degrees = PRIOR_ARRIVALS + max(n - N_PARAMETERS, 0)
-        excess = (PRIOR_ARRIVALS + _weighted_square(own_arrivals, residual)) / degrees
+        excess = (PRIOR_ARRIVALS + _weighted_square(event_arrivals, residual)) / degrees
         order = np.argsort(depths[event, : counts[event]])
         depth, variance = _posterior(depths[event][order], misfits[event][order] / excess, spread[event])
         origins[event, 2] = depth
-        improve(grid, own_arrivals, origins[event], free, limits, 20)
-        residuals(grid, own_arrivals, origins[event], residual, slope)
-        normal_equations(own_arrivals, residual, slope, normal, rhs)
+        improve(grid, event_arrivals, origins[event], free, limits, 20)
+        residuals(grid, event_arrivals, origins[event], residual, slope)
+        normal_equations(event_arrivals, residual, slope, normal, rhs)
         _covariance(normal, _LOSS * excess, variance, covariance[event])
         scale[event, 0] = degrees
-        _describe(own_arrivals, residual, scale[event], result)
+        _describe(event_arrivals, residual, scale[event], result)
 
 
 @njit(cache=True, nogil=True)

@@ -203,8 +203,8 @@ class _Messages:
         for candidate in event.origins:
             for number in candidate.lines if candidate is not origin else ():
                 self.reading.set_aside(number, OTHER_ORIGIN, "origin")
-        for number, _, other_magnitude in event.magnitudes:
-            if other_magnitude is not magnitude:
+        for number, _, candidate_magnitude in event.magnitudes:
+            if candidate_magnitude is not magnitude:
                 self.reading.set_aside(number, OTHER_MAGNITUDE, "magnitude")
         self._add_picks(event, event_id, origin)
 

@@ -122,8 +122,8 @@ def _lost_numbers(line: str, origin: quakeml.Origin) -> list[str]:
 
 def _identifier(lines: list[Line]) -> str:
     """The identifier of the line of type I, if there is one: ``ID:20240101035059``."""
-    named = (re.search(r"\bID:\s*(\d{14})", line) for _, line in lines if _type(line) == "I")
-    return next((name[1] for name in named if name), "")
+    matches = (re.search(r"\bID:\s*(\d{14})", line) for _, line in lines if _type(line) == "I")
+    return next((match[1] for match in matches if match), "")
 
 
 def _obspy_event(lines: list[str]) -> quakeml.Event:

@@ -69,10 +69,10 @@ def parse_old_phasenet(text: str, name: str) -> Bulletin:
 
 def _window(row: dict[str, str]) -> Iterator[tuple[str, datetime, float, dict[str, str]]]:
     begin = next((row[name] for name in _BEGIN if row.get(name)), "")
-    codes = (PurePosixPath(row.get("fname", "")).name.split(".") + [""] * 4)[:4]
-    if not codes[1]:
+    name_parts = (PurePosixPath(row.get("fname", "")).name.split(".") + [""] * 4)[:4]
+    if not name_parts[1]:
         raise ValueError(f"fname {row['fname']!r} does not begin with network.station")
-    named = dict(zip(("network", "station", "location", "channel"), codes, strict=True))
+    codes = dict(zip(("network", "station", "location", "channel"), name_parts, strict=True))
     for phase in "ps":
         samples = re.findall(r"[^\s,\[\]]+", row.get(f"it{phase}", ""))
         probabilities = re.findall(r"[^\s,\[\]]+", row.get(f"t{phase}_prob", ""))
@@ -80,7 +80,7 @@ def _window(row: dict[str, str]) -> Iterator[tuple[str, datetime, float, dict[st
             raise ValueError(f"{len(samples)} samples of {phase.upper()}, but {len(probabilities)} probabilities")
         for index, sample in enumerate(samples):
             time = add_seconds(read_time(begin), read_int(sample, "sample") / _PHASENET_RATE_HZ)
-            yield phase.upper(), time, _probability(probabilities[index] if probabilities else ""), named
+            yield phase.upper(), time, _probability(probabilities[index] if probabilities else ""), codes
 
 
 def _probability(text: str) -> float:

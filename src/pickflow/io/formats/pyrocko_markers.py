@@ -25,10 +25,10 @@ def write_markers(events: pd.DataFrame, assignments: pd.DataFrame, picks: pd.Dat
     path : str or Path
         Where to.
     """
-    named = {row.event_id: _event(row) for row in events[events.time.notna()].itertuples(index=False)}
-    markers: list[Marker] = [EventMarker(event) for event in named.values()]
+    events_by_id = {row.event_id: _event(row) for row in events[events.time.notna()].itertuples(index=False)}
+    markers: list[Marker] = [EventMarker(event) for event in events_by_id.values()]
     arrivals = arrivals_of(assignments, picks)
-    markers += [_phase(row, named.get(row.event_id)) for row in arrivals.itertuples(index=False)]
+    markers += [_phase(row, events_by_id.get(row.event_id)) for row in arrivals.itertuples(index=False)]
     free_picks = picks[~picks.pick_id.isin(assignments.pick_id)].sort_values(["time", "pick_id"], kind="stable")
     missing_columns = {name: "" for name in ("location", "channel", "polarity") if name not in free_picks}
     markers += [_phase(row, None) for row in free_picks.assign(**missing_columns).itertuples(index=False)]

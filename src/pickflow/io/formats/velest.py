@@ -74,9 +74,9 @@ def _event(card: Card, ids: dict[str, int]) -> dict[str, Any]:
     depth, magnitude, gap, rms = [read_float(field, "a number behind the longitude") for field in fields[:4]] + [
         math.nan
     ] * (4 - len(fields[:4]))
-    named = _IDENTIFIER.search(card.text)
+    identifier = _IDENTIFIER.search(card.text)
     return {
-        "event_id": free_id(named.group(1) if named else time_id(time), ids),
+        "event_id": free_id(identifier.group(1) if identifier else time_id(time), ids),
         "time": time,
         "latitude_deg": -latitude if card.letter(25) in "Ss" else latitude,
         "longitude_deg": longitude if card.letter(35) in "Ee" else -longitude,

@@ -41,7 +41,7 @@ class _Document:
     root: etree._Element  # without its parts
     events: list[etree._Element] = field(default_factory=list)
     siblings: list[etree._Element] = field(default_factory=list)  # of SCML, where picks and origins lie beside events
-    named: dict[tuple[str, str], list[etree._Element]] = field(default_factory=dict)  # the others by kind and publicID
+    siblings_by_name: dict[tuple[str, str], list[etree._Element]] = field(default_factory=dict)  # kind and publicID
     broken: list[tuple[str, str]] = field(default_factory=list)  # first tag and reason
 
     def text(self, parts: list[etree._Element]) -> bytes:
@@ -89,8 +89,10 @@ def parse_xml(content: bytes, name: str, format: str) -> Bulletin:
     reading = Reading(name, format)
     ids: dict[str, int] = {}
     names = _short_names(document.events)
-    for element, own_id, event in zip(document.events, names, _read_together(document, document.events), strict=True):
-        event_id = free_id(own_id or _time_name(event), ids)
+    for element, public_name, event in zip(
+        document.events, names, _read_together(document, document.events), strict=True
+    ):
+        event_id = free_id(public_name or _time_name(event), ids)
         remarks: list[str] = []
         if event is None:
             event, remarks = _read_alone(document, element, event_id, reading)
@@ -146,7 +148,7 @@ def _sorted(document: _Document, parts: list[etree._Element]) -> _Document:
     document.events = [part for part in parts if _kind(part) == "event"]
     document.siblings = [part for part in parts if _kind(part) != "event"]
     for sibling in document.siblings:
-        document.named.setdefault((_kind(sibling), sibling.get("publicID", "")), []).append(sibling)
+        document.siblings_by_name.setdefault((_kind(sibling), sibling.get("publicID", "")), []).append(sibling)
     return document
 
 
@@ -197,15 +199,15 @@ def _parts_of(document: _Document, event: etree._Element) -> list[etree._Element
     parts = [event]
     for kind, tags in _REFERENCES.items():
         names = dict.fromkeys(element.text or "" for part in parts for element in part.iter() if _kind(element) in tags)
-        parts += [sibling for name in names for sibling in document.named.get((kind, name), [])]
+        parts += [sibling for name in names for sibling in document.siblings_by_name.get((kind, name), [])]
     return parts
 
 
 def _of_no_event(document: _Document) -> list[etree._Element]:
-    named = (
+    part_ids = (
         {id(part) for event in document.events for part in _parts_of(document, event)} if document.siblings else set()
     )
-    return [sibling for sibling in document.siblings if id(sibling) not in named and _kind(sibling) in _KINDS]
+    return [sibling for sibling in document.siblings if id(sibling) not in part_ids and _kind(sibling) in _KINDS]
 
 
 def _obspy_events(content: bytes, format: str) -> list[quakeml.Event]:
