@@ -16,7 +16,7 @@ if __name__ == "__main__":
     params, folder = LabParams(**job.params.settings), Path(job.output.folder)
     teachers = [load_model(Path(card).parent) for card in job.input.teachers]
     with progress_bars() as show:
-        write_sources(params.sources, params.split, teachers, folder, show)
+        write_sources(params.sources, params.split, teachers, folder, show, params.teaching)
     dataset = open_sources(params.sources, params.split, len(teachers), folder)
     readable = dataset.examined()
     write_text(job.output.left_out, csv_text(dataset.left_out))

@@ -40,13 +40,13 @@ def soft_labels(records: Iterable[Record], teachers: Sequence[WaveformModel]) ->
     """
     if not teachers:
         raise ValueError("soft labels: at least one teacher is needed")
-    pickers = [_Teacher(model) for model in teachers]
+    pickers = [LabellingPicker(model) for model in teachers]
     for record in records:
         probabilities = [teacher.probability(record) for teacher in pickers]
         yield replace(record, probability=np.mean(probabilities, axis=0, dtype=np.float32))
 
 
-class _Teacher:
+class LabellingPicker:
     """A picker, and how far beyond its ends a record must go on for it."""
 
     def __init__(self, model: WaveformModel) -> None:

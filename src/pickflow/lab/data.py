@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from seisbench.models.base import WaveformModel
 
+from pickflow.datasets.agreement import agreed_labels
+from pickflow.datasets.archive import archive_windows
 from pickflow.datasets.components import join_components
 from pickflow.datasets.description import describe
 from pickflow.datasets.memory import join
@@ -42,9 +44,11 @@ def write_sources(
     teachers: Sequence[WaveformModel],
     folder: Path,
     progress: Callable[[str, int, int], None],
+    teaching: Literal["mean", "agreement"] = "mean",
 ) -> None:
     """
-    Write what cannot be read where it lies: synthetic records, windows of a run, and records with soft labels.
+    Write what cannot be read where it lies: synthetic records, windows of a run or an archive, and records with soft
+    labels.
 
     Parameters
     ----------
@@ -53,19 +57,20 @@ def write_sources(
     split : LabSplit
         How records are shared out.
     teachers : sequence of WaveformModel
-        Their mean probabilities are stored with the records of the training part; none of them: manual picks are the
-        labels.
+        What they say is stored with the records; none of them: manual picks are the labels.
     folder : Path
         Is made, and gets a folder for each such source.
     progress : callable
-        Called as ``progress(source, records done, records in all)``.
+        Called as ``progress(source, records done, records in all)``; 0 in all if nobody knows.
+    teaching : {"mean", "agreement"}
+        What the teachers' probabilities become, see the section ``lab.teaching``.
     """
     folder.mkdir(parents=True, exist_ok=True)  # also where all sources are read where they lie
     for source in sources:
         if not _is_written(source, teachers):
             continue
-        total, records = _records(source, split)
-        labelled = soft_labels(records, teachers) if teachers else records
+        total, records = _records(source, split, teachers)
+        labelled = _taught(source, records, teachers, teaching)
         origin = {"source": source.model_dump(), "split": split.model_dump(), "n_teachers": len(teachers)}
         write_records(folder / source.name, _counted(labelled, source.name, total, progress), origin)
 
@@ -105,7 +110,7 @@ def open_sources(sources: Sequence[LabSource], split: LabSplit, n_teachers: int,
 
 
 def _is_written(source: LabSource, teachers: Sequence[Any]) -> bool:
-    return source.kind in ("synthetic", "run") or len(teachers) > 0
+    return source.kind in ("synthetic", "run", "archive") or len(teachers) > 0
 
 
 def _opened(source: LabSource, split: LabSplit) -> Dataset:
@@ -122,8 +127,19 @@ def _opened(source: LabSource, split: LabSplit) -> Dataset:
     return dataset.take(np.flatnonzero(digest_ranks(dataset.table, "kind") <= n_most))
 
 
-def _records(source: LabSource, split: LabSplit) -> tuple[int, Iterator[Record]]:
-    """Number of records, and the records."""
+def _taught(source: LabSource, records: Iterator[Record], teachers: Sequence[Any], teaching: str) -> Iterator[Record]:
+    """Records with what teachers say of them."""
+    if not teachers or source.kind == "archive":  # the windows of an archive have it already
+        return records
+    if teaching == "mean":
+        return soft_labels(records, teachers)
+    return records if source.kind == "synthetic" else agreed_labels(records, teachers)
+
+
+def _records(source: LabSource, split: LabSplit, teachers: Sequence[Any]) -> tuple[int, Iterator[Record]]:
+    """Number of records, 0 if it is not known, and the records."""
+    if source.kind == "archive":
+        return 0, archive_windows(source.path or "", source.name, split_of(split), teachers)
     if source.kind == "synthetic":
         return (source.n_events or 0) + (source.n_noise or 0), _synthetic(source, split)
     dataset = _opened(source, split).examined()

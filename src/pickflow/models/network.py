@@ -29,6 +29,7 @@ class PickflowNet(WaveformModel):
     blocks with growing dilation see the whole window. Everything that prepares the waveforms is inside ``forward``:
     a causal high-pass, a robust scale per component and a logarithmic compression, so that any unit and gain will do
     and an exported network needs no code around it. A component that is missing is all zeros.
+    ``component_order`` of one letter makes a picker for stations with one component.
 
     Parameters
     ----------
@@ -70,7 +71,7 @@ class PickflowNet(WaveformModel):
         self.channels = tuple(channels)
         fine, upper, lower, bottom = self.channels
         self.register_buffer("high_pass", _high_pass_frames(sampling_rate), persistent=False)
-        self.stem = _Block(3, fine, kernel_size=9)
+        self.stem = _Block(len(self.component_order), fine, kernel_size=9)
         self.down = nn.ModuleList(
             [
                 _Block(fine, upper, kernel_size=9, stride=_STRIDE),
@@ -91,12 +92,12 @@ class PickflowNet(WaveformModel):
 
         Parameters
         ----------
-        windows : Tensor, shape (n_windows, 3, n_samples)
+        windows : Tensor, shape (n_windows, n_components, n_samples)
             Any unit.
 
         Returns
         -------
-        Tensor, shape (n_windows, 3, n_samples)
+        Tensor, shape (n_windows, n_components, n_samples)
             Noise of the order of 1, events as the logarithm of their ratio to it; zero components stay zero.
         """
         if has_torch_function((windows,)):  # somebody records the network: this is one step
@@ -118,7 +119,7 @@ class PickflowNet(WaveformModel):
 
         Parameters
         ----------
-        windows : Tensor, shape (n_windows, 3, n_samples)
+        windows : Tensor, shape (n_windows, n_components, n_samples)
             Raw waveforms; n_samples is a multiple of 64.
         logits : bool
             Leave out the softmax.

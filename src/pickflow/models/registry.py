@@ -108,6 +108,36 @@ VARIANTS: dict[str, Entry] = {
     ),
 }
 
+
+def _pickflow_net(size: str, channels: tuple[int, ...], component_order: str, work: float, *weights: str) -> Entry:
+    """PickflowNet of a size; its times by its multiply-adds, as a share of those of the first one."""
+    kind = "for one component" if len(component_order) == 1 else "for three components"
+    return Entry(
+        module="pickflow.models.network",
+        class_name="PickflowNet",
+        arguments={"channels": channels, "component_order": component_order},
+        weights=weights,
+        pick_cpu_s=4.0 * work,
+        compress_cpu_s=90.0 * work,
+        training=Training(
+            architecture=f"residual U-net, stride 4, dilated depthwise-separable bottom; front end inside the network; "
+            f"{size}, {kind}",
+            weights="bundled",
+            normalization="inside the network: causal 1 Hz high-pass, robust scale per component, logarithm",
+        ),
+    )
+
+
+PICKFLOW_NETS: dict[str, Entry] = {
+    "PickflowNet": _pickflow_net("86 thousand weights", (8, 16, 32, 64), "ZNE", 1.0, "bundled"),
+    "PickflowNetSmall": _pickflow_net("30 thousand weights", (4, 8, 16, 40), "ZNE", 0.3),
+    "PickflowNetDeep": _pickflow_net("88 thousand weights", (4, 8, 24, 80), "ZNE", 0.55),
+    "PickflowNetLarge": _pickflow_net("270 thousand weights", (8, 16, 32, 152), "ZNE", 1.6),
+    "PickflowNetZ": _pickflow_net("86 thousand weights", (8, 16, 32, 64), "Z", 1.0),
+    "PickflowNetSmallZ": _pickflow_net("29 thousand weights", (4, 8, 16, 40), "Z", 0.3),
+    "PickflowNetLargeZ": _pickflow_net("270 thousand weights", (8, 16, 32, 152), "Z", 1.6),
+}
+
 PICKERS: dict[str, Entry] = {
     "PhaseNet": Entry(
         weights=_published("diting", "jma", "jma_wc", "obs", "original", "volpick"),
@@ -127,17 +157,7 @@ PICKERS: dict[str, Entry] = {
         compress_cpu_s=1800.0,
         training=Training(architecture="EQTransformer of SeisBench", weights="trained"),
     ),
-    "PickflowNet": Entry(
-        module="pickflow.models.network",
-        weights=("bundled",),
-        pick_cpu_s=4.0,
-        compress_cpu_s=90.0,
-        training=Training(
-            architecture="residual U-net, stride 4, dilated depthwise-separable bottom; front end inside the network",
-            weights="bundled",
-            normalization="inside the network: causal 1 Hz high-pass, robust scale per component, logarithm",
-        ),
-    ),
+    **PICKFLOW_NETS,
     "LEQNet": Entry(
         module="pickflow.models.leqnet",
         training=Training(

@@ -113,7 +113,7 @@ def progress_bars() -> Iterator[Callable[[str, int, int], None]]:
         if title in bars and n_done <= bars[title].n:  # repeated for another student
             bars.pop(title).close()
         if title not in bars:
-            bars[title] = tqdm(total=total, desc=title, mininterval=2.0, dynamic_ncols=True)
+            bars[title] = tqdm(total=total or None, desc=title, mininterval=2.0, dynamic_ncols=True)
         bars[title].update(n_done - bars[title].n)
 
     try:

@@ -40,6 +40,9 @@ def trained_pickers(section: Mapping[str, Any]) -> list[Candidate]:
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
         raise ConfigError(f"config key lab.sources: two sets are called {repeated[0]!r}; give one another name")
+    archive = next((source["name"] for source in section["sources"] if source["kind"] == "archive"), None)
+    if archive is not None and not section["teachers"]:
+        raise ConfigError(f"config key lab.teachers is empty, and nobody labels the archive {archive}; name pickers")
     return [Candidate(name, f"{_PREFIX}{seed}") for name in variants for seed in section["seeds"]]
 
 

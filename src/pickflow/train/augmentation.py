@@ -17,6 +17,7 @@ SLOPES = (0.0, 1.0, 2.0)  # exponents of 1/f in the power of added noise: white,
 _TAPE_SAMPLES = 2**18  # long against a window; noise is cut from it anywhere
 _SHORTEST_GAP = 100  # samples, 1 s at 100 Hz; 1 % of a window if that is shorter
 _COMPONENTS = 3
+_N_SPIKES = 3
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,9 @@ class Draws:
     n_dropped: NDArray[np.int64]
     angle: NDArray[np.float64]  # 0 for none
     gap: NDArray[np.float64]  # length and place, shares of the longest and of what is left; 0 for none
+    fault: NDArray[np.int64]  # which of `FAULTS`; -1 for none
+    fault_size: NDArray[np.float64]
+    fault_place: NDArray[np.float64]  # of up to `_N_SPIKES`
 
     def share(self, of: slice) -> Draws:
         """Those of some windows."""
@@ -95,6 +99,9 @@ def draw(settings: Augmentation, n: int, rng: np.random.Generator) -> Draws:
         n_dropped=rng.integers(1, _COMPONENTS, size=n) * chance(settings.dropped_component),
         angle=uniform(-np.pi, np.pi) * chance(settings.rotation),
         gap=rng.random((n, 2)) * chance(settings.gap)[:, None],
+        fault=np.where(chance(settings.fault), rng.integers(len(FAULTS), size=n), -1),
+        fault_size=rng.random(n),
+        fault_place=rng.random((n, _N_SPIKES)),
     )
 
 
@@ -155,6 +162,45 @@ def kept_components(alive: NDArray[np.bool_], draws: Draws) -> NDArray[np.float6
     n_dropped = np.minimum(draws.n_dropped, np.maximum(alive.sum(axis=1) - 1, 0))
     rank = np.argsort(np.argsort(np.where(alive, draws.dropped, 2.0), axis=1), axis=1)
     return np.where(rank < n_dropped[:, None], 0.0, 1.0)
+
+
+def _spikes(window: Array32, size: float, places: NDArray[np.float64]) -> Array32:
+    """Up to three samples that are 3 to 1000 times the mean amplitude too high or too low."""
+    height = np.abs(window).mean() * 10 ** (0.5 + 2.5 * size)
+    spoilt = window.copy()
+    for number, place in enumerate(places[: 1 + int(size * 1e3) % _N_SPIKES]):
+        spoilt[:, int(place * window.shape[1])] += np.float32(height * (-1) ** number)
+    return spoilt
+
+
+def _step(window: Array32, size: float, places: NDArray[np.float64]) -> Array32:
+    """A step of 2 to 300 times the mean amplitude."""
+    spoilt = window.copy()
+    spoilt[:, int(places[0] * window.shape[1]) :] += np.float32(np.abs(window).mean() * 10 ** (0.3 + 2.2 * size))
+    return spoilt
+
+
+def _clipping(window: Array32, size: float, _: NDArray[np.float64]) -> Array32:
+    """Nothing above 5 to 60 % of the peak."""
+    level = np.abs(window).max() * np.float32(0.05 + 0.55 * size)
+    return np.clip(window, -level, level)
+
+
+def _few_counts(window: Array32, size: float, _: NDArray[np.float64]) -> Array32:
+    """Counts of a tenth to twice the mean amplitude, as a weak sensor gives."""
+    count = np.abs(window).mean() * np.float32(10 ** (1.3 * size - 1))
+    return np.round(window / count) * count if count > 0 else window
+
+
+FAULTS = (_spikes, _step, _clipping, _few_counts)
+
+
+def add_faults(windows: Array32, draws: Draws) -> None:
+    """Put the faults of instruments into windows, in place; missing components stay missing."""
+    for index in np.flatnonzero(draws.fault >= 0):
+        window = windows[index]
+        spoilt = FAULTS[draws.fault[index]](window, float(draws.fault_size[index]), draws.fault_place[index])
+        window[:] = spoilt * present(window)
 
 
 def gaps(draws: Draws, n_samples: int) -> NDArray[np.int64]:

@@ -14,6 +14,7 @@ import torch
 from seisbench.models.base import WaveformModel
 
 from pickflow.annotate import resolve_settings
+from pickflow.datasets.archive import read_continuous
 from pickflow.datasets.reading import open_dataset
 from pickflow.datasets.records import SAMPLING_RATE_HZ, Record
 from pickflow.datasets.signals import make_noise, make_signal
@@ -38,7 +39,7 @@ from pickflow.train.pools import (
     noise_before,
     quiet_windows,
 )
-from pickflow.train.reading import LABELLED_SETS, read_continuous, read_teacher
+from pickflow.train.reading import LABELLED_SETS, read_teacher
 
 log = logging.getLogger(__name__)
 

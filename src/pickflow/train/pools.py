@@ -8,11 +8,11 @@ import numpy as np
 import obspy
 from numpy.typing import NDArray
 
+from pickflow.datasets.archive import ContinuousRecord
 from pickflow.datasets.records import SAMPLING_RATE_HZ, Record
 from pickflow.datasets.signals import normalise_noise
 from pickflow.train.augmentation import continued
 from pickflow.train.labels import bells
-from pickflow.train.reading import ContinuousRecord
 
 Array32 = NDArray[np.float32]
 

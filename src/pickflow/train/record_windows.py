@@ -18,6 +18,7 @@ from pickflow.optimisation.clock import in_order
 from pickflow.run.settings.training import Augmentation, Labels
 from pickflow.train.augmentation import (
     Draws,
+    add_faults,
     add_noise,
     draw,
     gaps,
@@ -160,8 +161,10 @@ class RecordWindows:
         phases = np.zeros((len(records), 2, self.n_samples), dtype=np.float32)  # soft labels
         arrivals = np.full((len(records), 2, 2), np.nan)
         boxes = np.zeros((len(records), self.n_samples), dtype=np.float32)
+        is_soft = np.zeros((len(records), 2), dtype=bool)  # of the first and the second earthquake
         for index, record in enumerate(records):
             place = place_of(record, self.n_samples, draws, index)
+            is_soft[index, 0] = record.probability is not None
             self._lay(record, place, np.float32(1), windows[index], phases[index], arrivals[index, 0], boxes[index])
             neighbour = records[index ^ 1] if index ^ 1 < len(records) else None
             if draws.second[index] and record.picks and neighbour is not None and neighbour.picks:
@@ -169,9 +172,11 @@ class RecordWindows:
                 first_arrival = int(min(neighbour.picks.values()))
                 place = Place(first_arrival - int(draws.second_place[index] * self.n_samples))
                 gain = np.float32(draws.second[index]) * present(record.samples)
+                is_soft[index, 1] = neighbour.probability is not None
                 self._lay(neighbour, place, gain, windows[index], phases[index], arrivals[index, 1], boxes[index])
         self._change(windows, phases, arrivals, boxes, draws)
-        return self._labelled(windows, phases, arrivals, boxes, tuple(record.name for record in records))
+        names = tuple(record.name for record in records)
+        return self._labelled(windows, phases, is_soft, arrivals, boxes, names)
 
     def _lay(
         self,
@@ -219,6 +224,7 @@ class RecordWindows:
             add_noise(windows, draws.real_noise, cuts)
         components = kept_components(windows.any(axis=2), draws) if draws.n_dropped.any() else 1.0
         windows *= (draws.gains * components).astype(np.float32)[:, :, None]
+        add_faults(windows, draws)
         for index, (first, last) in enumerate(gaps(draws, self.n_samples)):
             if last > first:
                 windows[index, :, first:last] = 0
@@ -253,19 +259,42 @@ class RecordWindows:
         self,
         windows: Array32,
         soft: Array32,
+        is_soft: NDArray[np.bool_],
         arrivals: NDArray[np.float64],
         boxes: Array32,
         names: tuple[str, ...],
     ) -> Drawn:
         labels = self._labels
         width = labels.width_s * self.model.sampling_rate
-        hard = np.where(soft.any(axis=(1, 2))[:, None, None], np.nan, arrivals)
+        hard = np.where(is_soft[:, :, None], np.nan, arrivals)
         phases = np.maximum(soft, arrival_curves(hard, self.n_samples, labels.shape, width))
         for index in np.flatnonzero(soft.any(axis=(1, 2)) & ~boxes.any(axis=1)):
             boxes[index] = detection(*phases[index])
-        order = [COMPONENTS.index(component) for component in self.model.component_order]
-        samples = windows if order == [0, 1, 2] else np.ascontiguousarray(windows[:, order])
+        samples = in_order_of(self.model.component_order, windows)
         return Drawn(samples, arrivals, picker_labels(phases, boxes, list(self.model.labels)), names)
+
+
+def in_order_of(component_order: str, windows: Array32) -> Array32:
+    """
+    Components as a picker takes them.
+
+    Parameters
+    ----------
+    component_order : str
+        Of the picker. One of a single component takes the first that a window has, so that it learns from records
+        without a vertical, too.
+    windows : ndarray, shape (n, 3, n_samples)
+        Z, N, E; a missing component is all zeros.
+
+    Returns
+    -------
+    ndarray, shape (n, n_components, n_samples)
+    """
+    if len(component_order) == 1:
+        first = windows.any(axis=2).argmax(axis=1)
+        return windows[np.arange(len(windows)), first][:, None]
+    order = [COMPONENTS.index(component) for component in component_order]
+    return windows if order == [0, 1, 2] else np.ascontiguousarray(windows[:, order])
 
 
 def place_of(record: Record, n_samples: int, draws: Draws, index: int) -> Place:

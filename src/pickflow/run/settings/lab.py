@@ -18,18 +18,19 @@ class LabSource(Section):
         "Name of the set in tables and cards; of a SeisBench data set its own, such as STEAD, STEADmini or ETHZ.",
         pattern=r"\A[A-Za-z0-9][A-Za-z0-9._-]*\Z",
     )
-    kind: Literal["folder", "seisbench", "synthetic", "run"] = key(
+    kind: Literal["folder", "seisbench", "synthetic", "run", "archive"] = key(
         "folder",
         "folder - a set in SeisBench's format; seisbench - a set that SeisBench downloads; synthetic - pickflow's own "
-        "generator; run - windows of a run of pickflow, with the picks of its catalog.",
+        "generator; run - windows of a run of pickflow, with the picks of its catalog; archive - windows of an SDS "
+        "archive, with the arrivals on which most of lab.teachers agree, for the training part alone.",
     )
-    path: Text | None = key(None, "Folder of the set, or of the run.")
+    path: Text | None = key(None, "Folder of the set, of the run, or of the archive.")
     n_events: Whole | None = key(None, "Most records of events; null takes all.", ge=0)
     n_noise: Whole | None = key(None, "Most records of noise; null takes all.", ge=0)
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if (self.kind in ("folder", "run")) != (self.path is not None):
+        if (self.kind in ("folder", "run", "archive")) != (self.path is not None):
             way_out = "needs the folder" if self.path is None else "takes none"
             raise refusal("path", f"{self.kind} {way_out}")
         if self.kind == "synthetic" and None in (self.n_events, self.n_noise):
@@ -82,7 +83,12 @@ class LabParams(Section):
     sources: tuple[LabSource, ...] = key((), "Where the records come from.")
     split: LabSplit = LabSplit()
     teachers: tuple[Text, ...] = key(
-        (), "MODEL/WEIGHTS whose mean probabilities are the labels of the training part; empty takes the manual picks."
+        (), "MODEL/WEIGHTS that label the training part, see teaching; empty takes the manual picks."
+    )
+    teaching: Literal["mean", "agreement"] = key(
+        "mean",
+        "mean - the mean probabilities of the teachers are the labels, in place of manual picks; agreement - manual "
+        "picks, and arrivals on which most of the teachers agree. Synthetic records then need no teacher.",
     )
     training: Training = key(Training(), "How they are trained; all in the same way.", affects="lab_train")
     bootstrap: Whole = key(1000, "Resamplings of the events behind each interval.", affects="lab_table", ge=10)

@@ -37,7 +37,13 @@ class Augmentation(Section):
     amplitude: Number = _chance(0.0, "that each component has a gain of its own.")
     amplitude_spread: Number = key(0.3, "Standard deviation of the logarithm of these gains.", ge=0)
     jitter: Number = _chance(0.0, "that a window is stretched, as by a clock that goes too fast.")
-    jitter_share: Number = key(0.002, "Largest error of that clock, as a share.", ge=0, lt=0.1)
+    jitter_share: Number = key(
+        0.002,
+        "Largest error of that clock, as a share; with 0.3 a window may become that of an earthquake farther away, of "
+        "lower frequencies.",
+        ge=0, lt=0.7,
+    )  # fmt: skip
+    fault: Number = _chance(0.0, "of a fault of the instrument: spikes, a step, clipping, or few counts.")
 
 
 class Labels(Section):
