@@ -7,6 +7,7 @@ import pytest
 import seisbench.models
 import torch
 
+from pickflow.datasets.archive import read_continuous
 from pickflow.datasets.reading import open_dataset
 from pickflow.datasets.records import Record
 from pickflow.datasets.signals import make_noise, make_signal, normalise_noise
@@ -23,7 +24,7 @@ from pickflow.train.lessons import Lessons, new_model
 from pickflow.train.loop import optimise_lessons
 from pickflow.train.mixing import Pools, add_signal, augment, draw_batch
 from pickflow.train.pools import from_labelled, noise_before
-from pickflow.train.reading import LABELLED_SETS, read_continuous, read_teacher
+from pickflow.train.reading import LABELLED_SETS, read_teacher
 
 
 @pytest.fixture(scope="module")
@@ -336,7 +337,7 @@ def test_real_sets_are_read_as_documented(shared):
 
 
 def test_continuous_records_are_gapless_and_of_three_components(shared):
-    records = read_continuous(shared / "data/ridgecrest-2019/sds")
+    records = list(read_continuous(shared / "data/ridgecrest-2019/sds"))
     assert len({record.station for record in records}) == 21
     assert all(record.samples.shape[0] == 3 and np.isfinite(record.samples).all() for record in records)
 
@@ -350,5 +351,5 @@ def test_a_continuous_record_that_cannot_be_learnt_from_is_named(tmp_path, caplo
         header = {"network": "XA", "station": "AAA", "channel": channel, "sampling_rate": rate_hz}
         samples = random.integers(-1000, 1000, 7000).astype(np.int32)
         obspy.Trace(samples, header).write(str(folder / f"XA.AAA..{channel}.D.2026.016"), format="MSEED")
-    assert len(read_continuous(tmp_path)) == n_records
+    assert len(list(read_continuous(tmp_path))) == n_records
     assert word in caplog.text

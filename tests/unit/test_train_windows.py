@@ -1,12 +1,25 @@
 """Windows of records: every change has its own probability, and labels stay where the arrivals are."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import seisbench.models as sbm
 
+from pickflow.models.loading import untrained
 from pickflow.optimisation import Processes
 from pickflow.run.settings.training import Augmentation, Labels
-from pickflow.train.augmentation import SLOPES, draw, gaps, kept_components, noise_tapes, noise_windows, resample
+from pickflow.train.augmentation import (
+    FAULTS,
+    SLOPES,
+    add_faults,
+    draw,
+    gaps,
+    kept_components,
+    noise_tapes,
+    noise_windows,
+    resample,
+)
 from pickflow.train.labels import arrival_curves, duration, picker_labels
 from pickflow.train.record_windows import RecordWindows
 from pickflow.train.shelf import Shelf
@@ -14,7 +27,15 @@ from tests.training_fixture import Reader, set_of, spike_record, spikes, unchang
 
 N_SAMPLES = 3001
 EVERYTHING = Augmentation(
-    noise=0.5, real_noise=0.5, polarity=0.5, rotation=0.5, amplitude=0.5, jitter=0.5, second_event=0.6, gap=0.3
+    noise=0.5,
+    real_noise=0.5,
+    polarity=0.5,
+    rotation=0.5,
+    amplitude=0.5,
+    jitter=0.5,
+    second_event=0.6,
+    gap=0.3,
+    fault=0.5,
 )
 
 
@@ -104,7 +125,7 @@ def test_at_least_one_of_the_components_that_are_there_is_kept():
     assert (n_left[n_alive > 1] < n_alive[n_alive > 1]).all()
 
 
-@pytest.mark.parametrize("name", ["polarity", "gap", "dropped_component", "second_event", "noise", "rotation"])
+@pytest.mark.parametrize("name", ["polarity", "gap", "dropped_component", "second_event", "noise", "rotation", "fault"])
 def test_every_change_happens_with_its_own_probability(name):
     draws = draw(unchanged(**{name: 0.25}), 4000, np.random.default_rng(0))
     happens = {
@@ -114,6 +135,7 @@ def test_every_change_happens_with_its_own_probability(name):
         "second_event": draws.second > 0,
         "noise": draws.noise > 0,
         "rotation": draws.angle != 0,
+        "fault": draws.fault >= 0,
     }
     assert happens.pop(name).mean() == pytest.approx(0.25, abs=0.03)
     assert not any(is_changed.any() for is_changed in happens.values())
@@ -174,6 +196,47 @@ def test_soft_labels_are_taken_as_they_are():
     drawn = source(set_of(record), unchanged(), sbm.EQTransformer(in_samples=3001), batch_size=2).draw(0)
     np.testing.assert_array_equal(drawn.probability[0, 1:], soft)
     assert drawn.probability[0, 0, 800] == 1
+
+
+def test_an_earthquake_with_soft_labels_and_one_with_manual_picks_are_both_labelled():
+    soft_record, manual_record = spike_record(0, P=800), spike_record(1, P=900)
+    soft = np.zeros((2, 3001), np.float32)
+    soft[0, 800] = 0.7
+    soft_record = replace(soft_record, probability=soft)
+    changes = unchanged(second_event=1, second_least=0.5)
+    drawn = source(set_of(soft_record, manual_record), changes, batch_size=2).draw(0)
+    for window, arrivals, name in zip(drawn.probability, drawn.arrivals, drawn.names, strict=True):
+        samples = (
+            {"r0": arrivals[0, 0], "r1": arrivals[1, 0]}
+            if name == "r0"
+            else {"r0": arrivals[1, 0], "r1": arrivals[0, 0]}
+        )
+        assert window[1, round(samples["r0"])] == pytest.approx(0.7, abs=0.01)
+        assert window[1, round(samples["r1"])] == pytest.approx(1, abs=0.01)
+
+
+def test_a_picker_of_one_component_takes_the_first_that_is_there():
+    vertical, horizontal = spike_record(0, P=800, S=1400), spike_record(1, P=800, S=1400)
+    horizontal.samples[0] = 0
+    model = untrained("PickflowNetSmallZ", 1)
+    drawn = source(set_of(vertical, horizontal), unchanged(), model, batch_size=2).draw(0)
+    assert drawn.samples.shape == (2, 1, model.in_samples)
+    peaks = dict(zip(drawn.names, np.abs(drawn.samples[:, 0]).argmax(axis=1), strict=True))
+    assert peaks == {"r0": 800, "r1": 1400}
+
+
+@pytest.mark.parametrize("fault", range(len(FAULTS)))
+def test_a_fault_changes_what_is_there_and_nothing_else(fault):
+    window = np.random.default_rng(1).normal(size=(3, 3000)).astype(np.float32)
+    window[2] = 0
+    draws = draw(unchanged(fault=1), 4, np.random.default_rng(0))
+    draws.fault[:] = [fault, fault, fault, -1]
+    windows = np.stack([window] * 4)
+    add_faults(windows, draws)
+    assert all((spoilt[:2] != window[:2]).any() for spoilt in windows[:3])
+    assert not windows[:, 2].any()
+    np.testing.assert_array_equal(windows[3], window)
+    assert np.isfinite(windows).all()
 
 
 def test_a_batch_is_the_same_whoever_makes_it():

@@ -111,33 +111,51 @@ def archive_windows(root: str | Path, name: str, split: Split, teachers: Sequenc
     Record
         Of an event where the pickers agree on an arrival; its picks are the P, and the S, that they are surest of. Of
         noise where none of them sees anything. Windows in which only some of them see something are not used.
+
+    Raises
+    ------
+    ValueError
+        If there is no such window.
     """
     pickers = [LabellingPicker(model) for model in teachers]
+    stations: dict[str, str] = {}
+    n_windows = 0
     for number, record in enumerate(read_continuous(root)):
-        if part_of(record.station, split.seed, split.shares) != "train":
-            continue
-        whole = Record(
-            name="", dataset=name, station=record.station, event="x", part="train", samples=record.samples, picks={}
+        part = stations.setdefault(record.station, part_of(record.station, split.seed, split.shares))
+        if part == "train":
+            for window in _windows(record, f"{record.station}-{number:04d}", name, pickers):
+                n_windows += 1
+                yield window
+    if not n_windows:
+        length_s, n_train = WINDOW_SAMPLES / SAMPLING_RATE_HZ, sum(part == "train" for part in stations.values())
+        raise ValueError(
+            f"archive {root}: no window of {length_s:g} s can be used; it has {len(stations)} stations with three"
+            f" components at {SAMPLING_RATE_HZ:g} Hz, {n_train} of them in the training part: name another archive, or"
+            " share the stations out otherwise with lab.split"
         )
-        probabilities = np.stack([picker.probability(whole) for picker in pickers])
-        labels, sureness = labels_of(probabilities, {}), probabilities.mean(axis=0)
-        for first in range(0, record.samples.shape[1] - WINDOW_SAMPLES + 1, WINDOW_SAMPLES):
-            picks = _surest(labels, sureness, first)
-            cut = slice(first, first + WINDOW_SAMPLES)
-            if not picks and probabilities[:, :, cut].max() >= _QUIET_PROBABILITY:
-                continue
-            window = f"{record.station}-{number:04d}-{first:09d}"
-            yield Record(
-                name=window,
-                dataset=name,
-                station=record.station,
-                event=window if picks else "",
-                kind="event" if picks else "noise",
-                part="train",
-                samples=to_unit_peak(record.samples[:, cut]),
-                picks=picks,
-                probability=labels.probability[:, cut],
-            )
+
+
+def _windows(record: ContinuousRecord, name: str, dataset: str, pickers: Sequence[LabellingPicker]) -> Iterator[Record]:
+    whole = Record(name=name, dataset=dataset, station=record.station, part="train", samples=record.samples, picks={})
+    probabilities = np.stack([picker.probability(whole) for picker in pickers])
+    labels, sureness = labels_of(probabilities, {}), probabilities.mean(axis=0)
+    for first in range(0, record.samples.shape[1] - WINDOW_SAMPLES + 1, WINDOW_SAMPLES):
+        picks = _surest(labels, sureness, first)
+        cut = slice(first, first + WINDOW_SAMPLES)
+        if not picks and probabilities[:, :, cut].max() >= _QUIET_PROBABILITY:
+            continue
+        window = f"{name}-{first:09d}"
+        yield Record(
+            name=window,
+            dataset=dataset,
+            station=record.station,
+            event=window if picks else "",
+            kind="event" if picks else "noise",
+            part="train",
+            samples=to_unit_peak(record.samples[:, cut]),
+            picks=picks,
+            probability=labels.probability[:, cut],
+        )
 
 
 def _surest(labels: Labels, sureness: NDArray[np.float32], first: int) -> dict[str, float]:
