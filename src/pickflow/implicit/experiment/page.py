@@ -160,5 +160,5 @@ def _robust(data: Any, scores: pd.DataFrame) -> str:
 
 def _difference(phase: Mapping[str, Any]) -> str:
     """Difference to the teacher with its interval; one that holds 0 says so."""
-    text = f"{phase['difference']:+.3f} [{phase['difference_low']:+.3f}, {phase['difference_high']:+.3f}]"
-    return f"{text} none" if phase["difference_low"] <= 0 <= phase["difference_high"] else text
+    text = f"{phase['difference']:+.3f} [{phase['difference_low']:+.2f}, {phase['difference_high']:+.2f}]"
+    return f"{text} ns" if phase["difference_low"] <= 0 <= phase["difference_high"] else text
