@@ -83,6 +83,6 @@ def test_the_configuration_for_steadmicro_runs_on_a_stand_in_of_a_hundredth(tmp_
     assert set(config["lab"]["variants"]) < set(table.variant)
     described = json.loads((lab / "description.json").read_text())["parts"]
     [whole] = [part for part in described if part["part"] == "all"]
-    # The split by event and station leaves some of the 103 earthquakes and 24 records of noise out.
-    assert 60 <= whole["earthquake_records"] <= 103
+    # Where the split is by event and station, less than half of the 103 earthquakes have both in one part.
+    assert 35 <= whole["earthquake_records"] <= 65
     assert 12 <= whole["noise_records"] <= 24
