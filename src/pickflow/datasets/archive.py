@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 WINDOW_SAMPLES = 6000  # as long as a trace of STEAD
 _COMPONENTS = "ZNE12"
-_QUIET_PROBABILITY = 0.1  # below it no picker sees anything: noise
+_QUIET_PROBABILITY = 0.2  # a mean below it, everywhere in a window, is noise: one of seven pickers may be wrong
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +110,8 @@ def archive_windows(root: str | Path, name: str, split: Split, teachers: Sequenc
     ------
     Record
         Of an event where the pickers agree on an arrival; its picks are the P, and the S, that they are surest of. Of
-        noise where none of them sees anything. Windows in which only some of them see something are not used.
+        noise where hardly one of them sees anything. Windows in which some of them see something, but not most, are not
+        used.
 
     Raises
     ------
@@ -142,7 +143,7 @@ def _windows(record: ContinuousRecord, name: str, dataset: str, pickers: Sequenc
     for first in range(0, record.samples.shape[1] - WINDOW_SAMPLES + 1, WINDOW_SAMPLES):
         picks = _surest(labels, sureness, first)
         cut = slice(first, first + WINDOW_SAMPLES)
-        if not picks and probabilities[:, :, cut].max() >= _QUIET_PROBABILITY:
+        if not picks and sureness[:, cut].max() >= _QUIET_PROBABILITY:
             continue
         window = f"{name}-{first:09d}"
         yield Record(
