@@ -133,7 +133,7 @@ PICKFLOW_NETS: dict[str, Entry] = {
     "PickflowNetSmall": _pickflow_net("30 thousand weights", (4, 8, 16, 40), "ZNE", 0.3),
     "PickflowNetDeep": _pickflow_net("88 thousand weights", (4, 8, 24, 80), "ZNE", 0.55),
     "PickflowNetLarge": _pickflow_net("270 thousand weights", (8, 16, 32, 152), "ZNE", 1.6),
-    "PickflowNetZ": _pickflow_net("86 thousand weights", (8, 16, 32, 64), "Z", 1.0),
+    "PickflowNetZ": _pickflow_net("88 thousand weights", (4, 8, 24, 80), "Z", 0.55),
     "PickflowNetSmallZ": _pickflow_net("29 thousand weights", (4, 8, 16, 40), "Z", 0.3),
     "PickflowNetLargeZ": _pickflow_net("270 thousand weights", (8, 16, 32, 152), "Z", 1.6),
 }
