@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import seisbench.models
 import torch
@@ -34,7 +34,7 @@ def model_class(name: str) -> type[seisbench.models.WaveformModel]:
     return candidate
 
 
-def _is_picker(candidate: Any) -> bool:
+def _is_picker(candidate: Any) -> TypeGuard[type[seisbench.models.WaveformModel]]:
     base = seisbench.models.WaveformModel
     return isinstance(candidate, type) and issubclass(candidate, base) and candidate is not base
 
