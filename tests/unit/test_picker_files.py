@@ -54,6 +54,18 @@ def test_a_bulletin_of_ogs_is_one_whatever_files_of_it_are_given(shared):
     assert sort_files([*files[:1], shared / "data" / "ogs-2024" / "velocity_1d.nd"]).velocity
 
 
+def test_bulletins_of_one_name_and_two_endings_are_two(tmp_path):
+    table = "time,latitude,longitude,depth,mag,id\n2024-03-05T10:02:30,46.3,13.1,8,2.1,e1\n"
+    for names in (("bulletin.2023", "bulletin.2024"), ("events.dat", "events.csv"), ("events.dat", "events.txt")):
+        files = [tmp_path / name for name in names]
+        for path in files:
+            path.write_text(table)
+        assert sort_files(files[:1]).reference == files[0]
+        assert sort_files([files[0], files[0]]).reference == files[0]
+        with pytest.raises(UsageError, match="there can be one bulletin, these are 2: "):
+            sort_files(files)
+
+
 def test_supporting_files_land_in_the_configuration(folder, tmp_path, stations):
     (tmp_path / "model.nd").write_text(nd_text(homogeneous(6.0, 3.46)))
     (tmp_path / "events.csv").write_text("id,time,latitude,longitude\ne1,2024-03-05T10:02:30,46.3,13.1\n")
@@ -100,6 +112,23 @@ def test_an_sds_archive_is_known_as_one(tmp_path):
         UsageError, match="from 2024-03-06 to 2024-03-06; there are waveforms on 2024-03-05, 2024-03-07"
     ):
         scan_folder(tmp_path, tmp_path / "cache", everything._replace(days=(date(2024, 3, 6), date(2024, 3, 6))))
+
+
+def test_an_sds_file_of_a_day_that_cannot_be_is_left_out_alone_with_the_reason(tmp_path, caplog):
+    for year, days in {"2023": ["366"], "2024": ["000", "067", "999"], "0000": ["001"], "9999": ["365"]}.items():
+        folder = tmp_path / year / "XA" / "AAA" / "HHZ.D"
+        folder.mkdir(parents=True)
+        for day in days:
+            (folder / f"XA.AAA..HHZ.D.{year}.{day}").write_bytes(b"-")
+    everything = Selection(("*.*",), tuple(usual_bands()), None)
+    assert scan_folder(tmp_path, tmp_path / "cache", everything) == ("sds", (date(2024, 3, 7),))
+    assert [message.rpartition("/")[2] for message in caplog.messages] == [
+        "XA.AAA..HHZ.D.0000.001: left out, the year 0000 is not between 1850 and 2200",
+        "XA.AAA..HHZ.D.2023.366: left out, '2023366': 2023 has the days 001 to 365, not 366",
+        "XA.AAA..HHZ.D.2024.000: left out, '2024000': 2024 has the days 001 to 366, not 000",
+        "XA.AAA..HHZ.D.2024.999: left out, '2024999': 2024 has the days 001 to 366, not 999",
+        "XA.AAA..HHZ.D.9999.365: left out, the year 9999 is not between 1850 and 2200",
+    ]
 
 
 def test_a_record_that_reaches_a_little_over_midnight_is_of_one_day(tmp_path, monkeypatch):

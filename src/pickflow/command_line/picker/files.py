@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from collections.abc import Iterator, Sequence
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,11 +14,16 @@ import pandas as pd
 
 from pickflow.codes import StationCode, band_instrument, matches, rank
 from pickflow.command_line.parser import UsageError
-from pickflow.command_line.picker.dates import date_ranges
-from pickflow.download.directory import directory_index
+from pickflow.command_line.picker.dates import date_ranges, julian_date
+from pickflow.download.directory import LONGEST_PATH, directory_index
 from pickflow.io.formats import catalog_folder, read_bulletin
+from pickflow.io.formats.ogs import OGS_ENDINGS
 from pickflow.io.formats.reading import find_format
+from pickflow.secrets import printable
 from pickflow.travel_times.files import read_velocity_model
+from pickflow.windows import EARLIEST, LATEST
+
+logger = logging.getLogger(__name__)
 
 _HEAD_BYTES = 100_000  # chosen: enough to recognise a format
 _VELOCITY_NAMES = ({"vp", "vp_km_s", "alpha"}, {"vs", "vs_km_s", "beta"})
@@ -83,7 +89,7 @@ def sort_files(paths: Sequence[Path]) -> Supporting:
                 f" bulletin: {reason}"
             )
         kinds[kind].append(path)
-    references = {path.with_suffix(""): path for path in kinds["reference"]}
+    references = {_bulletin_of(path): path for path in kinds["reference"]}
     for title, group in (("velocity model", kinds["velocity"]), ("bulletin", list(references.values()))):
         if len(group) > 1:
             raise UsageError(f"-F: there can be one {title}, these are {len(group)}: {', '.join(map(str, group))}")
@@ -94,11 +100,21 @@ def sort_files(paths: Sequence[Path]) -> Supporting:
     )
 
 
+def _bulletin_of(path: Path) -> Path:
+    """A file's bulletin, by its name: files of OGS of one name are one, and any other file is one by itself."""
+    is_part = path.suffix.lower() in OGS_ENDINGS and find_format(_head(path), str(path)).startswith("ogs-")
+    return path.with_suffix("") if is_part else path
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(_HEAD_BYTES)
+
+
 def _kind(path: Path) -> tuple[str | None, str]:
     """Kind of a file, or None and the reason."""
     try:
-        with path.open("rb") as file:
-            content = file.read(_HEAD_BYTES)
+        content = _head(path)
     except OSError as error:
         return None, f"{error.strerror} (seen from {Path.cwd()})"
     if not content.strip():
@@ -206,10 +222,20 @@ def _sds_days(root: Path, selection: Selection) -> Iterator[date]:
     for folder in sorted(root.glob(_SDS_FOLDERS)):
         if rank(band_instrument(folder.name.removesuffix(".D")), list(selection.bands)) == len(selection.bands):
             continue
-        for entry in os.scandir(folder):
+        for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
             name = _SDS_FILE.fullmatch(entry.name)
             if name and matches(StationCode(name["network"], name["station"]), list(selection.stations)):
-                yield date(int(name["year"]), 1, 1) + timedelta(days=int(name["day"]) - 1)
+                try:
+                    yield _day_of_name(name)
+                except ValueError as error:
+                    logger.warning("%s: left out, %s", printable(entry.path, LONGEST_PATH), error)
+
+
+def _day_of_name(name: re.Match[str]) -> date:
+    """Day of an SDS file by its name; a ValueError where a run can have no such day."""
+    if not EARLIEST.year <= int(name["year"]) < LATEST.year:
+        raise ValueError(f"the year {name['year']} is not between {EARLIEST.year} and {LATEST.year}")
+    return julian_date(name["year"] + name["day"])
 
 
 def _days_of_files(root: Path, cache: Path, selection: Selection) -> Iterator[date]:
