@@ -17,6 +17,7 @@ from pickflow.inside.comparison import read_compression
 from pickflow.io.tables import conform, write_table
 from pickflow.models.cards import read_card, read_state
 from pickflow.models.loading import load_model
+from pickflow.progress import silent
 from pickflow.run.settings.compress import CompressParams
 from pickflow.schemas import MANIFEST, PICKS
 from tests.compress_fixture import manifest_of, stream_of, write_day
@@ -180,9 +181,9 @@ def test_the_smallest_student_that_loses_no_more_is_found(monkeypatch, max_loss,
         return run.Outcome(budget["macs"], scores_of(losses[budget["macs"]]))
 
     monkeypatch.setattr(run, "_finish", finish)
-    assert run._search(None, "safe", max_loss, None, run._silent).student == expected
+    assert run._search(None, "safe", max_loss, None, silent).student == expected
     with pytest.raises(ValueError, match=r"max_f1_loss -1: the largest student of safe already loses more; allow more"):
-        run._search(None, "safe", -1.0, None, run._silent)
+        run._search(None, "safe", -1.0, None, silent)
 
 
 def test_a_loss_of_f1_is_a_target(day, monkeypatch):
@@ -191,14 +192,14 @@ def test_a_loss_of_f1_is_a_target(day, monkeypatch):
     teacher = run.multiply_adds(teacher_study.model)
     monkeypatch.setattr(run, "_scores", lambda _, model: scores_of(float(run.multiply_adds(model) < 0.45 * teacher)))
     params = CompressParams(**(PARAMS | {"tune": PARAMS["tune"] | {"steps": 0}}))
-    result = run._make(teacher_study, run.read_student("safe-f0.2"), params, run._silent)
+    result = run._make(teacher_study, run.read_student("safe-f0.2"), params, silent)
     assert 0.45 < run.multiply_adds(result.student.model) / teacher <= 0.6
 
 
 def test_weights_that_were_eliminated_stay_zero_through_tuning(day, tmp_path):
     params = CompressParams(**(PARAMS | {"penalty": "element", "n_path": 4, "check_certificate": False}))
     teacher_study = study(BUNDLED, [day], params, map)
-    student = run._finish(teacher_study, "safe", {"macs": 0.97}, params, run._silent).student
+    student = run._finish(teacher_study, "safe", {"macs": 0.97}, params, silent).student
     proof = run.certificate(teacher_study, student)
     request = run.read_student("safe-s03")
     run.write_student(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
@@ -17,6 +17,7 @@ from pickflow.compress.tuning import tune
 from pickflow.compress.writing import INT8_FILE, certificate, write_student
 from pickflow.models.cards import TENSORS_FILE, read_card
 from pickflow.models.loading import load_model
+from pickflow.progress import Progress, silent
 from pickflow.run.settings.compress import CompressParams
 from pickflow.run.students import Student as Name
 from pickflow.run.students import read_student
@@ -26,7 +27,6 @@ logger = logging.getLogger(__name__)
 # Chosen: shares of the teacher's multiply-adds on the trade-off curve, also for the search of a loss of F1.
 CURVE_MACS = (0.7, 0.5, 0.35, 0.25, 0.18, 0.12, 0.07)
 REFERENCE = "the teacher's own picks in the blocks of time that no student was fitted on"
-Progress = Callable[[str, int, int], None]
 
 
 class Outcome(NamedTuple):
@@ -36,17 +36,13 @@ class Outcome(NamedTuple):
     scores: dict[str, Any]
 
 
-def _silent(label: str, n_done: int, total: int) -> None:
-    """Report nothing."""
-
-
 def compress_run(
     teacher: Path,
     days: Sequence[tuple[Path, Path]],
     students: Mapping[str, Path],
     params: CompressParams,
     station_map: StationMap,
-    progress: Progress = _silent,
+    progress: Progress = silent,
 ) -> dict[str, Any]:
     """
     Make the students of a teacher from the waveforms and picks of a run.

@@ -11,9 +11,9 @@ import obspy
 from pickflow.annotate import Picker
 from pickflow.annotate.segments import NS_PER_S
 from pickflow.compress.windows import BLOCK_S, N_BLOCKS, Record
+from pickflow.datasets.records import TOLERANCES_S
 
 PHASES = ("P", "S")
-TOLERANCES_S = (0.1, 0.3, 0.5)  # chosen
 # Chosen: thresholds that a student may get.
 THRESHOLDS = np.round(np.concatenate([np.arange(0.04, 0.1, 0.02), np.arange(0.1, 0.71, 0.05)]), 2)
 

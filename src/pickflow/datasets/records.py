@@ -12,6 +12,7 @@ PARTS = ("train", "validation", "test")
 KINDS = ("event", "noise")
 COMPONENTS = "ZNE"
 SAMPLING_RATE_HZ = 100.0
+TOLERANCES_S = (0.1, 0.3, 0.5)  # of picks beside arrivals; usual in papers on pickers
 
 Kind = Literal["event", "noise"]
 

@@ -10,10 +10,8 @@ from torch import nn
 from pickflow.implicit.builder import Builder, Signal
 from pickflow.implicit.model import ImplicitModel
 from pickflow.implicit.recurrent import attention, feed_forward, layer_norm, lstm
-from pickflow.models.graph import Graph, Node, trace
+from pickflow.models.graph import LOWEST, Graph, Node, trace
 from pickflow.models.layers import UnsupportedLayerError
-
-_LOWEST = -1e9  # padding below it never is the largest of a group
 
 
 def from_network(model: nn.Module, n_samples: int) -> ImplicitModel:
@@ -168,7 +166,7 @@ class _Walk:
             return self._builder.crop(signal, n_before, signal.n_samples - n_before - node.n_samples)
         value = node.settings["value"]
         pooled = [reader.kind for reader in node.readers] == ["max_pool1d"] and node.settings["left"] == 0
-        if pooled and (value <= _LOWEST or (value == 0.0 and waiting)):
+        if pooled and (value <= LOWEST or (value == 0.0 and waiting)):
             return signal  # the last group is short
         if value != 0.0:
             raise UnsupportedLayerError(f"{node} cannot be expressed as an implicit model: padding with {value}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from pickflow.io.atomic import write_text
 from pickflow.io.tables import write_table
 from pickflow.models.cards import read_card
 from pickflow.models.loading import load_model
+from pickflow.progress import Progress, silent
 from pickflow.provenance import provenance
 
 N_WINDOWS = 60
@@ -30,17 +30,13 @@ SENSITIVITIES_FILE = "sensitivities.parquet"
 ATTRIBUTIONS_FILE = "attributions.parquet"
 
 
-def _silent(title: str, n_done: int, total: int) -> None:
-    """Report nothing."""
-
-
 def look_inside(
     picker: str | Path,
     folder: str | Path,
     source: Source | None = None,
     n_windows: int = N_WINDOWS,
     student: str | Path | None = None,
-    progress: Callable[[str, int, int], None] = _silent,
+    progress: Progress = silent,
 ) -> pd.DataFrame:
     """
     Write the page of a picker's inside, and its numbers as tables.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from pickflow.inside.network import Network
 from pickflow.inside.parts import parts_of
 from pickflow.inside.silencing import Part, Silencer
 from pickflow.inside.windows import Window
+from pickflow.progress import Progress, silent
 from pickflow.train.evaluate import phase_scores
 
 Array32 = NDArray[np.float32]
@@ -26,13 +27,7 @@ NOTHING = Part(name="", kind="nothing", layer="")
 _BATCH_SIZE = 20
 
 
-def _silent(title: str, n_done: int, total: int) -> None:
-    """Report nothing."""
-
-
-def sensitivity(
-    network: Network, windows: Sequence[Window], progress: Callable[[str, int, int], None] = _silent
-) -> pd.DataFrame:
+def sensitivity(network: Network, windows: Sequence[Window], progress: Progress = silent) -> pd.DataFrame:
     """
     Silence every part of a picker in turn.
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from pickflow.kernels.layers import OUTPUT_BLOCK
 from pickflow.kernels.library import KINDS, QUANTUM_LIMIT, RECTIFY, TO_INTEGERS
 from pickflow.kernels.program import Buffer, Program, View, grow_margins
 
-_OUTPUT_BLOCK = 4
 _LARGEST_SUM = 2**31 - 1
 _LARGEST_WEIGHT = 2**15 - 1
 _MIN_CHANNELS = 8  # below, the conversion costs as much as it saves
@@ -158,5 +158,5 @@ def quantised(weights: np.ndarray, positive: bool) -> tuple[np.ndarray, np.ndarr
 def _packed(weights: np.ndarray) -> np.ndarray:
     """As the kernel reads them: blocks of output channels, in each (input pair, tap, output channel), two in one."""
     pairs = (weights[:, 0::2] & 0xFFFF) | (weights[:, 1::2] << 16)
-    blocks = [pairs[first : first + _OUTPUT_BLOCK] for first in range(0, len(pairs), _OUTPUT_BLOCK)]
+    blocks = [pairs[first : first + OUTPUT_BLOCK] for first in range(0, len(pairs), OUTPUT_BLOCK)]
     return np.concatenate([block.transpose(1, 2, 0).ravel() for block in blocks]).astype(np.uint32).view(np.int32)

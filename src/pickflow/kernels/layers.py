@@ -11,7 +11,7 @@ from torch import nn
 from pickflow.kernels.program import Program, View, require
 from pickflow.models.layers import conv_padding, is_depthwise, is_plain, norm_terms, parameter
 
-_OUTPUT_BLOCK = 4  # output channels that one pass of the convolution kernel makes
+OUTPUT_BLOCK = 4  # output channels that one pass of the convolution kernel makes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +118,7 @@ def convolve(
 
 def _packed(weights: np.ndarray) -> np.ndarray:
     """As the kernel reads them: blocks of output channels, in each (input channel, tap, output channel)."""
-    blocks = [weights[first : first + _OUTPUT_BLOCK] for first in range(0, len(weights), _OUTPUT_BLOCK)]
+    blocks = [weights[first : first + OUTPUT_BLOCK] for first in range(0, len(weights), OUTPUT_BLOCK)]
     return np.concatenate([block.transpose(1, 2, 0).ravel() for block in blocks])
 
 

@@ -11,10 +11,8 @@ import numpy as np
 from pickflow.kernels.layers import Ending, conv_layer, convolve, resampled, transposed_layer, upsampled_layer
 from pickflow.kernels.program import Program, View, require
 from pickflow.kernels.recurrent import attention, recurrence
-from pickflow.models.graph import RECURRENT_KINDS, Graph, Node
+from pickflow.models.graph import LOWEST, RECURRENT_KINDS, Graph, Node
 from pickflow.models.layers import is_plain, norm_terms, parameter
-
-_LOWEST = -1e9  # padding below it never is the largest of a group
 
 
 class Lowering:
@@ -164,7 +162,7 @@ class Lowering:
         source, size = node.inputs[0], node.settings["size"]
         if source.kind == "pad" and source.settings["left"] == 0 and source.settings["right"] < size:
             value, before = source.settings["value"], source.inputs[0]
-            if value <= _LOWEST or (value == 0.0 and before.kind == "relu"):
+            if value <= LOWEST or (value == 0.0 and before.kind == "relu"):
                 source = before  # the last group is short
         view, target = self._view(source), self._target(node)
         self._views[node] = target

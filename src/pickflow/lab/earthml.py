@@ -15,7 +15,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-SAMPLING_RATE_HZ = 100.0  # of labelled records
+from pickflow.datasets.records import SAMPLING_RATE_HZ
+
 # Thresholds, margins and lengths of EQTransformer's own test: Mousavi et al. 2020, 10.1038/s41467-020-17591-w
 THRESHOLDS = {"Detection": 0.20, "P": 0.10, "S": 0.10}
 SHORTEST_SAMPLES = 10  # of a detection

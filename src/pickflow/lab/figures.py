@@ -9,8 +9,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
+from pickflow.datasets.records import TOLERANCES_S
 from pickflow.lab.content import LabContent
-from pickflow.lab.scores import TOLERANCES_S
 from pickflow.report import drawing
 
 PHASES = ("P", "S")

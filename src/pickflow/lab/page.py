@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from pickflow.datasets.records import TOLERANCES_S
 from pickflow.lab import figures, words
 from pickflow.lab.content import LabContent
 from pickflow.lab.earthml import COLUMNS
-from pickflow.lab.scores import TOLERANCES_S
 from pickflow.report.frame import count, render
 
 _MARKS = {"better": "▲", "worse": "▼", "no difference": "", "unknown": "", "reference": ""}

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from pickflow.datasets.records import TOLERANCES_S
 from pickflow.lab.comparison import Floats, Index, PhaseComparison
 
-TOLERANCES_S = (0.1, 0.3, 0.5)  # usual in papers on pickers; those of `pickflow.train.evaluate`
 TOLERANCE_S = 0.3  # the one that thresholds are chosen for
 # Where a threshold is looked for; the outputs hold nothing below the first.
 THRESHOLDS = np.round(np.arange(0.05, 0.9501, 0.01), 2)

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from pickflow.datasets.records import TOLERANCES_S
 from pickflow.lab import bootstrap, earthml, scores
 from pickflow.lab.comparison import Floats, Index, PhaseComparison, compare_phase
 from pickflow.lab.records import PHASES, PickerOutput, common_records, known_from_training, picks_on
@@ -18,7 +19,7 @@ JUDGED = {
     **{
         f"{rate}_{tolerance:g}s": True
         for rate in (*scores.RATES, "equal_recall")
-        for tolerance in scores.TOLERANCES_S
+        for tolerance in TOLERANCES_S
     },
     "mae_s": False, "rmse_s": False, "mae_all_s": False, "rmse_all_s": False, "false_picks_per_station_hour": False,
 }  # fmt: skip

@@ -34,6 +34,7 @@ _KINDS = {
     "add_": "add",
     "__getitem__": "crop",
 }
+LOWEST = -1e9  # padding below it never is the largest of a group
 # Axes of a tensor: n windows, c channels, t samples. What reads them otherwise is no step that anybody can express.
 RECURRENT_KINDS = ("LSTM", "GRU")
 _AXES = {"Linear": "ntc", **dict.fromkeys(RECURRENT_KINDS, "tnc")}

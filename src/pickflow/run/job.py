@@ -7,7 +7,7 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -18,6 +18,7 @@ from tqdm import tqdm
 from pickflow import secrets
 from pickflow.extras import advice
 from pickflow.io.atomic import write_text, writing
+from pickflow.progress import Progress
 from pickflow.provenance import provenance, sha256_of_file
 from pickflow.run.configuration import files_at, files_of
 from pickflow.run.layout import RunLayout, manifest_of
@@ -105,7 +106,7 @@ def workers_of(job: Any, progress: str, threads: int | None = None) -> AbstractC
 
 
 @contextmanager
-def progress_bars() -> Iterator[Callable[[str, int, int], None]]:
+def progress_bars() -> Iterator[Progress]:
     """A function ``show(what, done, total)`` that keeps one progress bar for each title."""
     bars: dict[str, tqdm] = {}
 

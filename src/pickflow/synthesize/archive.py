@@ -16,6 +16,7 @@ from obspy.core.inventory import Site as SiteName
 from pickflow.io.atomic import atomic_path, write_text
 from pickflow.io.tables import conform, write_table
 from pickflow.io.waveforms import write_stream
+from pickflow.progress import silent
 from pickflow.provenance import provenance
 from pickflow.run.settings.synthesize import Site, SynthesizeParams
 from pickflow.schemas import EVENTS, TRUTH_PICKS
@@ -30,11 +31,7 @@ _CREATED = UTCDateTime(2026, 1, 1)  # arbitrary and fixed, so that the bytes are
 _ORIENTATION_DEG = {"Z": (0.0, -90.0), "N": (0.0, 0.0), "E": (90.0, 0.0)}
 
 
-def _silent(n_done: int, total: int, station: str) -> None:
-    """Report nothing."""
-
-
-def write_archive(params: SynthesizeParams, folder: Path, progress: Callable[[int, int, str], None] = _silent) -> None:
+def write_archive(params: SynthesizeParams, folder: Path, progress: Callable[[int, int, str], None] = silent) -> None:
     """
     Make a synthetic network and write all its files; the same parameters give the same bytes.
 

@@ -22,6 +22,7 @@ from pickflow.datasets.splits import part_of
 from pickflow.distillation import probabilities_of
 from pickflow.io.atomic import write_text
 from pickflow.models.cards import write_model
+from pickflow.progress import silent
 from pickflow.provenance import sha256_of_bytes
 from pickflow.run.settings.train import TrainParams
 from pickflow.train.calibrate import calibrate_picker
@@ -50,15 +51,11 @@ _TOLERANCE_SAMPLES = 30  # 0.3 s, as in the evaluation
 _BETA = 1.5
 
 
-def _silent(n_done: int, total: int, losses: dict[str, float]) -> None:
-    """Report nothing."""
-
-
 def train(
     params: TrainParams,
     shared: Path,
     folder: Path,
-    progress: Callable[[int, int, dict[str, float]], None] = _silent,
+    progress: Callable[[int, int, dict[str, float]], None] = silent,
 ) -> None:
     """
     Train a picker and write it with its card and its scores.

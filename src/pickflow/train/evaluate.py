@@ -12,10 +12,8 @@ from seisbench.models.base import WaveformModel
 
 from pickflow.annotate import Picker, PickerOptions
 from pickflow.annotate.picker import TimedPick
-from pickflow.datasets.records import SAMPLING_RATE_HZ, Record
+from pickflow.datasets.records import SAMPLING_RATE_HZ, TOLERANCES_S, Record
 from pickflow.datasets.streams import record_stream
-
-TOLERANCES_S = (0.1, 0.3, 0.5)  # usual in papers on pickers
 
 
 def pick_records(model: Any, records: Iterable[Record], thresholds: Mapping[str, float]) -> pd.DataFrame:

@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from pickflow.run.settings.training import CODA
+
 Array32 = NDArray[np.float32]
 
 _REACH = 5  # standard deviations after which a gaussian is zero
-_CODA = 1.4  # of S - P, after S: until there an earthquake lasts (Mousavi et al., 2020)
 _KNOWN = ("N", "P", "S", "Detection")
 
 
@@ -58,7 +59,7 @@ def bells(picks: Mapping[str, float], n_samples: int, sigma_samples: float) -> A
     return arrival_curves(arrivals, n_samples, "gaussian", sigma_samples)[0]
 
 
-def duration(picks: Mapping[str, float], n_samples: int, factor: float = _CODA) -> tuple[float, float] | None:
+def duration(picks: Mapping[str, float], n_samples: int, factor: float = CODA) -> tuple[float, float] | None:
     """
     First and last sample (excluded) of the earthquake in a record; None without any arrival.
 
@@ -90,10 +91,10 @@ def detection(p: Array32, s: Array32) -> Array32:
     p_at, s_at = peaks(p, 0.5), peaks(s, 0.5)
     for begin in p_at:
         later = s_at[s_at > begin]
-        end = later[0] + _CODA * (later[0] - begin) if later.size else p.size
+        end = later[0] + CODA * (later[0] - begin) if later.size else p.size
         label[begin : int(end)] = 1
     if s_at.size and not (p_at < s_at[0]).any():
-        label[: int(s_at[0] * (1 + _CODA))] = 1
+        label[: int(s_at[0] * (1 + CODA))] = 1
     return label
 
 

@@ -19,10 +19,11 @@ from pickflow.compress.states import Calibration, LayerStatistics, collect
 from pickflow.distillation import probabilities_of
 from pickflow.implicit.experiment.data import WindowSet
 from pickflow.implicit.experiment.solutions import Account, Setting, largest_masks, settings_of, solve_design
-from pickflow.implicit.experiment.students import TEACHER, Array, Predict, Progress, Student
+from pickflow.implicit.experiment.students import TEACHER, Array, Predict, Student
 from pickflow.implicit.experiment.whole import ready_windows
 from pickflow.models.graph import Graph, trace
 from pickflow.models.layers import AXES, input_gates, norm_terms
+from pickflow.progress import Progress
 from pickflow.run.settings.implicit import ImplicitParams
 
 # As in compression: samples within a second of an arrival count four times.

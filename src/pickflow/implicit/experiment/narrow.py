@@ -24,10 +24,10 @@ from pickflow.implicit.experiment.data import (
 )
 from pickflow.implicit.experiment.layers import predictor
 from pickflow.implicit.experiment.scores import choose_thresholds
-from pickflow.implicit.experiment.students import Progress
 from pickflow.models.network import PickflowNet
 from pickflow.models.registry import PICKERS
 from pickflow.optimisation import Batch, Pace, Task, optimise
+from pickflow.progress import Progress
 from pickflow.run.settings.implicit import ImplicitParams
 from pickflow.train.labels import as_labels, bells
 

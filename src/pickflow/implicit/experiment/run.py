@@ -23,10 +23,11 @@ from pickflow.implicit.experiment.scores import (
     picks_of,
     score,
 )
-from pickflow.implicit.experiment.students import Progress, Student
+from pickflow.implicit.experiment.students import Student
 from pickflow.implicit.experiment.whole import WholePicker
 from pickflow.models.cards import read_card
 from pickflow.models.loading import load_model
+from pickflow.progress import Progress
 from pickflow.run.settings.implicit import ImplicitParams
 
 logger = logging.getLogger(__name__)

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from pickflow.compress.scores import n_matches
 from pickflow.datasets.records import SAMPLING_RATE_HZ
 from pickflow.lab.bootstrap import draw_blocks, interval
+from pickflow.lab.scores import TOLERANCE_S
 from pickflow.train.labels import peaks
 
 Array = NDArray[np.float64]
 Picks = list[NDArray[np.int64]]
 
 PHASES = ("P", "S")
-TOLERANCE_S = 0.3
 _THRESHOLDS = np.round(np.arange(0.05, 0.96, 0.05), 2)
 _NS_PER_SAMPLE = round(1e9 / SAMPLING_RATE_HZ)
 

@@ -13,7 +13,6 @@ from pickflow.implicit.experiment.solutions import Setting
 
 Array = NDArray[np.float64]
 Predict = Callable[[NDArray[np.float32]], NDArray]
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, kw_only=True)

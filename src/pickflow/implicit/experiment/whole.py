@@ -23,8 +23,9 @@ from pickflow.implicit.experiment.solutions import (
     settings_of,
     solve_design,
 )
-from pickflow.implicit.experiment.students import TEACHER, Array, Predict, Progress, Student
+from pickflow.implicit.experiment.students import TEACHER, Array, Predict, Student
 from pickflow.implicit.scaling import rescale
+from pickflow.progress import Progress
 from pickflow.run.settings.implicit import ImplicitParams
 from pickflow.safe import debias, intercept
 

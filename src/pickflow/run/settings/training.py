@@ -6,6 +6,9 @@ from typing import Any, ClassVar, Literal
 
 from pickflow.run.settings.section import Flag, Number, Section, Whole, key
 
+# Of S - P, from S to the end of an earthquake: Mousavi et al. 2020, 10.1038/s41467-020-17591-w
+CODA = 1.4
+
 
 def _chance(default: float, meaning: str) -> Any:
     return key(default, f"Probability, 0 to 1, {meaning}", ge=0, le=1)
@@ -54,7 +57,7 @@ class Labels(Section):
         0.1, "Standard deviation of the gaussian, half of the triangle's base or of the box's width, s.", gt=0
     )
     detection_factor: Number = key(
-        1.4, "An earthquake lasts from P to S and this many times S - P more (Mousavi et al., 2020).", ge=0
+        CODA, "An earthquake lasts from P to S and this many times S - P more (Mousavi et al., 2020).", ge=0
     )
     detection_weight: Number = key(0.05, "Weight of the loss of Detection, where labels are independent.", ge=0)
     p_weight: Number = key(0.40, "Weight of the loss of P, where labels are independent.", ge=0)
