@@ -100,3 +100,16 @@ def test_an_event_that_a_run_does_not_have_is_named(results):
 def test_a_picker_that_cannot_be_looked_into_is_named(model, words):
     with pytest.raises(ValueError, match=re.escape(words)):
         open_network(model())
+
+
+@pytest.mark.parametrize(
+    ("error", "is_refusal"), [(RuntimeError("sizes differ"), True), (AttributeError("a slip of the pen"), False)]
+)
+def test_a_picker_that_fails_at_its_own_windows_is_named_and_a_fault_of_the_code_is_not(error, is_refusal):
+    class Failing(seisbench.models.PhaseNet):
+        def forward(self, x, logits=False):
+            raise error
+
+    words = r"Failing does not fit 3001 samples \(RuntimeError: sizes differ\)" if is_refusal else "a slip of the pen"
+    with pytest.raises(ValueError if is_refusal else AttributeError, match=words):
+        open_network(Failing())

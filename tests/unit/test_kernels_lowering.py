@@ -41,6 +41,24 @@ def test_a_step_without_a_kernel_is_named(steps, reason):
         compile_network(network_of(steps))
 
 
+def failing(net, x):
+    raise RuntimeError("no such window")
+
+
+def test_a_network_that_fails_at_its_own_windows_is_named():
+    with pytest.raises(UnsupportedNetwork, match=f"class Any: Any does not fit {N_SAMPLES} samples .*no such window"):
+        compile_network(network_of(failing))
+
+
+def test_a_fault_of_the_kernels_is_no_fault_of_the_network(monkeypatch):
+    def lower(program, graph):
+        raise KeyError("left")
+
+    monkeypatch.setattr("pickflow.kernels.compilation.Lowering", lower)
+    with pytest.raises(KeyError, match="left"):
+        compile_network(network_of(lambda net, x: x))
+
+
 def test_an_own_preparation_of_windows_has_no_kernel():
     class Own(Any):
         def annotate_batch_pre(self, batch, argdict):

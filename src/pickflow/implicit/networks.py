@@ -41,11 +41,7 @@ def from_network(model: nn.Module, n_samples: int) -> ImplicitModel:
     builder = Builder(_channels_of(model), n_samples, names)
     if isinstance(model, nn.Sequential):
         return builder.model(sequential(builder, builder.input, model))
-    try:
-        graph = trace(model, n_samples)
-    except (AssertionError, RuntimeError) as error:
-        raise ValueError(f"{type(model).__name__} does not fit {n_samples} samples: {error}") from error
-    outputs = _Walk(builder, graph).outputs
+    outputs = _Walk(builder, trace(model, n_samples)).outputs
     if outputs.n_samples != n_samples:
         raise ValueError(
             f"{type(model).__name__} makes {outputs.n_samples} samples of {n_samples}; choose a length that fits it"

@@ -16,7 +16,7 @@ from pickflow.annotate.engine import resolve_settings
 from pickflow.datasets.records import COMPONENTS, SAMPLING_RATE_HZ
 from pickflow.distillation import filter_windows, normalised
 from pickflow.inside.windows import Window
-from pickflow.models.graph import Graph, Node, trace
+from pickflow.models.graph import Graph, Node, RecordingError, trace
 
 Array32 = NDArray[np.float32]
 
@@ -169,8 +169,8 @@ def refusal(model: WaveformModel) -> str:
         return f"it takes {model.sampling_rate:g} Hz, and windows have {SAMPLING_RATE_HZ:g} Hz"
     try:
         graph = trace(model)
-    except Exception as error:  # networks of others do what they like with a window
-        return f"its network does not take a window of {model.in_samples} samples ({type(error).__name__}: {error})"
+    except RecordingError as error:
+        return str(error)
     return "" if any(_is_shown(node) for node in graph.nodes) else "it has no convolution, recurrence or attention"
 
 

@@ -49,7 +49,7 @@ def compile_network(model: Any, mode: str = "exact", lanes: int | None = None) -
     try:
         normalisation = normalisation_of(model)
         lowered = Lowering(program, trace(model))
-    except Exception as error:  # models of others raise anything while they are recorded
+    except ValueError as error:  # of the recording, or of a step or layer that is not known
         raise UnsupportedNetwork(f"no kernels for a model of class {name}: {error}") from error
     windows, outputs = lowered.windows, lowered.outputs
     require(windows.n_channels <= library.MAX_COMPONENTS, f"1 to {library.MAX_COMPONENTS} components")

@@ -41,6 +41,14 @@ _AXES = {"Linear": "ntc", **dict.fromkeys(RECURRENT_KINDS, "tnc")}
 _ELEMENTWISE = ("relu", "sigmoid", "add")
 
 
+# What the ``forward`` of a network raises at windows that it was not made for.
+_UNFIT = (AssertionError, LookupError, RuntimeError, TypeError, ValueError)
+
+
+class RecordingError(ValueError):
+    """A network does not compute windows of the length that it was to be recorded with."""
+
+
 @dataclass(eq=False, kw_only=True)
 class Node:
     """
@@ -98,6 +106,11 @@ def trace(model: nn.Module, n_samples: int | None = None) -> Graph:
         As it computes in evaluation mode; it is left in its own.
     n_samples : int or None
         Of a window; the model's own unless given.
+
+    Raises
+    ------
+    RecordingError
+        If the model does not compute such a window.
     """
     n_channels = getattr(model, "in_channels", None) or len(model.component_order)  # type: ignore[arg-type]
     window = torch.zeros(1, n_channels, n_samples or model.in_samples)  # type: ignore[arg-type]
@@ -107,6 +120,9 @@ def trace(model: nn.Module, n_samples: int | None = None) -> Graph:
     try:
         with recorder.watching(model), recorder:
             output = model(window)
+    except _UNFIT as error:
+        name, cause = type(model).__name__, type(error).__name__
+        raise RecordingError(f"{name} does not fit {window.shape[2]} samples ({cause}: {error})") from error
     finally:
         for module, training in modes:
             module.training = training
