@@ -118,6 +118,7 @@ class _Channels:
     def absorb(self, part: _Channels) -> None:
         """Merge with other channels, which are then kept or removed together."""
         self.whole |= part.whole
+        self.states |= part.states
         self.writers += part.writers
         self.norms |= part.norms
         self.carriers += part.carriers
