@@ -2,13 +2,18 @@ import json
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from pickflow.datasets.records import Record
+from pickflow.io.atomic import write_text
 from pickflow.lab.data import description_of, open_sources, shuffled, write_sources
+from pickflow.lab.joined import csv_text
+from pickflow.lab.run import account_of
 from pickflow.run.configuration import ConfigError, complete
 from pickflow.run.grid import Candidate
 from pickflow.run.lab import seed_of, teachers, trained_pickers
+from pickflow.run.layout import RunLayout
 from pickflow.run.settings.lab import LabSource, LabSplit
 
 SPLIT = LabSplit(by="event", train=0.5, validation=0.25)
@@ -59,6 +64,22 @@ def test_a_set_is_read_where_it_lies_and_a_smaller_number_is_part_of_a_larger_on
         names.append(set(dataset.table.name))
     assert names[0] < names[1]
     assert list((tmp_path / "data").iterdir()) == []
+
+
+def test_of_the_windows_of_a_run_as_many_are_taken_as_asked_for(folder, tmp_path, monkeypatch):
+    windows = open_sources([SYNTHETIC], SPLIT, 0, folder)
+    monkeypatch.setattr("pickflow.lab.data.open_run", lambda *_, **named: windows)
+    source = LabSource(name="night", kind="run", path="results/night", n_events=15, n_noise=5)
+    write_sources([source], SPLIT, [], tmp_path, ignore)
+    dataset = open_sources([source], SPLIT, 0, tmp_path)
+    assert dataset.table.kind.value_counts().to_dict() == {"event": 15, "noise": 5}
+
+
+def test_names_of_what_was_left_out_stay_text(tmp_path):
+    run = RunLayout(tmp_path)
+    rows = {"name": ["NA", "007", "1e5"], "reason": ["no_label", "duplicate", "no_label"], "detail": ["", "nan", "3"]}
+    write_text(run.lab("left_out.csv"), csv_text(pd.DataFrame(rows)))
+    assert account_of(run).to_dict("list") == rows
 
 
 def test_teachers_probabilities_are_stored_with_the_records(folder, tmp_path, monkeypatch):

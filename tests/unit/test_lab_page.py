@@ -46,8 +46,7 @@ def text_of(page):
 
 
 COSTS = pd.DataFrame({"variant": ["EQT", "Weak<b>", "Silent"], "n_parameters": [300_000, 30_000, 10],
-                      "multiply_adds": [1e8, 1e7, 10.0], "torch_ms": [30.0, 3.0, 1.0], "kernels_ms": [np.nan] * 3,
-                      "remark": ["", "", "odd"]})  # fmt: skip
+                      "multiply_adds": [1e8, 1e7, 10.0], "remark": ["", "", "odd"]})  # fmt: skip
 
 
 def test_the_same_content_gives_the_same_bytes():
@@ -145,6 +144,32 @@ def test_too_few_blocks_are_said_and_no_interval_is_drawn():
     assert "There are no intervals of F1" in page
 
 
+def test_the_page_calls_as_few_blocks_too_few_as_the_intervals_do(monkeypatch):
+    assert "too few for intervals" not in text_of(write_page(content()))
+    monkeypatch.setattr("pickflow.lab.page.MIN_BLOCKS", table().n_blocks + 1)
+    assert "too few for intervals" in text_of(write_page(content()))
+
+
+def with_verdicts(**verdicts):
+    """Content whose table says the same of all scores of a variant."""
+    intervals = table().intervals
+    verdict = intervals.variant.map(verdicts).fillna(intervals.verdict)
+    return content(table=replace(table(), intervals=intervals.assign(verdict=verdict)))
+
+
+def test_what_is_not_known_is_not_called_equal():
+    silent_alone = with_verdicts(**{"Weak<b>": "unknown"})
+    assert verdict_sentence(silent_alone).endswith("of P or of S. Of 1 no interval is known.")
+    equal = with_verdicts(**{"Weak<b>": "no difference", "Silent": "unknown"})
+    assert verdict_sentence(equal).endswith("all intervals that are known hold 0. Of 1 no interval is known.")
+    assert verdict_sentence(with_verdicts(**{"Weak<b>": "no difference", "Silent": "no difference"})).endswith(
+        "none of 2 variants can be told from EQT: all intervals hold 0."
+    )
+    mixed = with_verdicts(**{"Weak<b>": "no difference"})
+    assert verdict_sentence(mixed).endswith("of P or of S. The intervals of 1 hold 0.")
+    assert "nothing can be told" in verdict_sentence(with_verdicts(**{"Weak<b>": "unknown", "Silent": "unknown"}))
+
+
 def test_a_single_picker_has_a_page():
     records = table().records
     alone = compare_pickers([output("EQT", records, picks_table())], PARAMS)
@@ -157,6 +182,17 @@ def test_a_phase_without_labels_is_said():
     page = text_of(write_page(content(table=only_p)))
     assert "No record of the test part has a label of S." in page
     assert "No record of the test part has a label of Detection." in page
+
+
+def test_labels_of_a_phase_are_those_that_are_scored():
+    records = table().records
+    turned = (records.kind == "event") & (records.event < "e2")  # S is before P: nobody knows where it ends
+    records = records.assign(s_s=records.s_s.where(~turned, records.p_s - 1))
+    compared = compare_pickers([output("EQT", records, random_picks(np.random.default_rng(0), records))], PARAMS)
+    n_labels = compared.scores.set_index("phase").n_labels
+    assert n_labels["Detection"] < n_labels["S"]
+    page = text_of(write_page(content(table=compared)))
+    assert all(f"{phase}, {n:.0f} labels" in page for phase, n in n_labels.items())
 
 
 def test_a_phase_without_a_label_in_the_validation_part_is_said():

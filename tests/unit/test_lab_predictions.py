@@ -1,5 +1,6 @@
 """What pickers predict on labelled records, and what they cost."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -9,23 +10,26 @@ import seisbench.models
 import torch
 
 from pickflow.comparison.reference import ReferenceSet
+from pickflow.compress.costs import multiply_adds
 from pickflow.datasets.records import Record
 from pickflow.io.tables import conform
-from pickflow.lab.costs import costs_table, picker_costs
+from pickflow.lab.costs import costs_table, picker_costs, picker_times_ms
 from pickflow.lab.detections import paired_detections
 from pickflow.lab.events import count_events
 from pickflow.lab.predictions import predict
+from pickflow.lab.records import PickerOutput, known_from_training
+from pickflow.lab.table import TableParams, compare_pickers
 from pickflow.models.loading import untrained
 from pickflow.run.settings.analyze import AnalyzeParams
-from pickflow.schemas import EVENTS, LABELLED_RECORDS, PREDICTIONS
+from pickflow.schemas import EVENTS
 from tests.lab_fixture import picks_table
 
 
-def record(name, *, n_samples=6000, kind="event", samples=None, **picks):
+def record(name, *, n_samples=6000, kind="event", samples=None, dataset="set", **picks):
     if samples is None:
         samples = np.random.default_rng(len(name)).normal(size=(3, n_samples)).astype(np.float32)
     return Record(
-        name=name, dataset="set", station="XX.A", event="" if kind == "noise" else "1", kind=kind, part="test",
+        name=name, dataset=dataset, station="XX.A", event="" if kind == "noise" else "1", kind=kind, part="test",
         samples=samples, picks=picks,
     )  # fmt: skip
 
@@ -50,14 +54,14 @@ class Steps(seisbench.models.EQTransformer):
 
 def test_detections_have_a_beginning_and_an_end_and_picks_a_time():
     predictions = predict(Steps(), [record("a", P=1010.0), record("bb", kind="noise")])
-    rows = predictions.picks[predictions.picks.record == "a"].set_index("phase")
+    rows = predictions.picks[predictions.picks.record == "set/a"].set_index("phase")
     assert rows.time_s.to_dict() == pytest.approx({"Detection": 10.0, "P": 10.0, "S": 20.0})
     assert rows.end_s["Detection"] == pytest.approx(30.0)
     assert rows.end_s[["P", "S"]].isna().all()
     assert rows.probability.to_dict() == pytest.approx({"Detection": 0.9, "P": 0.6, "S": 0.3})
     assert len(predictions.picks) == 6
     described = predictions.records.set_index("record")
-    assert described.p_s.to_dict() == pytest.approx({"a": 10.1, "bb": np.nan}, nan_ok=True)
+    assert described.p_s.to_dict() == pytest.approx({"set/a": 10.1, "set/bb": np.nan}, nan_ok=True)
     assert described.duration_s.tolist() == [60.0, 60.0]
 
 
@@ -72,11 +76,15 @@ def test_seisbench_itself_gives_the_same_rows():
     pd.testing.assert_frame_equal(ours, theirs, atol=0.011, rtol=1e-5)
 
 
-def test_tables_fit_their_contracts(detector):
-    predictions = predict(detector, iter([record("a"), record("bb", kind="noise")]))
-    pd.testing.assert_frame_equal(predictions.picks, conform(predictions.picks, PREDICTIONS))
-    pd.testing.assert_frame_equal(predictions.records, conform(predictions.records, LABELLED_RECORDS))
-    assert predictions.records.kind.tolist() == ["event", "noise"]
+def test_tables_are_sorted_whatever_the_order_of_the_records():
+    members = [record("bb", kind="noise"), record("a"), record("c", dataset="first")]
+    predictions = predict(Steps(), iter(members))
+    assert predictions.records.record.tolist() == ["first/c", "set/a", "set/bb"]
+    assert predictions.records.kind.tolist() == ["event", "event", "noise"]
+    assert predictions.picks.record.tolist() == sorted(3 * ["first/c", "set/a", "set/bb"])
+    again = predict(Steps(), members[::-1])
+    pd.testing.assert_frame_equal(again.picks, predictions.picks)
+    pd.testing.assert_frame_equal(again.records, predictions.records)
 
 
 def test_records_that_cannot_be_picked_have_a_reason(detector):
@@ -86,14 +94,37 @@ def test_records_that_cannot_be_picked_have_a_reason(detector):
             record("flat", samples=np.zeros((3, 6000), np.float32)), record("good")]  # fmt: skip
     predictions = predict(detector, records)
     reasons = predictions.records.set_index("record").reason.to_dict()
-    assert reasons == {"short": "shorter_than_window", "holes": "not_finite", "flat": "no_signal", "good": ""}
+    assert reasons == {
+        "set/short": "shorter_than_window", "set/holes": "not_finite", "set/flat": "no_signal", "set/good": "",
+    }  # fmt: skip
     assert predictions.records.detail.str.contains("3000 samples, the picker needs 6000").sum() == 1
-    assert set(predictions.picks.record) <= {"good"}
+    assert set(predict(Steps(), records).picks.record) == {"set/good"}
 
 
 def test_two_records_of_one_name_are_refused(detector):
-    with pytest.raises(ValueError, match=r"'record': 'a'.* more than once"):
+    with pytest.raises(ValueError, match=r"'record': 'set/a'.* more than once"):
         predict(detector, [record("a"), record("a")])
+
+
+def test_records_of_two_sets_may_have_one_name():
+    card = {"training_sets": [{"name": "first", "families": ["first"], "split": None}]}
+    names = [("first", "a"), ("second", "a"), ("first", "b"), ("second", "c")]
+    members = [
+        replace(record(name, dataset=dataset, P=1000.0), part="validation" if name == "a" else "test")
+        for dataset, name in names
+    ]
+    predictions = predict(Steps(), members)
+    assert sorted(set(predictions.picks.record)) == ["first/a", "first/b", "second/a", "second/c"]
+    outputs = [PickerOutput(variant="EQT", seed=0, picks=predictions.picks, records=predictions.records, card=card)]
+    table = compare_pickers(outputs, TableParams(n_draws=10))
+    assert set(table.scores[table.scores.phase == "P"].n_labels) == {2}
+    assert table.touched[["n_records", "n_touched"]].iloc[0].tolist() == [2, 1]
+
+
+def test_a_record_is_known_by_its_name_without_that_of_its_set():
+    predictions = predict(Steps(), [record("XX.A_20200101000000_EV", dataset="mine")])
+    card = {"training_sets": [{"name": "STEAD", "families": ["STEAD"], "split": None}]}
+    assert known_from_training(predictions.records, card).str.startswith("STEAD").tolist() == [True]
 
 
 class Pairs(seisbench.models.PhaseNet):
@@ -131,16 +162,22 @@ def test_detections_above_a_threshold_are_those_of_the_picks_above_it():
     for threshold in (0.2, 0.5, 0.7):
         whole = paired_detections(picks)
         strong = paired_detections(picks[picks.probability >= threshold])
+        assert len(strong)
         assert set(whole.time_s[whole.probability >= threshold]) == set(strong.time_s)
     assert paired_detections(picks_table()).empty
 
 
-def test_costs_are_counted_and_times_measured_only_if_asked_for(detector):
-    table = costs_table({"EQT": detector}, with_times=False).iloc[0]
-    assert table.n_parameters == sum(p.numel() for p in detector.parameters())
-    assert table.multiply_adds > 1e6
-    assert np.isnan(table.torch_ms)
-    assert picker_costs(detector)["torch_ms"] > 0
+def test_costs_are_counted_and_hold_no_times(detector):
+    table = costs_table({"EQT": detector})
+    assert list(table) == ["variant", "n_parameters", "multiply_adds", "remark"]
+    assert table.n_parameters[0] == sum(p.numel() for p in detector.parameters())
+    assert table.multiply_adds[0] == multiply_adds(detector) > 1e6
+
+
+def test_times_are_measured_apart(detector, monkeypatch):
+    monkeypatch.setattr("pickflow.lab.costs.is_available", lambda: False)
+    monkeypatch.setattr("pickflow.lab.costs.milliseconds", lambda predict, windows: 1.23456 * len(predict(windows)))
+    assert picker_times_ms(detector) == {"torch_ms": 3.7, "kernels_ms": None}  # three labels
 
 
 def test_what_cannot_be_counted_is_said(detector):
@@ -150,7 +187,7 @@ def test_what_cannot_be_counted_is_said(detector):
         def forward(self, x):
             raise ValueError("odd layer")
 
-    costs = picker_costs(Odd().eval(), with_times=False)
+    costs = picker_costs(Odd().eval())
     assert np.isnan(costs["multiply_adds"])
     assert "odd layer" in costs["remark"]
 

@@ -122,6 +122,7 @@ rule lab_table:
     output:
         table=PATHS.lab("table.csv"),
         page=PATHS.lab("lab.html"),
+        latency=PATHS.lab("latency.json"),
     log:
         PATHS.log("lab_table", "lab"),
     benchmark:

@@ -124,7 +124,7 @@ def interval(draws: Floats, n_blocks: int, level: float = LEVEL) -> Interval:
     draws : ndarray, shape (n_draws,)
         Values of a score; those that are not known (NaN) are left out.
     n_blocks : int
-        With fewer than 10 the interval is not known.
+        With fewer than `MIN_BLOCKS` the interval is not known.
     level : float
         Its coverage.
     """

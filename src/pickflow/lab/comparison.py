@@ -70,7 +70,7 @@ def compare_phase(picks: pd.DataFrame, records: pd.DataFrame, phase: str) -> Pha
         P, S or Detection; a detection's label is the earthquake, from P to S + 1.4 (S - P). A record whose S is not
         after its P has none.
     """
-    begin_s, end_s = _labels(records, phase)
+    begin_s, end_s = label_times(records, phase)
     has_label = np.isfinite(begin_s) & np.isfinite(end_s)
     is_noise = records.kind.to_numpy(str) == "noise"
     phase_picks = picks[picks.phase == phase]
@@ -89,8 +89,22 @@ def compare_phase(picks: pd.DataFrame, records: pd.DataFrame, phase: str) -> Pha
     )  # fmt: skip
 
 
-def _labels(records: pd.DataFrame, phase: str) -> tuple[Floats, Floats]:
-    """Begin and end of what is to be found in each record, in s; NaN where there is none."""
+def label_times(records: pd.DataFrame, phase: str) -> tuple[Floats, Floats]:
+    """
+    Begin and end of what is to be found in each record.
+
+    Parameters
+    ----------
+    records : DataFrame
+        `LABELLED_RECORDS`.
+    phase : str
+        See `compare_phase`.
+
+    Returns
+    -------
+    begin_s, end_s : ndarray, shape (n_records,)
+        In s since the start of the record; one of them NaN where there is no label.
+    """
     p_s, s_s = (records[f"{name}_s"].to_numpy(float) for name in "ps")
     if phase == "Detection":
         return p_s, np.where(s_s >= p_s, detection_end_s(p_s, s_s), np.nan)

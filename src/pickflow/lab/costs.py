@@ -14,36 +14,46 @@ from pickflow.compress.costs import milliseconds, multiply_adds, n_parameters
 from pickflow.kernels import UnsupportedNetwork, is_available
 from pickflow.kernels.compilation import compile_network
 
-COLUMNS = ("variant", "n_parameters", "multiply_adds", "torch_ms", "kernels_ms", "remark")
+COLUMNS = ("variant", "n_parameters", "multiply_adds", "remark")
 
 
-def picker_costs(model: Any, with_times: bool = True) -> dict[str, Any]:
+def picker_costs(model: Any) -> dict[str, Any]:
     """
-    Parameters, multiply-adds and milliseconds of a picker for one window.
+    Parameters and multiply-adds of a picker for one window: the same on every machine.
 
     Parameters
     ----------
     model : seisbench.models.WaveformModel
         In evaluation mode.
-    with_times : bool
-        Whether to measure; times differ between machines and from run to run, all else does not.
 
     Returns
     -------
     dict
-        ``n_parameters``; ``multiply_adds``, NaN if a layer is not known, with the reason in ``remark``; ``torch_ms``
-        and ``kernels_ms`` of CPU time on one thread for one window, median of 15 calls, NaN where not measured or not
-        possible.
+        ``n_parameters``; ``multiply_adds``, NaN if a layer is not known, with the reason in ``remark``.
     """
     costs: dict[str, Any] = {"n_parameters": n_parameters(model)[0], "multiply_adds": np.nan, "remark": ""}
     try:
         costs["multiply_adds"] = float(multiply_adds(model))
     except ValueError as error:
         costs["remark"] = f"multiply-adds are not known: {error}"
-    return costs | (_times_ms(model) if with_times else {"torch_ms": np.nan, "kernels_ms": np.nan})
+    return costs
 
 
-def _times_ms(model: Any) -> dict[str, float]:
+def picker_times_ms(model: Any) -> dict[str, float | None]:
+    """
+    Milliseconds of a picker for one window: they differ between machines and from run to run.
+
+    Parameters
+    ----------
+    model : seisbench.models.WaveformModel
+        In evaluation mode.
+
+    Returns
+    -------
+    dict
+        ``torch_ms`` and ``kernels_ms`` of CPU time on one thread for one window, median of 15 calls; None where the
+        kernels do not know the model or are not built.
+    """
     windows = np.random.default_rng(0).normal(size=(1, len(model.component_order), model.in_samples))
     windows = windows.astype(np.float32)
 
@@ -51,14 +61,15 @@ def _times_ms(model: Any) -> dict[str, float]:
     def with_torch(batch: np.ndarray) -> Any:
         return model(torch.from_numpy(batch))
 
-    times_ms = {"torch_ms": milliseconds(with_torch, windows), "kernels_ms": float("nan")}
+    times_ms = {"torch_ms": milliseconds(with_torch, windows)}
     if is_available():
         with suppress(UnsupportedNetwork):
             times_ms["kernels_ms"] = milliseconds(compile_network(model).predict, windows)
-    return {name: float(f"{time_ms:.3g}") for name, time_ms in times_ms.items()}
+    rounded_ms = {name: float(f"{time_ms:.3g}") for name, time_ms in times_ms.items()}
+    return {"torch_ms": None, "kernels_ms": None} | rounded_ms
 
 
-def costs_table(models: Mapping[str, Any], with_times: bool = True) -> pd.DataFrame:
+def costs_table(models: Mapping[str, Any]) -> pd.DataFrame:
     """
     Costs of several pickers, a row for each.
 
@@ -66,8 +77,6 @@ def costs_table(models: Mapping[str, Any], with_times: bool = True) -> pd.DataFr
     ----------
     models : mapping of str to WaveformModel
         By variant.
-    with_times : bool
-        See `picker_costs`.
     """
-    rows = [{"variant": name, **picker_costs(model, with_times)} for name, model in models.items()]
+    rows = [{"variant": name, **picker_costs(model)} for name, model in models.items()]
     return pd.DataFrame(rows, columns=list(COLUMNS))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -27,6 +27,7 @@ from pickflow.datasets.synthetic import synthetic_record
 from pickflow.datasets.table import digest_ranks
 from pickflow.datasets.teachers import soft_labels
 from pickflow.datasets.writing import write_records
+from pickflow.progress import Progress
 from pickflow.run.settings.lab import LabSource, LabSplit
 
 _STORED = Split(by="column")  # what is written has its parts
@@ -43,7 +44,7 @@ def write_sources(
     split: LabSplit,
     teachers: Sequence[WaveformModel],
     folder: Path,
-    progress: Callable[[str, int, int], None],
+    progress: Progress,
     teaching: Literal["mean", "agreement"] = "mean",
 ) -> None:
     """
@@ -116,12 +117,11 @@ def _is_written(source: LabSource, teachers: Sequence[Any]) -> bool:
 def _opened(source: LabSource, split: LabSplit) -> Dataset:
     """A source that lies in files, or the part of it that is asked for."""
     if source.kind == "run":
-        return open_run(source.path or "", split=split_of(split), n_noise=source.n_noise)
-    if source.kind == "folder":
-        dataset = open_dataset(source.path or "", source.name, split_of(split))
+        dataset = open_run(source.path or "", split=split_of(split), n_noise=source.n_noise)
+    elif source.kind == "folder":
+        dataset = join_components(open_dataset(source.path or "", source.name, split_of(split)))
     else:
-        dataset = dataset_by_name(source.name, split_of(split))
-    dataset = join_components(dataset)
+        dataset = join_components(dataset_by_name(source.name, split_of(split)))
     kinds = {"event": source.n_events, "noise": source.n_noise}
     n_most = dataset.table.kind.map({kind: len(dataset) if n is None else n for kind, n in kinds.items()})
     return dataset.take(np.flatnonzero(digest_ranks(dataset.table, "kind") <= n_most))
@@ -159,9 +159,7 @@ def _synthetic(source: LabSource, split: LabSplit) -> Iterator[Record]:
             yield replace(record, dataset=source.name, part=part_of(record.name, split.seed, shares))
 
 
-def _counted(
-    records: Iterator[Record], name: str, total: int, progress: Callable[[str, int, int], None]
-) -> Iterator[Record]:
+def _counted(records: Iterator[Record], name: str, total: int, progress: Progress) -> Iterator[Record]:
     for n_done, record in enumerate(records, start=1):
         yield record
         progress(name, n_done, total)

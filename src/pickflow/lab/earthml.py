@@ -127,7 +127,7 @@ def earthml_numbers(picks: pd.DataFrame, records: pd.DataFrame) -> dict[str, flo
     return {name: numbers[name] for name in COLUMNS}
 
 
-def better_than(table: pd.DataFrame, reference: str, n_events_counts: bool = False) -> pd.DataFrame:
+def better_than(table: pd.DataFrame, reference: str) -> pd.DataFrame:
     """
     Compare numbers with those of a reference as the originals do: each for itself, however small the difference.
 
@@ -137,8 +137,6 @@ def better_than(table: pd.DataFrame, reference: str, n_events_counts: bool = Fal
         Columns are those of `COLUMNS`.
     reference : str
         One of the variants.
-    n_events_counts : bool
-        Whether ``#events`` is judged too (more is better), as in the study with a hundredth of STEAD.
 
     Returns
     -------
@@ -154,7 +152,6 @@ def better_than(table: pd.DataFrame, reference: str, n_events_counts: bool = Fal
     if reference not in table.index:
         raise ValueError(f"lab: reference {reference} is not among the variants {', '.join(map(str, table.index))}")
     judged = {name: higher for name, higher in COLUMNS.items() if higher is not None}
-    judged |= {"#events": True} if n_events_counts else {}
     sign = pd.Series({name: 1.0 if higher else -1.0 for name, higher in judged.items()})
     gain = (table[list(judged)] - table.loc[reference, list(judged)]) * sign
     better, equal = gain > 0, gain == 0

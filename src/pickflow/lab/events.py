@@ -11,16 +11,16 @@ from pickflow.comparison.reference import ReferenceSet
 from pickflow.comparison.summary import against_teacher
 from pickflow.run.settings.analyze import AnalyzeParams
 
-_AGAINST = {"matched": "reference_matched", "recall": "reference_recall", "precision": "reference_precision",
-            "f1": "reference_f1"}  # fmt: skip
+_BULLETIN_COLUMNS = {"matched": "reference_matched", "recall": "reference_recall",
+                     "precision": "reference_precision", "f1": "reference_f1"}  # fmt: skip
 
 
 def count_events(
     catalogs: Mapping[str, pd.DataFrame],
     picks: Mapping[str, pd.DataFrame],
-    variant: str,
+    reference: str,
     params: AnalyzeParams,
-    reference: ReferenceSet | None = None,
+    bulletin: ReferenceSet | None = None,
 ) -> pd.DataFrame:
     """
     Count what each variant's catalog has, and what it shares with a bulletin and with the catalog of one variant.
@@ -29,34 +29,34 @@ def count_events(
     ----------
     catalogs, picks : mapping of str to DataFrame
         Tables `EVENTS` and `PICKS` of the same record and associator, by variant.
-    variant : str
-        The one whose catalog the others are compared with.
+    reference : str
+        The variant whose catalog the others are compared with.
     params : AnalyzeParams
         Gives the tolerances.
-    reference : ReferenceSet, optional
+    bulletin : ReferenceSet, optional
         See `pickflow.comparison.reference.load_reference`.
 
     Returns
     -------
     DataFrame
         A row for each ``variant``: ``continuous_n_picks``, ``n_events``; ``shared``, ``lost`` and ``new`` events beside
-        those of the one variant; and against the reference ``reference_matched``, ``reference_recall``,
+        those of the reference; and against the bulletin ``reference_matched``, ``reference_recall``,
         ``reference_precision``, ``reference_f1``.
 
     Raises
     ------
     ValueError
-        If the one variant has no catalog.
+        If the reference has no catalog.
     """
-    if variant not in catalogs:
-        raise ValueError(f"lab: {variant} has no catalog; there are those of {', '.join(catalogs) or 'nobody'}")
+    if reference not in catalogs:
+        raise ValueError(f"lab: {reference} has no catalog; there are those of {', '.join(catalogs) or 'nobody'}")
     rows = []
-    for name, events in catalogs.items():
-        agreement = against_teacher(events, catalogs[variant], params)
-        row = {"variant": name, "continuous_n_picks": len(picks[name]), "n_events": len(events)}
+    for variant, events in catalogs.items():
+        agreement = against_teacher(events, catalogs[reference], params)
+        row = {"variant": variant, "continuous_n_picks": len(picks[variant]), "n_events": len(events)}
         row |= {"shared": agreement["matched"], "lost": agreement["lost"], "new": agreement["new"]}
-        if reference is not None:
-            numbers = compare_events(events, reference, params).numbers
-            row |= {column: numbers[key] for key, column in _AGAINST.items()}
+        if bulletin is not None:
+            numbers = compare_events(events, bulletin, params).numbers
+            row |= {column: numbers[key] for key, column in _BULLETIN_COLUMNS.items()}
         rows.append(row)
     return pd.DataFrame(rows)

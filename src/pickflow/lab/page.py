@@ -10,6 +10,8 @@ import pandas as pd
 
 from pickflow.datasets.records import TOLERANCES_S
 from pickflow.lab import figures, words
+from pickflow.lab.bootstrap import MIN_BLOCKS
+from pickflow.lab.comparison import label_times
 from pickflow.lab.content import LabContent
 from pickflow.lab.earthml import COLUMNS
 from pickflow.report.frame import count, render
@@ -59,6 +61,7 @@ def write_page(content: LabContent) -> str:
     return render(
         "pickflow.lab", "page.html.j2", content.provenance, {},
         content=content,
+        min_blocks=MIN_BLOCKS,
         subtitle=_subtitle(content),
         verdict=words.verdict_sentence(content),
         sentences=words.sentences(content),
@@ -109,7 +112,7 @@ def _phase_table(content: LabContent, phase: str) -> dict[str, Any]:
 
 def _labels(records: pd.DataFrame, phase: str) -> dict[str, Any]:
     """Number of labels in the test part, and whether the validation part has one, without which nothing is chosen."""
-    has_label = np.isfinite(records[["p_s", "s_s"] if phase == "Detection" else [f"{phase.lower()}_s"]]).all(axis=1)
+    has_label = np.isfinite(label_times(records, phase)).all(axis=0)
     numbers = {part: int((has_label & (records.part == part)).sum()) for part in ("validation", "test")}
     return {"n_labels": numbers["test"], "has_threshold": numbers["validation"] > 0}
 
@@ -147,7 +150,6 @@ def _sizes(content: LabContent) -> dict[str, Any] | None:
 
 _COST_HEADINGS = {
     "n_parameters": ("Parameters", 0), "multiply_adds": ("Multiply-adds\nper window", 0),
-    "torch_ms": ("ms per window\n(PyTorch)", 2), "kernels_ms": ("ms per window\n(our kernels)", 2),
 }  # fmt: skip
 _EVENT_HEADINGS = {
     "continuous_n_picks": ("Picks of the\ncontinuous record", 0), "n_events": ("Events", 0),

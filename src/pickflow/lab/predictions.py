@@ -12,6 +12,7 @@ import pandas as pd
 from pickflow.datasets.records import SAMPLING_RATE_HZ, Record
 from pickflow.io.tables import conform
 from pickflow.lab.detections import paired_detections
+from pickflow.lab.records import record_key
 from pickflow.lab.scores import THRESHOLDS
 from pickflow.schemas import LABELLED_RECORDS, PREDICTIONS
 from pickflow.train.evaluate import manual_time_s, pick_records
@@ -55,7 +56,7 @@ def predict(model: Any, records: Iterable[Record], threshold: float = LOWEST_THR
     Raises
     ------
     ValueError
-        If two records have one name.
+        If two records of a set have one name.
     """
     has_detections = "Detection" in list(model.labels)
     thresholds = {"P": threshold, "S": threshold} | ({"Detection": threshold} if has_detections else {})
@@ -67,7 +68,7 @@ def predict(model: Any, records: Iterable[Record], threshold: float = LOWEST_THR
             row = record_row(record, model.in_samples or 0)
             rows.append(row)
             if not row["reason"]:
-                names.append(record.name)
+                names.append(row["record"])
                 yield record
 
     picks = pick_records(model, usable(), thresholds)
@@ -100,8 +101,9 @@ def record_row(record: Record, in_samples: int) -> dict[str, Any]:
         reason, detail = "no_signal", "all samples are 0"
     times_s = {f"{phase.lower()}_s": manual_time_s(record, phase) for phase in "PS"}
     return {
-        "record": record.name, "dataset": record.dataset, "station": record.station, "event": record.event,
-        "kind": record.kind, "part": record.part, "n_samples": n_samples, "duration_s": n_samples / SAMPLING_RATE_HZ,
+        "record": record_key(record.dataset, record.name), "dataset": record.dataset, "station": record.station,
+        "event": record.event, "kind": record.kind, "part": record.part, "n_samples": n_samples,
+        "duration_s": n_samples / SAMPLING_RATE_HZ,
         **{name: np.nan if time_s is None else time_s for name, time_s in times_s.items()},
         "reason": reason, "detail": detail,
     }  # fmt: skip

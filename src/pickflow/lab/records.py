@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from pickflow.datasets.provenance import touched
 from pickflow.io.tables import conform
+from pickflow.run.settings.training import CODA
 from pickflow.schemas import LABELLED_RECORDS, PREDICTIONS
 
 PHASES = ("P", "S", "Detection")
-CODA = 1.4  # of S - P, from S to the end of an earthquake: Mousavi et al. 2020, 10.1038/s41467-020-17591-w
 _LABELS = ["dataset", "station", "event", "kind", "part", "p_s", "s_s", "n_samples"]
 
 
@@ -58,6 +58,11 @@ class CommonRecords:
 
     records: pd.DataFrame
     left_out: pd.DataFrame
+
+
+def record_key(dataset: str, name: str) -> str:
+    """Name of a record in the tables of the lab: two sets may have records of one name."""
+    return f"{dataset}/{name}"
 
 
 def detection_end_s(p_s: NDArray[np.float64], s_s: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -159,4 +164,6 @@ def known_from_training(records: pd.DataFrame, card: Mapping[str, Any]) -> pd.Se
     Series of str
         See `pickflow.datasets.provenance.touched`: empty for records that are held out.
     """
-    return touched(card, records.rename(columns={"record": "name"}).assign(split=records.part))
+    prefixes = [record_key(dataset, "") for dataset in records.dataset]
+    names = [record.removeprefix(prefix) for record, prefix in zip(records.record, prefixes, strict=True)]
+    return touched(card, records.assign(name=names, split=records.part))

@@ -16,7 +16,7 @@ from pickflow.datasets.records import PARTS
 from pickflow.io.documents import read_json
 from pickflow.io.tables import read_table
 from pickflow.lab.content import LabContent, training_curves
-from pickflow.lab.costs import costs_table
+from pickflow.lab.costs import costs_table, picker_times_ms
 from pickflow.lab.events import count_events
 from pickflow.lab.joined import joined_table
 from pickflow.lab.records import PickerOutput
@@ -60,9 +60,15 @@ def read_outputs(run: RunLayout, pickers: Sequence[Candidate]) -> list[PickerOut
 
 
 def costs_of(run: RunLayout, pickers: Sequence[Candidate]) -> pd.DataFrame:
-    """Parameters, multiply-adds and milliseconds of the first training of each variant; see `costs_table`."""
+    """Parameters and multiply-adds of the first training of each variant; see `costs_table`."""
     first = first_trainings(pickers)
     return costs_table({variant: load_model(run.model(*picker)) for variant, picker in first.items()})
+
+
+def latency_of(run: RunLayout, pickers: Sequence[Candidate]) -> dict[str, dict[str, float | None]]:
+    """Milliseconds of the first training of each variant, measured on this machine; see `picker_times_ms`."""
+    first = first_trainings(pickers)
+    return {variant: picker_times_ms(load_model(run.model(*picker))) for variant, picker in first.items()}
 
 
 def first_trainings(pickers: Sequence[Candidate]) -> dict[str, Candidate]:
@@ -114,6 +120,11 @@ def histories_of(run: RunLayout, pickers: Sequence[Candidate]) -> dict[tuple[str
         for picker, seed in seeds.items()
         if seed is not None
     }
+
+
+def account_of(run: RunLayout) -> pd.DataFrame:
+    """What the data sets left out, see `pickflow.datasets.reading.Dataset.left_out`; every name is text."""
+    return pd.read_csv(run.lab("left_out.csv"), dtype=str, keep_default_na=False)
 
 
 def settings_shown(description: Path, section: Mapping[str, Any]) -> dict[str, str]:
@@ -177,7 +188,7 @@ def compare_run(
         costs=costs,
         events=events,
         trainings=training_curves(histories_of(run, pickers)),
-        account=pd.read_csv(run.lab("left_out.csv")),
+        account=account_of(run),
         provenance=origin,
     )
     return content, joined_table(table, costs, events)

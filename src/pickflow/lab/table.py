@@ -48,10 +48,6 @@ class TableParams:
         Number of picks, divided by that of the labels, at which recalls are compared.
     seed : int
         Of the draws.
-    held_out_only : bool
-        Leave out the test records that any picker knows, or may know, from its training.
-    n_events_counts : bool
-        See `pickflow.lab.earthml.better_than`.
     """
 
     reference: str = "EQT"
@@ -59,8 +55,6 @@ class TableParams:
     n_draws: int = 1000
     picks_per_label: float = 1.0
     seed: int = 0
-    held_out_only: bool = False
-    n_events_counts: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,37 +134,22 @@ def compare_pickers(outputs: Sequence[PickerOutput], params: TableParams | None 
     common = common_records(outputs)
     if params.reference not in names:
         raise ValueError(f"lab: reference {params.reference} is not among the variants {', '.join(names)}")
-    records, left_out = common.records, common.left_out
-    if params.held_out_only:
-        records, left_out = _held_out(records, left_out, outputs)
-    parts = {part: _part(records, part) for part in ("validation", "test")}
+    parts = {part: _part(common.records, part) for part in ("validation", "test")}
     block = bootstrap.block_of_records(parts["test"], params.blocks)
     n_blocks = int(block.max()) + 1
     weights = bootstrap.draw_blocks(n_blocks, params.n_draws, params.seed)
     trainings = [_score_training(output, parts, block, weights, params) for output in outputs]
     return LabTable(
         params=params,
-        records=records[records.part.isin(list(parts))].reset_index(drop=True),
+        records=common.records[common.records.part.isin(list(parts))].reset_index(drop=True),
         scores=pd.DataFrame([row for training in trainings for row in training.rows]),
         intervals=_intervals(trainings, n_blocks, params),
         curves=_curves(trainings),
         earthml=_earthml(trainings, params),
         touched=_touched(outputs, parts["test"]),
-        left_out=left_out,
+        left_out=common.left_out,
         n_blocks=n_blocks,
     )
-
-
-def _held_out(
-    records: pd.DataFrame, left_out: pd.DataFrame, outputs: Sequence[PickerOutput]
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Records without those of the test part that a picker knows from its training, and the account of what is out."""
-    test = records[records.part == "test"]
-    remarks = pd.concat([known_from_training(test, output.card) for output in outputs])
-    remarks_on_training = remarks[remarks != ""].groupby(level=0).first()
-    names = records.record[remarks_on_training.index]
-    dropped = pd.DataFrame({"record": names, "reason": "trained_on", "detail": remarks_on_training, "n_pickers": 0})
-    return records.drop(index=remarks_on_training.index), pd.concat([left_out, dropped], ignore_index=True)
 
 
 def _part(records: pd.DataFrame, part: str) -> pd.DataFrame:
@@ -289,7 +268,7 @@ def _curves(trainings: Sequence[_Training]) -> pd.DataFrame:
 def _earthml(trainings: Sequence[_Training], params: TableParams) -> pd.DataFrame:
     rows = pd.DataFrame([{"variant": training.output.variant, **training.earthml} for training in trainings])
     table = rows.groupby("variant", sort=False).mean()
-    counted = earthml.better_than(table, params.reference, params.n_events_counts)
+    counted = earthml.better_than(table, params.reference)
     return table.join(counted).reset_index()
 
 

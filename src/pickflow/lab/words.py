@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from pickflow.lab.bootstrap import LEVEL
+from pickflow.lab.bootstrap import LEVEL, MIN_BLOCKS
 from pickflow.lab.content import LabContent
 from pickflow.lab.earthml import COLUMNS
 
@@ -24,15 +24,24 @@ def verdict_sentence(content: LabContent) -> str:
     """The first sentence of the page."""
     rows = _differences(content, list(_MEASURES))
     names = set(rows.variant[rows.verdict.isin(["better", "worse"])])
+    same = set(rows.variant[rows.verdict == "no difference"]) - names
     n_others = len(content.variants) - 1
+    n_unknown = n_others - len(names) - len(same)
     reference = content.table.params.reference
     if not n_others:
         return f"Only {reference} was tested: there is nothing to compare it with."
-    if (rows.verdict == "unknown").all():
+    if content.table.n_blocks < MIN_BLOCKS:
         return f"There are too few {content.table.params.blocks}s to say whether anything differs from {reference}."
+    if n_unknown == n_others:
+        return f"No F1 and no recall is known, of P or of S, so that nothing can be told from {reference}."
+    known = " that are known" if (rows.verdict == "unknown").any() else ""
+    remainder = f" Of {n_unknown} no interval is known." if n_unknown else ""
     if not names:
-        return f"On these records none of {n_others} variants can be told from {reference}: all intervals hold 0."
-    remainder = f" The intervals of the other {n_others - len(names)} hold 0." if len(names) < n_others else ""
+        return (
+            f"On these records none of {n_others} variants can be told from {reference}: all intervals{known} hold 0."
+            f"{remainder}"
+        )
+    remainder = (f" The intervals{known} of {len(same)} hold 0." if same else "") + remainder
     return (
         f"Of {n_others} variants, {len(names)} can be told from {reference} by F1 within 0.3 s or by recall at an equal"
         f" number of picks, of P or of S.{remainder}"

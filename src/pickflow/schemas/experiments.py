@@ -11,7 +11,7 @@ PREDICTIONS = Table(
     "predictions",
     pa.schema(
         [
-            ("record", pa.string()),  # name in LABELLED_RECORDS
+            ("record", pa.string()),  # of LABELLED_RECORDS
             ("phase", pa.string()),  # P, S, Detection
             ("time_s", pa.float64()),  # since the record's start; of a detection its beginning
             ("end_s", pa.float64()),  # of a detection; else NaN
@@ -28,7 +28,7 @@ LABELLED_RECORDS = Table(
     "labelled_records",
     pa.schema(
         [
-            ("record", pa.string()),
+            ("record", pa.string()),  # dataset/name
             ("dataset", pa.string()),
             ("station", pa.string()),  # network.station
             ("event", pa.string()),  # empty: noise, or not known
