@@ -14,9 +14,9 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
 import time
+from contextlib import nullcontext
 from typing import Any
 from unittest.mock import patch
 
@@ -33,7 +33,14 @@ def arguments() -> argparse.Namespace:
 
 
 def network(picker: str, width: float | None) -> Any:
-    """A picker in evaluation mode; with a width the first channels of each set, whose weights mean nothing."""
+    """
+    A picker in evaluation mode; with a width the first channels of each set, whose weights mean nothing.
+
+    Raises
+    ------
+    ValueError
+        If there is no such picker, or it cannot be made narrower; the message names it.
+    """
     import numpy as np
 
     from pickflow.compress.channels import wiring_of
@@ -49,7 +56,8 @@ def network(picker: str, width: float | None) -> Any:
     if width is None:
         return model
     wiring = wiring_of(model)
-    return narrowed(model, wiring, {one.name: np.arange(max(1, round(width * one.n_channels))) for one in wiring.sets})
+    widths = {channels.name: max(1, round(width * channels.n_channels)) for channels in wiring.sets}
+    return narrowed(model, wiring, {name: np.arange(n_channels) for name, n_channels in widths.items()})
 
 
 def export(model: Any, loops: bool) -> tuple[bytes, dict[str, Any]]:
@@ -61,10 +69,11 @@ def export(model: Any, loops: bool) -> tuple[bytes, dict[str, Any]]:
     from pickflow.compress.exporting import largest_difference
 
     started = time.process_time()
-    with patch.object(backends, "with_operators", lambda model: model) if loops else patch.dict(os.environ):
+    with patch.object(backends, "with_operators", lambda model: model) if loops else nullcontext():
         content = backends.export_onnx(model)
     seconds = time.process_time() - started
-    windows = torch.randn(N_WINDOWS, len(model.component_order), model.in_samples)
+    shape = (N_WINDOWS, len(model.component_order), model.in_samples)
+    windows = torch.randn(shape, generator=torch.Generator().manual_seed(0))
     return content, {
         "nodes": len(onnx.load_from_string(content).graph.node),
         "mb": round(len(content) / 1e6, 2),
@@ -81,7 +90,7 @@ def milliseconds(sessions: dict[str, Any], windows: Any, n_rounds: int) -> dict[
             started = time.process_time()
             session.run(None, {"windows": windows})
             times[name].append(1e3 * (time.process_time() - started) / len(windows))
-    return {name: float(f"{statistics.median(each[1:]):.3g}") for name, each in times.items()}
+    return {name: float(f"{statistics.median(times_ms[1:]):.3g}") for name, times_ms in times.items()}
 
 
 def main() -> None:
@@ -94,7 +103,10 @@ def main() -> None:
 
     torch.set_num_threads(1)
     for picker in options.pickers:
-        model = network(picker, options.width)
+        try:
+            model = network(picker, options.width)
+        except ValueError as error:
+            raise SystemExit(f"ERROR {error}") from error
         contents, about = {}, {}
         for name, loops in (("operators", False), ("loops", True)):
             contents[name], about[name] = export(model, loops)
@@ -102,8 +114,8 @@ def main() -> None:
         for n_windows in BATCHES:
             shape = (n_windows, len(model.component_order), model.in_samples)
             windows = np.random.default_rng(0).normal(size=shape).astype(np.float32)
-            for name, each in milliseconds(sessions, windows, options.rounds).items():
-                about[name][f"ms_batch_{n_windows}"] = each
+            for name, time_ms in milliseconds(sessions, windows, options.rounds).items():
+                about[name][f"ms_batch_{n_windows}"] = time_ms
         print(
             json.dumps({"picker": picker, "width": options.width, "multiply_adds": multiply_adds(model), **about}),
             flush=True,

@@ -26,6 +26,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -42,9 +43,10 @@ NOISE = "bavn1001-one-component"
 UNSEEN_SHARES = (0.0, 0.3, 0.7)  # of a set that no picker of ours has seen
 MOST_TRACES, MOST_NOISE = 30, 400  # of a station of such a set
 AFTER_S = (1, 2, 3)
+WHOLE = float("inf")  # the record does not end early
 LONGEST = 6000  # samples of the windows that end early, if no picker needs more
-TOLERANCES_S = (0.1, 0.3, 0.5)
 PHASES = ("P", "S")
+COUNTS = ["n_records", "n_stations", "n_left_out"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +57,7 @@ class Candidate:
     costs: Mapping[str, Any]
     edge_s: float
     views: Mapping[str, Any]
-    ends: Mapping[int, Any]
+    ends: Mapping[float, Any]
 
 
 def arguments() -> argparse.Namespace:
@@ -75,18 +77,20 @@ def main() -> int:
     from pickflow.models.cards import read_card
 
     with ExitStack() as stack:
-        folders = picker_folders(options.models, stack)
+        try:
+            folders = picker_folders(options.models, stack)
+            cards = {name: read_card(folder) for name, folder in folders.items()}
+            records = {view: records_of(view, list(cards.values())) for view in SETS}
+        except ValueError as error:  # a picker or a set that is absent or damaged; the message names it
+            raise SystemExit(f"ERROR {error}") from error
         if options.reference not in folders:
-            raise SystemExit(f"--reference {options.reference}: there are {', '.join(folders)}")
-        cards = {name: read_card(folder) for name, folder in folders.items()}
-        records = {view: records_of(view, list(cards.values())) for view in SETS}
-        ends = end_windows(records[THREE], max([LONGEST, *(card["in_samples"] for card in cards.values())]))
+            raise SystemExit(f"ERROR --reference {options.reference}: there are {', '.join(folders)}")
+        ends = end_windows(records[THREE], cards.values())
         candidates = {name: candidate(folder, cards[name], records, ends) for name, folder in folders.items()}
     tables = compare(candidates, options.reference, options.draws)
-    counts = {view: count_records(records[view]) for view in SETS}
-    print(render(tables, candidates, counts))
+    print(render(tables, candidates))
     if not options.markdown:
-        print(json_line(tables, candidates, counts))
+        print(json_line(tables, candidates))
     return 0
 
 
@@ -126,7 +130,7 @@ def folders_with_cards(places: Sequence[Path]) -> list[Path]:
     for place in places:
         cards = sorted(place.rglob("card.json"))
         if not cards:
-            raise SystemExit(f"--models {place}: no card.json there or below; name a folder of a trained picker")
+            raise SystemExit(f"ERROR --models {place}: no card.json there or below; name a folder of a trained picker")
         folders += [path.parent for path in cards]
     return folders
 
@@ -166,34 +170,44 @@ def split_of_cards(cards: Sequence[Mapping[str, Any]], name: str) -> Any:
     return next((split for split in splits if split is not None), None)
 
 
-def end_windows(records: Sequence[Any], n_samples: int) -> dict[int, list[Any]]:
-    """Windows that end so many seconds after an arrival of the test part; of one length, that of the longest picker."""
+def end_windows(records: Sequence[Any], cards: Iterable[Mapping[str, Any]]) -> dict[float, list[Any]]:
+    """
+    Windows that end so many seconds after an arrival of the test part, and the whole records, with this label alone.
+
+    All are of the same arrivals: of records that every picker can be run on, and long enough for all windows. These
+    have one length, that of the longest picker.
+    """
     from pickflow.lab.views import window_until
 
-    tests = [record for record in records if record.part == "test" and record.kind == "event"]
-    windows = {
-        after_s: [window_until(record, phase, after_s, n_samples) for record in tests for phase in PHASES]
-        for after_s in AFTER_S
-    }
-    return {after_s: [window for window in records if window is not None] for after_s, records in windows.items()}
+    least_samples = max(card["in_samples"] for card in cards)
+    windows: dict[float, list[Any]] = {after_s: [] for after_s in (*AFTER_S, WHOLE)}
+    tests = [record for record in records if record.part == "test" and record.samples.shape[1] >= least_samples]
+    for record, phase in product(tests, PHASES):
+        early = [window_until(record, phase, after_s, max(LONGEST, least_samples)) for after_s in AFTER_S]
+        if None not in early:
+            whole = replace(record, name=f"{record.name}/{phase}", picks={phase: record.picks[phase]})
+            for after_s, window in zip(windows, [*early, whole], strict=True):
+                windows[after_s].append(window)
+    return windows
 
 
 def candidate(
-    folder: Path, card: Mapping[str, Any], records: Mapping[str, Sequence[Any]], ends: Mapping[int, Sequence[Any]]
+    folder: Path, card: Mapping[str, Any], records: Mapping[str, Sequence[Any]], ends: Mapping[float, Sequence[Any]]
 ) -> Candidate:
     """Predictions of a picker, and what it costs."""
-    from pickflow.lab.costs import picker_costs
+    from pickflow.lab.costs import picker_costs, picker_times_ms
     from pickflow.lab.predictions import predict
     from pickflow.models.loading import load_model
     from pickflow.models.seisbench_internals import annotate_defaults
 
     print(picker_name(card), file=sys.stderr)
     model = load_model(folder)
-    costs = picker_costs(model)
+    costs = picker_costs(model) | picker_times_ms(model)
     views = {view: predict(model, members) for view, members in records.items()}
+    at_ends = {WHOLE: predict(model, ends[WHOLE])}
     edge_s = annotate_defaults(model).get("blinding", (0, 0))[1] / model.sampling_rate
     model.default_args["blinding"] = (0, 0)  # in real time nothing comes later
-    at_ends = {after_s: predict(model, windows) for after_s, windows in ends.items()}
+    at_ends |= {after_s: predict(model, ends[after_s]) for after_s in AFTER_S}
     return Candidate(card=card, costs=costs, edge_s=edge_s, views=views, ends=at_ends)
 
 
@@ -205,43 +219,29 @@ def compare(candidates: Mapping[str, Candidate], reference: str, n_draws: int) -
     -------
     dict of str to DataFrame
         ``scores`` (a row for each picker, view, set and phase), ``noise`` (picker, view and phase) and ``ends``
-        (picker, set, phase and seconds after the arrival).
+        (picker, set, phase and seconds after the arrival; infinite: the whole record). All pickers have the same
+        records in a set and view, those that all can be run on, and the same arrivals at all times after them.
     """
-    from pickflow.lab.bootstrap import MIN_BLOCKS
-    from pickflow.lab.table import TableParams, compare_pickers
-
     scores, noise, ends = [], [], []
     for view, sets in SETS.items():
-        outputs = outputs_of({name: picker.views[view] for name, picker in candidates.items()}, candidates)
-        for dataset in sets:
-            members = [with_test_of(output, dataset) for output in outputs]
-            tests = members[0].records[members[0].records.part == "test"]
-            blocks = "station" if tests.station.nunique() >= MIN_BLOCKS else "event"
-            params = TableParams(reference=reference, blocks=blocks, n_draws=n_draws)
-            scores.append(rows_of(compare_pickers(members, params)).assign(view=view, dataset=dataset, blocks=blocks))
-        quiet = [with_test_of(output, NOISE) for output in outputs]
-        rows = compare_pickers(quiet, TableParams(reference=reference, n_draws=1)).scores
-        noise.append(rows[["variant", "phase", "threshold", "false_picks_per_station_hour"]].assign(view=view))
-    for after_s in AFTER_S:
-        predictions = {name: with_ends(each.views[THREE], each.ends[after_s]) for name, each in candidates.items()}
-        outputs = outputs_of(predictions, candidates)
-        for dataset in SETS[THREE]:
-            members = [with_test_of(output, dataset) for output in outputs]
-            rows = compare_pickers(members, TableParams(reference=reference, n_draws=1)).scores
-            rows = rows[["variant", "phase", "n_labels", "recall_0.3s"]]
-            ends.append(rows.assign(after_s=after_s, dataset=dataset))
-    tables = {"scores": scores, "noise": noise, "ends": ends}
-    whole = {name: pd.concat(parts, ignore_index=True) for name, parts in tables.items()}
-    return {name: table[table.phase.isin(PHASES)].reset_index(drop=True) for name, table in whole.items()}
+        outputs = [output_of(name, picker, picker.views[view]) for name, picker in candidates.items()]
+        scores += [scores_of(outputs, dataset, reference, n_draws).assign(view=view) for dataset in sets]
+        noise.append(scores_of(outputs, NOISE, reference, 1).assign(view=view))
+    for after_s in (*AFTER_S, WHOLE):
+        outputs = [output_of(name, picker, with_ends(picker, after_s)) for name, picker in candidates.items()]
+        ends += [scores_of(outputs, dataset, reference, 1).assign(after_s=after_s) for dataset in SETS[THREE]]
+    tables = {
+        "scores": pd.concat(scores, ignore_index=True),
+        "noise": pd.concat(noise)[["variant", "view", "phase", "threshold", "false_picks_per_station_hour", *COUNTS]],
+        "ends": pd.concat(ends)[["variant", "dataset", "phase", "after_s", "n_labels", "recall_0.3s", "n_touched"]],
+    }
+    return {name: table[table.phase.isin(PHASES)].reset_index(drop=True) for name, table in tables.items()}
 
 
-def outputs_of(predictions: Mapping[str, Any], candidates: Mapping[str, Candidate]) -> list[Any]:
+def output_of(name: str, picker: Candidate, predictions: Any) -> Any:
     from pickflow.lab.records import PickerOutput
 
-    return [
-        PickerOutput(variant=name, seed=0, picks=each.picks, records=each.records, card=candidates[name].card)
-        for name, each in predictions.items()
-    ]
+    return PickerOutput(variant=name, seed=0, picks=predictions.picks, records=predictions.records, card=picker.card)
 
 
 def with_test_of(output: Any, dataset: str) -> Any:
@@ -251,57 +251,66 @@ def with_test_of(output: Any, dataset: str) -> Any:
     return replace(output, records=records, picks=output.picks[output.picks.record.isin(records.record)])
 
 
-def with_ends(whole: Any, ends: Any) -> Any:
+def with_ends(picker: Candidate, after_s: float) -> Any:
     """Predictions on the validation records as they are, and on windows that end early as the test part."""
+    whole, ends = picker.views[THREE], picker.ends[after_s]
     validation = whole.records[whole.records.part == "validation"]
     picks = whole.picks[whole.picks.record.isin(validation.record)]
-    return replace(
-        whole,
-        records=pd.concat([validation, ends.records], ignore_index=True),
-        picks=pd.concat([picks, ends.picks], ignore_index=True),
-    )
+    records = pd.concat([validation, ends.records], ignore_index=True)
+    return replace(whole, records=records, picks=pd.concat([picks, ends.picks], ignore_index=True))
 
 
-def rows_of(table: Any) -> pd.DataFrame:
-    """Scores of a table of the lab, with the interval of the recall at an equal number of picks, and what was seen."""
+def scores_of(outputs: Sequence[Any], dataset: str, reference: str, n_draws: int) -> pd.DataFrame:
+    """
+    Scores on the test part of a set, with the interval of the recall at an equal number of picks, and what was seen.
+
+    ``n_records`` and ``n_stations`` are of what is scored; ``n_left_out`` records cannot be picked by every picker.
+    """
+    from pickflow.lab.bootstrap import MIN_BLOCKS
+    from pickflow.lab.records import common_records
+    from pickflow.lab.table import TableParams, compare_pickers
+
+    members = [with_test_of(output, dataset) for output in outputs]
+    tests = common_records(members).records.query("part == 'test'")
+    blocks = "station" if tests.station.nunique() >= MIN_BLOCKS else "event"
+    table = compare_pickers(members, TableParams(reference=reference, blocks=blocks, n_draws=n_draws))
     intervals = table.intervals[table.intervals.score == "equal_recall_0.3s"]
     columns = ["low", "high", "difference", "difference_low", "difference_high", "verdict"]
     intervals = intervals[["variant", "phase", *columns]].rename(columns={name: f"equal_{name}" for name in columns})
     rows = table.scores.merge(intervals, on=["variant", "phase"])
-    return rows.merge(table.touched[["variant", "n_records", "n_touched"]], on="variant")
+    rows = rows.merge(table.touched[["variant", "n_records", "n_touched"]], on="variant")
+    n_left_out = int((members[0].records.part == "test").sum()) - len(tests)
+    return rows.assign(dataset=dataset, blocks=blocks, n_stations=tests.station.nunique(), n_left_out=n_left_out)
 
 
-def count_records(records: Iterable[Any]) -> dict[str, dict[str, dict[str, int]]]:
-    """Records and stations of each part, by set."""
-    rows = pd.DataFrame([(record.dataset, record.part, record.station) for record in records])
-    counts: dict[str, dict[str, dict[str, int]]] = {}
-    for (dataset, part), stations in rows.groupby([0, 1])[2]:
-        counts.setdefault(str(dataset), {})[str(part)] = {"records": len(stations), "stations": stations.nunique()}
-    return counts
-
-
-def render(tables: Mapping[str, pd.DataFrame], candidates: Mapping[str, Candidate], counts: Mapping[str, Any]) -> str:
+def render(tables: Mapping[str, pd.DataFrame], candidates: Mapping[str, Candidate]) -> str:
     """All tables in Markdown, with their headings."""
     scores, parts = tables["scores"], []
     for view, sets in SETS.items():
         for dataset in sets:
             rows = scores[(scores.view == view) & (scores.dataset == dataset)]
-            test = counts[view][dataset]["test"]
-            stations = f"{test['stations']} station{'s' * (test['stations'] > 1)}"
-            heading = f"{dataset}, {view}: {test['records']} records of {stations}; intervals by {rows.blocks.iloc[0]}"
+            heading = f"{dataset}, {view}: {count_text(rows.iloc[0])}; intervals by {rows.blocks.iloc[0]}"
             parts.append(f"**{heading}**\n\n{markdown(score_rows(rows))}")
-    n_noise = {view: counts[view][NOISE]["test"]["records"] for view in SETS}
-    heading = (
-        f"Costs of a window alone; thresholds, and false picks per hour of noise ({n_noise[THREE]} records of {THREE}, "
-    )
-    parts.append(f"**{heading}{n_noise[ONE]} of {ONE})**\n\n{markdown(cost_rows(tables['noise'], candidates))}")
+    noise = tables["noise"]
+    counts = "; ".join(f"{view}: {count_text(noise[noise.view == view].iloc[0])}" for view in SETS)
+    heading = f"Costs of a window alone; thresholds, and false picks per hour of noise ({counts})"
+    parts.append(f"**{heading}**\n\n{markdown(cost_rows(noise, candidates))}")
     heading = f"Recall within 0.3 s when the window ends 1, 2 and 3 s after the arrival, {THREE}"
-    parts.append(f"**{heading}**\n\n{markdown(end_rows(tables['ends'], scores, candidates))}")
+    parts.append(f"**{heading}**\n\n{markdown(end_rows(tables['ends'], candidates))}")
     return "\n\n".join(parts)
+
+
+def count_text(row: pd.Series) -> str:
+    """Records and stations of the test part that were scored, and how many were not."""
+    stations = f"{row.n_stations} station{'s' * (row.n_stations > 1)}"
+    left_out = f" ({row.n_left_out} more are left out: not every picker could be run on them)" if row.n_left_out else ""
+    return f"{row.n_records} records of {stations}{left_out}"
 
 
 def score_rows(scores: pd.DataFrame) -> list[list[str]]:
     """Head and a row for each picker, of one set and view; † has the weights that know its records from training."""
+    from pickflow.datasets.records import TOLERANCES_S
+
     tolerances = " / ".join(f"{tolerance:g}" for tolerance in TOLERANCES_S)
     head = ["picker"]
     for phase in PHASES:
@@ -337,21 +346,22 @@ def cost_rows(noise: pd.DataFrame, candidates: Mapping[str, Candidate]) -> list[
     return rows
 
 
-def end_rows(ends: pd.DataFrame, scores: pd.DataFrame, candidates: Mapping[str, Candidate]) -> list[list[str]]:
-    """Head and a row for each picker: recalls of windows that end early, and of whole records."""
+def end_rows(ends: pd.DataFrame, candidates: Mapping[str, Candidate]) -> list[list[str]]:
+    """Head and a row for each picker: recalls of the same arrivals in windows that end early, and in whole records."""
     delays = " / ".join(map(str, AFTER_S))
+    by_case = ends.set_index(["dataset", "phase", "variant", "after_s"]).sort_index()
+    cases = [(dataset, phase) for dataset in SETS[THREE] for phase in PHASES]
     rows = [["picker", "edge not used by default, s"]]
-    rows[0] += [f"{dataset}: {phase} after {delays} s; whole" for dataset in SETS[THREE] for phase in PHASES]
-    whole = scores[scores.view == THREE].set_index(["variant", "dataset", "phase"])
-    recalls = ends.set_index(["variant", "dataset", "phase", "after_s"])["recall_0.3s"]
+    rows[0] += [
+        f"{dataset}: {by_case.loc[(dataset, phase)].n_labels.iloc[0]:.0f} {phase} after {delays} s; whole"
+        for dataset, phase in cases
+    ]
     for name, picker in candidates.items():
         row = [name, f"{picker.edge_s:g}"]
-        for dataset in SETS[THREE]:
-            for phase in PHASES:
-                values = [recalls[name, dataset, phase, after_s] for after_s in AFTER_S]
-                of_records = whole.loc[(name, dataset, phase)]
-                cell = f"{joined(values)}; {number(of_records['recall_0.3s'])}"
-                row.append(marked(cell, of_records.n_touched))
+        for dataset, phase in cases:
+            values = by_case.loc[(dataset, phase, name)]
+            cell = f"{joined(values['recall_0.3s'][list(AFTER_S)])}; {number(values['recall_0.3s'][WHOLE])}"
+            row.append(marked(cell, values.n_touched[WHOLE]))
         rows.append(row)
     return rows
 
@@ -361,8 +371,8 @@ def marked(text: str, n_touched: int) -> str:
     return f"{text} †" if n_touched else text
 
 
-def number(value: float, form: str = ".2f") -> str:
-    return "–" if np.isnan(value) else f"{value:{form}}"
+def number(value: float | None, form: str = ".2f") -> str:
+    return "–" if value is None or np.isnan(value) else f"{value:{form}}"
 
 
 def joined(values: Iterable[float], separator: str = " / ", form: str = ".2f") -> str:
@@ -375,17 +385,14 @@ def markdown(rows: Sequence[Sequence[str]]) -> str:
     return "\n".join([lines[0], "|" + "---|" * len(rows[0]), *lines[1:]])
 
 
-def json_line(
-    tables: Mapping[str, pd.DataFrame], candidates: Mapping[str, Candidate], counts: Mapping[str, Any]
-) -> str:
+def json_line(tables: Mapping[str, pd.DataFrame], candidates: Mapping[str, Candidate]) -> str:
     """Everything as one line of JSON, without NaN."""
-    result: dict[str, Any] = {"benchmark": "pickers", "records": counts}
-    result["costs"] = {
+    costs = {
         name: {key: None if value != value else value for key, value in picker.costs.items()}
         for name, picker in candidates.items()
     }
-    result |= {name: json.loads(table.to_json(orient="records", double_precision=4)) for name, table in tables.items()}
-    return json.dumps(result, sort_keys=True, allow_nan=False)
+    rows = {name: json.loads(table.to_json(orient="records", double_precision=4)) for name, table in tables.items()}
+    return json.dumps({"benchmark": "pickers", "costs": costs} | rows, sort_keys=True, allow_nan=False)
 
 
 if __name__ == "__main__":
