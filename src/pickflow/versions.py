@@ -10,7 +10,7 @@ STAGE_VERSIONS = {
     "pick": 3,
     "compress": 4,
     "lab": 2,
-    "implicit": 1,
+    "implicit": 2,
     "associate": 3,
     "locate": 2,
     "magnitude": 2,

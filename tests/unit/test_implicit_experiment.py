@@ -1,6 +1,9 @@
 """The experiment with implicit models: what its steps must do, and what would show that one does nothing."""
 
+from types import SimpleNamespace
+
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from scipy import sparse
@@ -10,7 +13,7 @@ from pickflow.datasets.records import Record
 from pickflow.implicit import ImplicitModel, UnsupportedLayerError, blocks_of, fit_states, from_network, states_of
 from pickflow.implicit.activations import Elementwise
 from pickflow.implicit.experiment import data, run
-from pickflow.implicit.experiment.data import WindowSet, labelled_windows, synthetic_windows
+from pickflow.implicit.experiment.data import WindowSet, labelled_windows, set_names, synthetic_windows
 from pickflow.implicit.experiment.layers import LayeredPicker
 from pickflow.implicit.experiment.narrow import train_narrow
 from pickflow.implicit.experiment.page import make_page
@@ -192,7 +195,8 @@ def test_noise_has_the_level_asked_for(windows):
 
 def test_a_gap_covers_no_arrival():
     samples = np.random.default_rng(0).normal(size=(20, 3, 800)).astype(np.float32)
-    windows = WindowSet(name="test", samples=samples, arrivals=({"P": 150.0, "S": 260.0},) * 20)
+    windows = WindowSet(name="test", samples=samples, arrivals=({"P": 150.0, "S": 260.0},) * 20,
+                        window_names=tuple(map(str, range(20))))  # fmt: skip
     changed = perturb(windows, "gap_s", 1.0, 0).samples
     covered = (changed == 0).all(axis=1)
     assert (covered.sum(axis=1) == 100).all()
@@ -212,6 +216,71 @@ def test_parts_have_windows_of_their_own():
     assert not np.array_equal(first.samples, calibration_windows.samples)
 
 
+def windows_of_records(records, monkeypatch, left_out=()):
+    account = pd.DataFrame(left_out, columns=["name", "reason", "detail"])
+    monkeypatch.setattr(data, "open_dataset", lambda _: SimpleNamespace(read=lambda: records, left_out=account))
+    return labelled_windows("anywhere", "mine", 256, 0)
+
+
+def test_a_window_does_not_depend_on_the_order_of_records_nor_on_which_there_are(monkeypatch):
+    samples = np.random.default_rng(0).normal(size=(6, 3, 900)).astype(np.float32)
+    records = [
+        Record(name=f"r{index}", dataset="x", station="A.B", part="test", samples=samples[index], picks={"P": 500})
+        for index in range(6)
+    ]
+    first, turned, fewer = (
+        perturb(windows_of_records(subset, monkeypatch), "gain", 1.0, 0)
+        for subset in (records, records[::-1], records[2:])
+    )
+    assert first.window_names == turned.window_names == tuple(f"r{index}" for index in range(6))
+    assert np.array_equal(first.samples, turned.samples)
+    assert first.arrivals == turned.arrivals
+    assert np.array_equal(first.samples[2:], fewer.samples)
+    assert len({arrivals["P"] for arrivals in first.arrivals}) > 1
+
+
+def test_labelled_records_that_cannot_be_used_are_in_the_certificate_and_on_the_page(tmp_path, monkeypatch):
+    samples = np.random.default_rng(0).normal(size=(12, 3, 900)).astype(np.float32)
+    records = [
+        Record(name=f"r{index}", dataset="x", station="A.B", part="test", samples=samples[index], picks={"P": 500})
+        for index in range(12)
+    ]
+    windows_of_records(records, monkeypatch, [("r12", "no_signal", "900 samples"), ("r13", "no_signal", "")])
+    model, card = train_narrow(PARAMS, None, silent)
+    write_model(tmp_path, model.state_dict(), card)
+    params = PARAMS.changed(
+        penalties=("element",), ratios=(0.1,), perturbed_ratio=0.1, labelled=("sets/mine", "others/mine")
+    )
+    findings = run.study_picker(tmp_path, "whole", params, silent)
+    assert set(findings.scores.data) == {"synthetic", "sets/mine", "others/mine"}
+    left_out = findings.certificate["left_out"]
+    assert left_out[0] == {"data": "sets/mine", "name": "r12", "reason": "no_signal", "detail": "900 samples"}
+    assert [(row["data"], row["name"]) for row in left_out[1:]] == [
+        ("sets/mine", "r13"), ("others/mine", "r12"), ("others/mine", "r13"),
+    ]  # fmt: skip
+    page = make_page("test", findings.scores, findings.fits, [findings.certificate], {"stage": "implicit"})
+    assert "others/mine: 2 × no_signal; sets/mine: 2 × no_signal." in page.html
+
+
+@pytest.mark.parametrize(
+    ("folders", "names"),
+    [
+        ([], []),
+        (["/data/a", "/data/b/"], ["a", "b"]),
+        (["/data/one/a", "/data/two/a"], ["one/a", "two/a"]),
+        (["/data/synthetic"], ["data/synthetic"]),
+    ],
+)
+def test_labelled_sets_have_names_of_their_own(folders, names):
+    assert set_names(folders) == names
+
+
+@pytest.mark.parametrize("folders", [["/data/a", "/data/a/"], ["synthetic"]])
+def test_sets_that_cannot_be_told_apart_are_refused(folders):
+    with pytest.raises(ValueError, match=r"implicit.labelled: another set is called"):
+        set_names(folders)
+
+
 def test_windows_of_labelled_records_hold_their_arrivals(monkeypatch):
     long, short = np.zeros((3, 900), np.float32), np.zeros((3, 100), np.float32)
     long[:, 500], long[:, 620], short[:, 40] = 1.0, 2.0, 1.0
@@ -220,14 +289,7 @@ def test_windows_of_labelled_records_hold_their_arrivals(monkeypatch):
         Record(name="b", dataset="x", station="A.B", part="test", samples=short, picks={"P": 40}),
     ]
 
-    class Set:
-        name = "x"
-
-        def read(self):
-            return records
-
-    monkeypatch.setattr(data, "open_dataset", lambda folder: Set())
-    windows = labelled_windows("anywhere", 256, 0)
+    windows = windows_of_records(records, monkeypatch)
     assert windows.samples.shape == (2, 3, 256)
     assert windows.samples[0, 0, int(windows.arrivals[0]["P"])] == 1.0
     assert windows.samples[0, 0, int(windows.arrivals[0]["S"])] == 2.0
@@ -279,7 +341,8 @@ def test_a_length_that_does_not_fit_is_said():
 
 
 def test_too_few_windows_are_said(windows):
-    few = WindowSet(name="few", samples=windows.samples[:10], arrivals=windows.arrivals[:10])
+    few = WindowSet(name="few", samples=windows.samples[:10], arrivals=windows.arrivals[:10],
+                    window_names=windows.window_names[:10])  # fmt: skip
     with pytest.raises(ValueError, match=r"more than \d+ calibration windows, there are 10"):
         WholePicker(vivid_picker(), few, PARAMS, silent)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from pickflow.datasets.signals import Signal, make_noise, make_signal
 
 Array32 = NDArray[np.float32]
 
+SYNTHETIC = "synthetic"
 # Each part has windows of its own.
 PARTS = ("train", "calibration", "development", "test")
 # Of synthetic windows; the others are noise, enough of it to see false picks.
@@ -40,11 +43,17 @@ class WindowSet:
         Z, N, E at 100 Hz, in any unit.
     arrivals : tuple of dict
         Sample of P and S in each window, where inside.
+    window_names : tuple of str
+        Unique: a draw for a window depends on its name, not on its place.
+    left_out : tuple of dict
+        ``name``, ``reason`` and ``detail`` of the records of a labelled set that cannot be used.
     """
 
     name: str
     samples: Array32
     arrivals: tuple[dict[str, float], ...]
+    window_names: tuple[str, ...]
+    left_out: tuple[dict[str, str], ...] = ()
 
     def __len__(self) -> int:
         """Count the windows."""
@@ -85,7 +94,10 @@ def synthetic_windows(part: str, n: int, n_samples: int, snr_db: tuple[float, fl
         signal = near_signal(rng, n_samples) if rng.random() < EVENT_SHARE else None
         mixed.append(mix(noise, signal, snr_db, rng))
     return WindowSet(
-        name="synthetic", samples=np.stack([window for window, _ in mixed]), arrivals=tuple(a for _, a in mixed)
+        name=SYNTHETIC,
+        samples=np.stack([window for window, _ in mixed]),
+        arrivals=tuple(a for _, a in mixed),
+        window_names=tuple(f"{SYNTHETIC} {index}" for index in range(n)),
     )
 
 
@@ -131,9 +143,31 @@ def mix(
     return window, _inside({phase: at + first for phase, at in signal.picks.items()}, n_samples)
 
 
-def labelled_windows(folder: str | Path, n_samples: int, seed: int) -> WindowSet:
+def set_names(folders: Sequence[str]) -> list[str]:
     """
-    One window around the manual picks of each record of a labelled set.
+    Names of labelled sets by the shortest ends of their paths that tell them apart, and from the synthetic windows.
+
+    Raises
+    ------
+    ValueError
+        If a folder is named twice, or cannot be told apart.
+    """
+    parts = [Path(folder).parts for folder in folders]
+    for n_parts in range(1, max(map(len, parts), default=0) + 1):
+        names = ["/".join(parts_of_folder[-n_parts:]) for parts_of_folder in parts]
+        if len({SYNTHETIC, *names}) > len(names):
+            return names
+    if not folders:
+        return []
+    folder = next(name for name in names if name == SYNTHETIC or names.count(name) > 1)
+    raise ValueError(
+        f"config key implicit.labelled: another set is called {folder!r}, too; name each folder once, in full"
+    )
+
+
+def labelled_windows(folder: str | Path, name: str, n_samples: int, seed: int) -> WindowSet:
+    """
+    One window around the manual picks of each record of a labelled set, in the order of their names.
 
     P lies anywhere in the window, and S as well where it fits; a record that is too short continues with zeros.
 
@@ -141,16 +175,28 @@ def labelled_windows(folder: str | Path, n_samples: int, seed: int) -> WindowSet
     ----------
     folder : str or Path
         In SeisBench's format; see `pickflow.datasets.reading.open_dataset`.
+    name : str
+        Of the set in tables; see `set_names`.
     n_samples, seed : int
     """
     dataset = open_dataset(folder)
+    records = sorted(dataset.read(), key=lambda record: record.name)
     cut = [
-        _cut(record.samples, record.picks, n_samples, np.random.default_rng([seed, len(PARTS), index]))
-        for index, record in enumerate(dataset.read())
+        _cut(record.samples, record.picks, n_samples, np.random.default_rng([seed, len(PARTS), number_of(record.name)]))
+        for record in records
     ]
     return WindowSet(
-        name=dataset.name, samples=np.stack([window for window, _ in cut]), arrivals=tuple(a for _, a in cut)
+        name=name,
+        samples=np.stack([window for window, _ in cut]),
+        arrivals=tuple(a for _, a in cut),
+        window_names=tuple(record.name for record in records),
+        left_out=tuple(dataset.left_out.to_dict("records")),
     )
+
+
+def number_of(name: str) -> int:
+    """Number of a window for its draws."""
+    return zlib.crc32(name.encode())
 
 
 def _cut(

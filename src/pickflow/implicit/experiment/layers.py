@@ -65,7 +65,7 @@ class LayeredPicker:
         self._calibration = Calibration(
             windows=ready_windows(model, calibration.samples),
             near_arrival=calibration.near_arrivals(REACH_S),
-            names=tuple(f"{calibration.name} {index}" for index in range(len(calibration))),
+            names=calibration.window_names,
             arrival_weight=ARRIVAL_WEIGHT,
         )
         self._statistics = collect(model, layers, self._calibration, lambda *counts: progress("states", *counts))
@@ -99,7 +99,8 @@ class LayeredPicker:
         """The teacher, then sparse models and pruned ones of the same size, one at a time."""
         teacher = {name: [weights(rows) for rows in layer.rows] for name, layer in self._statistics.items()}
         yield self._student("teacher", TEACHER, False, self._model, _masks(teacher))
-        for setting in settings_of(self._params, with_bound=True):
+        settings = settings_of(self._params, with_bound=True)
+        for n_done, setting in enumerate(settings):
             masks = _masks(self._fits[setting])
             yield self._student("lasso", setting, False, self._write(self._fits[setting]), masks)
             if setting.bound == "none":
@@ -108,6 +109,7 @@ class LayeredPicker:
                 pruned = self._largest(teacher, _n_nonzero(masks))
                 yield self._student("magnitude", setting, False, self._prune(teacher, pruned), pruned)
                 yield self._student("magnitude", setting, True, self._refit(pruned), pruned)
+            self._progress("students", n_done + 1, len(settings))
 
     def bound(self) -> dict[str, Any]:
         """Largest sum of absolute weights of a row of A, of the teacher and of the student under the bound."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -97,11 +98,18 @@ def _picker(
     return {
         "title": title_of(name),
         "certificate": certificate,
+        "left_out": _left_out(certificate["left_out"]),
         "fits": _fits(fits_of_picker),
         "tables": [(data, _students(part)) for data, part in plain.groupby("data", sort=False)],
         "sentences": [_smallest(data, part) for data, part in plain.groupby("data", sort=False)]
         + [_robust(data, part) for data, part in perturbed_students(scores).groupby("data", sort=False)],
     }
+
+
+def _left_out(records: Sequence[Mapping[str, str]]) -> list[str]:
+    """How many records of each labelled set are left out, by reason."""
+    counts = Counter((record["data"], record["reason"]) for record in records)
+    return [f"{data}: {n} × {reason}" for (data, reason), n in sorted(counts.items())]
 
 
 def _fits(fits: pd.DataFrame) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from pickflow.datasets.records import SAMPLING_RATE_HZ
 from pickflow.datasets.signals import make_noise
-from pickflow.implicit.experiment.data import LEAST_NOISE_SAMPLES, MARGIN_S, WindowSet
+from pickflow.implicit.experiment.data import LEAST_NOISE_SAMPLES, MARGIN_S, WindowSet, number_of
 
 Array32 = NDArray[np.float32]
 Change = Callable[[Array32, dict[str, float], float, np.random.Generator], Array32]
@@ -40,8 +40,8 @@ def perturb(windows: WindowSet, kind: str, level: float, seed: int) -> WindowSet
         return windows
     change, number = KINDS[kind], list(KINDS).index(kind)
     changed = [
-        change(samples, arrivals, level, np.random.default_rng([seed, number, index]))
-        for index, (samples, arrivals) in enumerate(zip(windows.samples, windows.arrivals, strict=True))
+        change(samples, arrivals, level, np.random.default_rng([seed, number, number_of(name)]))
+        for samples, arrivals, name in zip(windows.samples, windows.arrivals, windows.window_names, strict=True)
     ]
     return windows.with_samples(np.stack(changed).astype(np.float32))
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
-from pickflow.implicit.experiment.data import WindowSet, labelled_windows, synthetic_windows
+from pickflow.implicit.experiment.data import WindowSet, labelled_windows, set_names, synthetic_windows
 from pickflow.implicit.experiment.layers import LayeredPicker
 from pickflow.implicit.experiment.perturbation import KINDS, perturb
 from pickflow.implicit.experiment.scores import (
@@ -46,7 +46,8 @@ class Findings(NamedTuple):
     fits : DataFrame
         `IMPLICIT_FITS`.
     certificate : dict
-        False eliminations of all lassos, what was not fitted, and what the bound of A means.
+        False eliminations of all lassos, what was not fitted, which labelled records were left out, and what the bound
+        of A means.
     """
 
     scores: pd.DataFrame
@@ -79,7 +80,7 @@ def study_picker(folder: Path, form: str, params: ImplicitParams, progress: Prog
         n_samples = params.whole_samples if form == "whole" else int(model.in_samples)
         calibration, development, *tests = _windows(params, n_samples)
         picker = FORMS[form](model, calibration, params, progress)
-        rows = list(_scores(picker.students(), development, tests, list(model.labels), params, progress))
+        rows = list(_scores(picker.students(), development, tests, list(model.labels), params))
         fits = pd.DataFrame(picker.account.rows())
         certificate = {
             **name,
@@ -87,6 +88,7 @@ def study_picker(folder: Path, form: str, params: ImplicitParams, progress: Prog
             "n_false_eliminations": int(fits["n_false"].sum()),
             "largest_difference": float(fits["largest_difference"].max()),
             "not_fitted": picker.not_fitted,
+            "left_out": [{"data": windows.name, **record} for windows in tests for record in windows.left_out],
             "bound": picker.bound(),
         }
     if certificate["n_false_eliminations"]:
@@ -99,7 +101,11 @@ def _windows(params: ImplicitParams, n_samples: int) -> list[WindowSet]:
     snr_db = (params.min_snr_db, params.max_snr_db)
     numbers = {"calibration": params.n_calibration, "development": params.n_development, "test": params.n_test}
     synthetic = [synthetic_windows(part, n, n_samples, snr_db, params.seed) for part, n in numbers.items()]
-    return synthetic + [labelled_windows(folder, n_samples, params.seed) for folder in params.labelled]
+    names = set_names(params.labelled)
+    return synthetic + [
+        labelled_windows(folder, name, n_samples, params.seed)
+        for folder, name in zip(params.labelled, names, strict=True)
+    ]
 
 
 def _cases(tests: list[WindowSet], student: Student, params: ImplicitParams) -> Iterator[tuple[WindowSet, str, float]]:
@@ -124,11 +130,10 @@ def _scores(
     tests: list[WindowSet],
     labels: list[str],
     params: ImplicitParams,
-    progress: Progress,
 ) -> Iterator[dict[str, Any]]:
     """Rows of `IMPLICIT_SCORES`; the teacher comes first, and is the reference of the others."""
     of_teacher: dict[tuple[str, str, float], dict[str, Picks]] = {}
-    for n_done, student in enumerate(students):
+    for student in students:
         thresholds = choose_thresholds(student.predict(development.samples), labels, development.arrivals)
         for windows, kind, level in _cases(tests, student, params):
             case = (windows.name, kind, level)
@@ -150,10 +155,3 @@ def _scores(
                     **score(counts_of_student, reference, params.n_draws, params.seed)._asdict(),
                     "agreement": float(f1_of(agreement.sum(axis=0))),
                 }
-        progress("students", n_done + 1, n_students(params))
-
-
-def n_students(params: ImplicitParams) -> int:
-    """Number of students, the teacher among them, for the progress bar."""
-    n_of_penalty = {"element": 4, "group": 2}
-    return 2 + sum(n_of_penalty[penalty] for penalty in params.penalties) * len(params.ratios)

@@ -93,7 +93,8 @@ class WholePicker:
     def students(self) -> Iterator[Student]:
         """The teacher, then sparse models and pruned ones of the same size, one at a time."""
         yield self._student("teacher", TEACHER, False, self.implicit, [matrix != 0 for matrix in self._teacher])
-        for setting in settings_of(self._params, self._with_bound):
+        settings = settings_of(self._params, self._with_bound)
+        for n_done, setting in enumerate(settings):
             masks = [coefficients != 0 for coefficients, _ in self._fits[setting]]
             yield self._student("lasso", setting, False, self._assemble(self._fits[setting]), masks)
             if setting.bound == "none":
@@ -102,6 +103,7 @@ class WholePicker:
                 pruned = largest_masks(self._teacher, self._layers, sum(int(mask.sum()) for mask in masks))
                 yield self._student("magnitude", setting, False, self._prune(pruned), pruned)
                 yield self._student("magnitude", setting, True, self._refit(pruned), pruned)
+            self._progress("students", n_done + 1, len(settings))
 
     def bound(self) -> dict[str, Any]:
         """What a bound of all rows means for this picker; see `pickflow.implicit.scaling.rescale`."""
