@@ -185,7 +185,7 @@ def test_a_damaged_picker_or_an_absent_set_is_a_line(tmp_path, monkeypatch):
 
 def test_an_unknown_picker_of_the_exports_is_a_line(monkeypatch):
     monkeypatch.setattr("sys.argv", ["exports.py", "PhaseNett"])
-    with pytest.raises(SystemExit, match="ERROR model 'PhaseNett' is neither ours"):
+    with pytest.raises(SystemExit, match="ERROR no model is called 'PhaseNett'"):
         exports.main()
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pickflow.datasets.reading import open_dataset
 from pickflow.datasets.records import SAMPLING_RATE_HZ
 from pickflow.datasets.signals import Signal, make_noise, make_signal
+from pickflow.datasets.table import ACCOUNT
 
 Array32 = NDArray[np.float32]
 
@@ -190,7 +191,7 @@ def labelled_windows(folder: str | Path, name: str, n_samples: int, seed: int) -
         samples=np.stack([window for window, _ in cut]),
         arrivals=tuple(a for _, a in cut),
         window_names=tuple(record.name for record in records),
-        left_out=tuple(dataset.left_out.to_dict("records")),
+        left_out=tuple(dict(zip(ACCOUNT, row, strict=True)) for row in dataset.left_out[list(ACCOUNT)].to_numpy()),
     )
 
 
