@@ -9,7 +9,7 @@ STAGE_VERSIONS = {
     "denoise": 2,
     "pick": 3,
     "compress": 4,
-    "lab": 2,
+    "lab": 3,
     "implicit": 2,
     "associate": 3,
     "locate": 2,
