@@ -83,7 +83,7 @@ def test_a_wrong_call_of_any_command_ends_with_2_and_one_message(name, capsys):
         (["trace", "e1"], 1, "no event or pick 'e1' in the runs below results/"),
         (["trace", "e1", "--run", "empty"], 1, "not the folder of a run"),
         (["report", "empty"], 1, "no summary.json; the run has not ended"),
-        (["report", "empti"], 2, "did you mean empty?"),
+        (["report", "empti"], 2, "did you mean 'empty'?"),
         (["show", "empty"], 1, "no catalog; give the folder of a run"),
         (["compare", "nowhere.csv", "nowhere.xml"], 1, "nowhere.csv"),
         (["compare", "nowhere.csv", "nowhere.xml", "--pick-time-tolerance-s", "much"], 2, "float value: 'much'"),

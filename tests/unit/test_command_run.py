@@ -72,7 +72,7 @@ def test_a_data_set_that_seisbench_lacks_is_told_before_a_job_asks_for_it(config
     assert main(["check", configuration(lab={"variants": ["EQT"], "sources": sources})]) == 1
     errors = capsys.readouterr().err.splitlines()
     assert [line for line in errors if line.startswith("ERROR")] == [
-        "ERROR config key lab.sources: no data set 'STEADD': did you mean STEAD? (a folder is written with its path)"
+        "ERROR config key lab.sources: no data set 'STEADD': did you mean 'STEAD'? (a folder is written with its path)"
     ]
 
 

@@ -78,12 +78,12 @@ def test_without_internet_the_message_says_where_the_set_should_lie(cache, monke
 
 @pytest.mark.parametrize(("name", "hint"), [("STAED", "STEAD"), ("ethzz", "ETHZ"), ("STEADmicor", "STEADmicro")])
 def test_a_mistyped_name_gets_the_nearest_one(name, hint):
-    with pytest.raises(ValueError, match=f"did you mean {hint}\\?"):
+    with pytest.raises(ValueError, match=f"did you mean '{hint}'\\?"):
         dataset_by_name(name)
 
 
 def test_a_name_like_no_other_gets_them_all_and_a_path_is_called_a_folder():
-    with pytest.raises(ValueError, match="known are .*STEAD.*a folder is written with its path"):
+    with pytest.raises(ValueError, match="known: .*STEAD.*a folder is written with its path"):
         dataset_by_name("qqqqqqqq")
     with pytest.raises(ValueError, match="/data/nothing: there is no such folder"):
         dataset_by_name("/data/nothing")

@@ -82,7 +82,7 @@ def test_windows_of_a_run_are_those_of_the_event_first_and_noise(results):
 
 
 def test_an_event_that_a_run_does_not_have_is_named(results):
-    with pytest.raises(ValueError, match="the most similar name is"):
+    with pytest.raises(ValueError, match="did you mean"):
         run_windows(Source(results=results, event="x0123"), 1, 0, 3001)
     with pytest.raises(ValueError, match="catalog 'none/x' is not in"):
         run_windows(Source(results=results, catalog="none/x"), 1, 0, 3001)

@@ -94,12 +94,12 @@ def test_events_are_found_by_identifier_and_by_time_and_the_nearest_is_named(vie
     event = viewer.events.iloc[4]
     assert find_event(viewer, event.event_id) == event.event_id
     assert find_event(viewer, (event.time + pd.Timedelta(seconds=3)).isoformat()) == event.event_id
-    with pytest.raises(ValueError, match=f"the most similar name is '{event.event_id}'"):
+    with pytest.raises(ValueError, match=f"did you mean '{event.event_id}'"):
         find_event(viewer, f"{event.event_id}x")
     with pytest.raises(ValueError, match="within 30 s of 2020-01-01; the nearest is"):
         find_event(viewer, "2020-01-01")
     for text in ("nat", "NaN", ""):
-        with pytest.raises(ValueError, match=f"event '{text}' is not in {CATALOG}; the most similar name is"):
+        with pytest.raises(ValueError, match=f"event '{text}' is not in {CATALOG}; did you mean"):
             find_event(viewer, text)
     best = viewer.events.sort_values(["n_picks", "time"], ascending=[False, True]).iloc[0]
     assert first_event(viewer) == best.event_id

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from pathlib import Path
 
 from pickflow.command_line.parser import UsageError
 from pickflow.run.layout import RESULTS
+from pickflow.suggestions import suggestion
 
 CONFIGURATIONS = (".yaml", ".yml", ".json")
 
@@ -42,8 +42,5 @@ def results_folder(run: str) -> Path:
     if path.is_dir():
         return path
     names = sorted(entry.name for entry in RESULTS.glob("[!.]*") if entry.is_dir())
-    hits = difflib.get_close_matches(path.name, names, n=1)
-    hint = (
-        f"did you mean {hits[0]}?" if hits else f"there are {', '.join(names)}" if names else "there are no runs here"
-    )
+    hint = suggestion(path.name, names) if names else "there are no runs here"
     raise UsageError(f"run {run}: there is no folder {path} (seen from {Path.cwd()}); {hint}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from pickflow.datasets.reading import Dataset, open_dataset
 from pickflow.datasets.splits import Split
 from pickflow.datasets.subsets import SUBSETS, build_subset
 from pickflow.models.seisbench_internals import data_set_folder
+from pickflow.suggestions import suggestion
 
 logger = logging.getLogger(__name__)
 
@@ -34,9 +34,8 @@ def check_name(name: str) -> None:
     ValueError
         Naming the nearest one.
     """
-    by_letters = {title.lower(): title for title in known_names()}
-    if name.lower() not in by_letters:
-        raise ValueError(_unknown(name, by_letters))
+    if name.lower() not in map(str.lower, known_names()):
+        raise ValueError(_unknown(name))
 
 
 def _classes() -> dict[str, type]:
@@ -76,7 +75,7 @@ def dataset_by_name(name: str, split: Split | None = None, chunks: Sequence[str]
     if title is None and Path(name).is_dir():
         return open_dataset(name, split=split, chunks=chunks)
     if title is None:
-        raise ValueError(_unknown(name, by_letters))
+        raise ValueError(_unknown(name))
     if title in SUBSETS:
         return _subset(title, split)
     if title in PAIRS:
@@ -88,12 +87,10 @@ def dataset_by_name(name: str, split: Split | None = None, chunks: Sequence[str]
     return open_dataset(folder, title, split, chunks)
 
 
-def _unknown(name: str, by_letters: dict[str, str]) -> str:
-    near = difflib.get_close_matches(name.lower(), list(by_letters), n=1)
+def _unknown(name: str) -> str:
     if "/" in name:
         return f"{name}: there is no such folder"
-    hint = f"did you mean {by_letters[near[0]]}?" if near else f"known are {', '.join(by_letters.values())}"
-    return f"no data set {name!r}: {hint} (a folder is written with its path)"
+    return f"no data set {name!r}: {suggestion(name, known_names())} (a folder is written with its path)"
 
 
 def _is_there(folder: Path, chunks: Sequence[str] | None) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from pickflow.datasets.reading import Dataset
 from pickflow.datasets.records import Record
 from pickflow.datasets.signals import make_noise, make_signal
+from pickflow.suggestions import most_similar
 
 Array32 = NDArray[np.float32]
 
@@ -129,10 +129,8 @@ def named_windows(dataset: Dataset, names: Sequence[str], n_samples: int) -> lis
     names_of_set = dataset.table.name.tolist()
     for name in names:
         if name not in names_of_set:
-            similar = difflib.get_close_matches(name, names_of_set, n=1, cutoff=0.0)
-            hint = (
-                f"did you mean {similar[0]!r}?" if similar else "its names are in the column trace_name of metadata.csv"
-            )
+            similar = most_similar(name, names_of_set, cutoff=0.0)
+            hint = f"did you mean {similar!r}?" if similar else "its names are in the column trace_name of metadata.csv"
             raise ValueError(f"trace {name!r} is not in {dataset.name}, which has {len(names_of_set)}; {hint}")
     records = dataset.read([names_of_set.index(name) for name in names])
     if len(records) < len(names):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from dataclasses import dataclass
 from functools import partial
@@ -19,6 +18,7 @@ from pickflow.run.keys import CatalogKey
 from pickflow.run.layout import ASSIGNMENTS_TABLE, RunLayout
 from pickflow.run.settings.report import GatherParams
 from pickflow.schemas import ASSIGNMENTS, EVENTS, MATCHES, PICKS, REFERENCE_PICKS, Table
+from pickflow.suggestions import suggestion
 from pickflow.travel_times.files import read_velocity_model
 from pickflow.travel_times.layers import VelocityModel, homogeneous, travel_time_s
 from pickflow.viewer.gather import Annotate, Choice, StationGather
@@ -182,8 +182,7 @@ def find_event(viewer: Viewer, query: str) -> str:
         return query
     moment = _moment_of(query)
     if moment is None:
-        similar = difflib.get_close_matches(query, names, n=1, cutoff=0.0)
-        raise ValueError(f"event {query!r} is not in {viewer.catalog}; the most similar name is {similar[0]!r}")
+        raise ValueError(f"event {query!r} is not in {viewer.catalog}; {suggestion(query, names, cutoff=0.0)}")
     distance_s = [abs((pd.Timestamp(row["time"]) - moment).total_seconds()) for row in rows]
     nearest = int(np.argmin(distance_s))
     if distance_s[nearest] > _NEAREST_S:
