@@ -51,10 +51,12 @@ class RunSource:
                 yield from ((index, Refusal("no_waveform", str(error))) for index in windows)
                 continue
             for index in windows:
-                yield index, _window(segments, int(traces[index]["start_ns"]))
+                yield index, _window(segments, int(traces[index]["start_ns"]), day)
 
     def _segments(self, day: str, station: str) -> list[Segment]:
         folder = self.run.waveforms(day)
+        if not manifest_of(folder).exists():
+            raise ValueError(f"{day}: the run has no waveforms of this day")
         manifest = read_table(manifest_of(folder), MANIFEST)
         rows = records(manifest[manifest.usable & (manifest.network + "." + manifest.station == station)])
         if not rows:
@@ -69,7 +71,7 @@ class RunSource:
         return sha256_of_bytes("".join(map(sha256_of_file, (*tables, *self.run.manifests()))).encode())
 
 
-def _window(segments: list[Segment], start_ns: int) -> tuple[NDArray, None] | Refusal:
+def _window(segments: list[Segment], start_ns: int, day: str) -> tuple[NDArray, None] | Refusal:
     n_samples = round(WINDOW_S * SAMPLING_RATE_HZ)
     for segment in segments:
         first = segment.index_at(start_ns)
@@ -79,7 +81,9 @@ def _window(segments: list[Segment], start_ns: int) -> tuple[NDArray, None] | Re
                 if component is not None:
                     samples[row] = component[first : first + n_samples]
             return (samples, None) if np.ptp(samples, axis=1).any() else Refusal("no_signal", f"{n_samples} samples")
-    return Refusal("no_waveform", f"no {WINDOW_S:g} s without a gap from {pd.Timestamp(start_ns)}")
+    start, end = pd.Timestamp(start_ns), pd.Timestamp(start_ns) + pd.Timedelta(seconds=WINDOW_S)
+    beyond = "; it crosses midnight, where files end with download.padding_s" if start.date() != end.date() else ""
+    return Refusal("no_waveform", f"no {WINDOW_S:g} s without a gap from {start} in the file of {day}{beyond}")
 
 
 def open_run(
@@ -128,6 +132,8 @@ def open_run(
     noise = _noise_windows(run, picks, len(events) if n_noise is None else n_noise, rng)
     name = run.folder.name
     table = pd.concat([events, noise], ignore_index=True).assign(dataset=name, source=0, split="", rate_hz=np.nan)
+    # Windows of a file are neighbours: blocks of them read each file once.
+    table = table.sort_values(["day", "station", "start_ns", "name"], ignore_index=True)
     table["recording"] = table.name
     table, account = _judged(table, arrivals)
     table, account = with_parts(table, account, split or Split())
@@ -162,8 +168,8 @@ def _event_windows(arrivals: pd.DataFrame, events: pd.DataFrame, rng: np.random.
 
 
 def _rows(stations: pd.Series, start_ns: pd.Series, events: pd.Series) -> pd.DataFrame:
-    """Windows without labels."""
-    times = pd.to_datetime(start_ns)
+    """Windows without labels. One that crosses midnight is in the file of its middle, which goes on beyond the day."""
+    times, middles = pd.to_datetime(start_ns), pd.to_datetime(start_ns + round(WINDOW_S / 2 * NS_PER_S))
     return pd.DataFrame(
         {
             "name": stations + "_" + times.dt.strftime("%Y%m%d%H%M%S.%f") + "_" + events.where(events != "", "noise"),
@@ -172,7 +178,7 @@ def _rows(stations: pd.Series, start_ns: pd.Series, events: pd.Series) -> pd.Dat
             "n_samples": round(WINDOW_S * SAMPLING_RATE_HZ),
             "start_ns": start_ns,
             "start_time": times.astype(str),
-            "day": times.dt.strftime("%Y-%m-%d"),
+            "day": middles.dt.strftime("%Y-%m-%d"),
         }
     )
 

@@ -130,7 +130,7 @@ def run_windows(source: Source, n_events: int, n_noise: int, n_samples: int) -> 
     dataset = open_run(source.results, source.catalog, n_noise=2 * n_noise)  # some cannot be read
     table = dataset.table.assign(rank=dataset.table.event.map(rank))
     events = table[table.kind == "event"].sort_values(["rank", "distance_km", "name"], kind="stable")
-    noise = table[table.kind == "noise"]
+    noise = table[table.kind == "noise"].sort_values("start_ns", kind="stable")  # in the table, by station
     records = _read(dataset, events.index.to_numpy(), n_events) + _read(dataset, noise.index.to_numpy(), n_noise)
     if not any(record.picks for record in records):
         raise ValueError(f"{source.results}: no waveforms at the picks of its events: {account(dataset)}")
