@@ -235,7 +235,7 @@ def load_picker(name: str, weights: str, options: dict[str, Any]) -> Any:
     from pickflow.models.loading import load_model, model_class
 
     if (name, weights) == BUNDLED:
-        model = load_model(ROOT / "src" / "pickflow" / "models" / "bundled")
+        model = load_model(ROOT / "src" / "pickflow" / "models" / "bundled" / "PickflowNet")
     else:
         model = model_class(name).from_pretrained(weights).eval()
     return Picker(model, PickerOptions(**options))

@@ -24,7 +24,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = Path(os.environ.get("PICKFLOW_SHARED", ROOT.parent / "shared"))
-BUNDLED = ROOT / "src" / "pickflow" / "models" / "bundled"
+BUNDLED = ROOT / "src" / "pickflow" / "models" / "bundled" / "PickflowNet"
 RATE_HZ = 100.0  # of the pickers
 LABELLED = ("ncedc154", "stead50")
 

@@ -75,7 +75,7 @@ def load(options: argparse.Namespace):
     from pickflow.models.registry import PICKERS
 
     if "bundled" in PICKERS[options.model].weights:
-        return load_model(ROOT / "src" / "pickflow" / "models" / "bundled")
+        return load_model(ROOT / "src" / "pickflow" / "models" / "bundled" / options.model)
     folder = Path(os.environ["SEISBENCH_CACHE_ROOT"]) / "models" / "v3" / options.model.lower()
     names = sorted({path.name.split(".")[0] for path in folder.glob("*.json.*")})
     name = options.weights or ("original_converted" if "original_converted" in names else (names or ["random"])[0])

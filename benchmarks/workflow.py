@@ -122,7 +122,7 @@ def write_station_days(folder: Path, number: int) -> list[Any]:
 
     window = (parse_time("2026-01-15"), parse_time("2026-01-16"))
     params = PickParams()
-    model = ROOT / "src" / "pickflow" / "models" / "bundled"
+    model = ROOT / "src" / "pickflow" / "models" / "bundled" / "PickflowNet"
     tasks = []
     for seed in range(number):
         path = folder / f"XX.S{seed:03d}.mseed"

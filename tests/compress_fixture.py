@@ -29,7 +29,7 @@ from pickflow.safe import GramAccumulator
 from pickflow.schemas import MANIFEST, PICKS
 from tests.waveform_fixture import with_digests
 
-BUNDLED = Path(str(resources.files("pickflow.models"))) / "bundled"
+BUNDLED = Path(str(resources.files("pickflow.models"))) / "bundled" / "PickflowNet"
 START = obspy.UTCDateTime("2024-03-05T10:00:00")
 
 ARCHITECTURES = {

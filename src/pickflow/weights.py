@@ -192,9 +192,9 @@ def _fetch(
 ) -> dict[str, Any]:
     if f"{name}/{weights}" in files:
         return _from_file(name, weights, Path(files[f"{name}/{weights}"]), folder)
-    bundle = Path(str(resources.files("pickflow.models"))) / weights
-    if (bundle / CARD_FILE).exists() and read_card(bundle)["model"] == name:
-        return write_model(folder, read_state(bundle), read_card(bundle))
+    bundle = Path(str(resources.files("pickflow.models"))) / weights / name
+    if (bundle / CARD_FILE).exists():
+        return write_model(folder, read_state(bundle), {**read_card(bundle), "weights": weights})
     pair = _newest_pair(name, weights, Path(cache) if cache else Path(seisbench.cache_root))
     if pair is None:
         pair = _download(name, weights, repository, cache)

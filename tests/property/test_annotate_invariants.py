@@ -16,7 +16,7 @@ from pickflow.annotate import Picker, PickerOptions, engine
 from pickflow.datasets.signals import make_noise, make_signal
 from pickflow.models.loading import load_model
 
-BUNDLED = Path(str(resources.files("pickflow.models"))) / "bundled"
+BUNDLED = Path(str(resources.files("pickflow.models"))) / "bundled" / "PickflowNet"
 MIDNIGHT = obspy.UTCDateTime("2026-01-16T00:00:00")
 N_SAMPLES = 36_000
 EVENTS = (2_000, 7_500, 13_000, 17_700, 18_400, 24_000, 29_500)  # samples; 18,000 is midnight

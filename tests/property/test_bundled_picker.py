@@ -11,7 +11,7 @@ from pickflow.datasets.signals import make_noise, make_signal
 from pickflow.models.cards import read_card
 from pickflow.models.loading import load_model
 
-BUNDLED = Path(str(resources.files("pickflow.models"))) / "bundled"
+BUNDLED = Path(str(resources.files("pickflow.models"))) / "bundled" / "PickflowNet"
 N_SAMPLES = 4096
 
 

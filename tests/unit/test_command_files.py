@@ -16,7 +16,7 @@ from tests.association_fixture import LAYERS, make_scene
 from tests.conftest import ROOT
 from tests.snakemake_runner import SMALL
 
-BUNDLED = ROOT / "src" / "pickflow" / "models" / "bundled"
+BUNDLED = ROOT / "src" / "pickflow" / "models" / "bundled" / "PickflowNet"
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from pickflow.run.settings.compress import CompressParams
 from pickflow.schemas import MANIFEST, PICKS
 from tests.compress_fixture import manifest_of, stream_of, write_day
 
-BUNDLED = Path(str(resources.files("pickflow"))) / "models" / "bundled"
+BUNDLED = Path(str(resources.files("pickflow"))) / "models" / "bundled" / "PickflowNet"
 MINUTES = 40
 PARAMS = {
     "penalty": "group", "n_windows": 40, "pick_share": 0.6, "arrival_weight": 4.0, "n_path": 8,

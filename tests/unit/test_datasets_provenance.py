@@ -136,7 +136,7 @@ def test_published_weights_touch_the_collection_of_their_name(model, weights, fa
 
 
 def test_the_bundled_picker_touches_the_training_parts_of_its_sets(shared):
-    card = json.loads((resources.files("pickflow") / "models/bundled/card.json").read_text())
+    card = json.loads((resources.files("pickflow") / "models/bundled/PickflowNet/card.json").read_text())
     for name in ("ncedc154", "stead50"):
         table = open_dataset(shared / "data/labelled" / name).table
         assert (touched(card, table) != "").tolist() == (table.part == "train").tolist()

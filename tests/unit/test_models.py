@@ -17,7 +17,7 @@ from pickflow.models.cards import read_card, read_state, write_card
 from pickflow.models.loading import load_model
 from pickflow.weights import fetch_weights
 
-BUNDLED = Path(str(resources.files("pickflow.models"))) / "bundled"
+BUNDLED = Path(str(resources.files("pickflow.models"))) / "bundled" / "PickflowNet"
 CARD = json.loads((BUNDLED / "card.json").read_text())
 DIGEST = "0" * 64
 

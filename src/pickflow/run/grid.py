@@ -39,9 +39,8 @@ def is_name(text: str) -> bool:
 
 def bundled_digest(model: str, weights: str) -> str:
     """SHA-256 of bundled weights, from their card; empty if there are none of this name."""
-    card = resources.files("pickflow").joinpath("models", weights, "card.json")
-    content = json.loads(card.read_text()) if card.is_file() else {}
-    return content["sha256"] if content.get("model") == model else ""
+    card = resources.files("pickflow").joinpath("models", weights, model, "card.json")
+    return str(json.loads(card.read_text())["sha256"]) if card.is_file() else ""
 
 
 def digest_of_weights(model: str, weights: str, files: Mapping[str, str]) -> str:
