@@ -149,6 +149,7 @@ def test_a_lab_that_cannot_be_run_is_named_before_any_work(changes, problem):
         ({"name": "a", "kind": "folder"}, "path: folder needs the folder"),
         ({"name": "STEAD", "kind": "seisbench", "path": "x"}, "path: seisbench takes none"),
         ({"name": "a", "kind": "synthetic"}, "n_events: the generator has no end"),
+        ({"name": "a", "kind": "archive", "path": "x", "n_noise": 5}, "n_events: all windows of an archive are used"),
         ({"name": "../a", "kind": "folder", "path": "x"}, "name"),
     ],
 )

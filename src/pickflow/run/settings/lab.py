@@ -35,6 +35,8 @@ class LabSource(Section):
             raise refusal("path", f"{self.kind} {way_out}")
         if self.kind == "synthetic" and None in (self.n_events, self.n_noise):
             raise refusal("n_events", "the generator has no end; write n_events and n_noise")
+        if self.kind == "archive" and (self.n_events, self.n_noise) != (None, None):
+            raise refusal("n_events", "all windows of an archive are used; leave n_events and n_noise out")
         return self
 
 
