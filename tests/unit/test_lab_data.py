@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pickflow.datasets.memory import dataset_of, join
 from pickflow.datasets.records import Record
 from pickflow.io.atomic import write_text
 from pickflow.lab.data import description_of, open_sources, shuffled, write_sources
@@ -73,6 +74,18 @@ def test_of_the_windows_of_a_run_as_many_are_taken_as_asked_for(folder, tmp_path
     write_sources([source], SPLIT, [], tmp_path, ignore)
     dataset = open_sources([source], SPLIT, 0, tmp_path)
     assert dataset.table.kind.value_counts().to_dict() == {"event": 15, "noise": 5}
+
+
+def test_the_same_samples_under_one_name_in_two_sets_are_used_once():
+    samples = np.random.default_rng(0).normal(size=(3, 600)).astype(np.float32)
+    sets = [
+        dataset_of([Record(name="a", dataset=name, station="XX.A", event=name, part="test", samples=samples,
+                           picks={"P": 100.0})], name)
+        for name in ("first", "second")
+    ]  # fmt: skip
+    dataset = join("lab", sets).examined()
+    assert dataset.table.dataset.tolist() == ["first"]
+    assert dataset.left_out[["reason", "detail"]].to_numpy().tolist() == [["duplicate", "its samples are those of a"]]
 
 
 def test_names_of_what_was_left_out_stay_text(tmp_path):

@@ -172,12 +172,12 @@ class Dataset:
 
     def examined(self, n_records: int = 256) -> Dataset:
         """Read everything once; the set without what cannot be read, or has the samples of a record before it."""
-        names: dict[bytes, str] = {}
+        names: dict[bytes, tuple[str, str]] = {}
         for record in (record for block in self.blocks(n_records) for record in block):
             content = hashlib.sha256(record.samples[record.samples.any(axis=1)]).digest()
-            first = names.setdefault(content, record.name)
-            if first != record.name:
-                self.refuse(record.dataset, record.name, Refusal("duplicate", f"its samples are those of {first}"))
+            first = names.setdefault(content, (record.dataset, record.name))
+            if first != (record.dataset, record.name):
+                self.refuse(record.dataset, record.name, Refusal("duplicate", f"its samples are those of {first[1]}"))
         keys = list(zip(self.table.dataset, self.table.name, strict=True))
         unread = {tuple(trace) for *trace, reason in self._unread if reason not in LABELS_ONLY}
         table = self.table.copy(deep=False)
