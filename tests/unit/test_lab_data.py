@@ -7,6 +7,7 @@ import pytest
 
 from pickflow.datasets.memory import dataset_of, join
 from pickflow.datasets.records import Record
+from pickflow.datasets.splits import parts_of
 from pickflow.io.atomic import write_text
 from pickflow.lab.data import description_of, open_sources, shuffled, write_sources
 from pickflow.lab.joined import csv_text
@@ -104,7 +105,10 @@ def test_teachers_probabilities_are_stored_with_the_records(folder, tmp_path, mo
     monkeypatch.setattr("pickflow.lab.data.soft_labels", half)
     source = LabSource(name="taught", path=str(folder / "made"))
     write_sources([source], SPLIT, [SimpleNamespace()], tmp_path, ignore)
-    records = open_sources([source], SPLIT, 1, tmp_path).read()
+    dataset = open_sources([source], SPLIT, 1, tmp_path)
+    assert parts_of(dataset.table, dataset.splits["taught"]).tolist() == dataset.table.part.tolist()
+    assert dataset.splits["taught"].by == "event"
+    records = dataset.read()
     assert len(records) == 32
     assert all((record.probability == 0.5).all() for record in records)
 

@@ -95,9 +95,7 @@ def open_sources(sources: Sequence[LabSource], split: LabSplit, n_teachers: int,
         If a source cannot be read, or a part has no records.
     """
     opened = [
-        open_dataset(folder / source.name, source.name, _STORED)
-        if _is_written(source, range(n_teachers))
-        else _opened(source, split)
+        _reopened(source, split, folder) if _is_written(source, range(n_teachers)) else _opened(source, split)
         for source in sources
     ]
     dataset = join("lab", opened)
@@ -112,6 +110,15 @@ def open_sources(sources: Sequence[LabSource], split: LabSplit, n_teachers: int,
 
 def _is_written(source: LabSource, teachers: Sequence[Any]) -> bool:
     return source.kind in ("synthetic", "run", "archive") or len(teachers) > 0
+
+
+def _reopened(source: LabSource, split: LabSplit, folder: Path) -> Dataset:
+    """A source that was written, with the split that gave its parts, by which other sets can be compared with it."""
+    dataset = open_dataset(folder / source.name, source.name, _STORED)
+    if source.kind not in ("folder", "seisbench", "archive"):
+        return dataset
+    by = "station" if source.kind == "archive" else split.by
+    return replace(dataset, splits={source.name: replace(split_of(split), by=by)})
 
 
 def _opened(source: LabSource, split: LabSplit) -> Dataset:
