@@ -140,9 +140,16 @@ def test_an_archive_without_a_station_to_learn_from_is_named(archive_folder, mon
         list(archive_windows(archive_folder[0], "made", Split(shares=(0.0, 0.5, 0.5)), ["first"]))
 
 
-def test_an_archive_needs_somebody_who_labels_it():
-    source = {"name": "a", "kind": "archive", "path": "sds"}
-    lab = {"variants": ["EQT"], "sources": [source]}
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"sources": [{"name": "a", "kind": "archive", "path": "sds"}]}, "lab.teachers is empty, .* the archive a"),
+        ({"teaching": "agreement"}, "lab.teaching: agreement, and lab.teachers is empty"),
+    ],
+)
+def test_an_archive_and_an_agreement_need_somebody_who_labels(changes, message):
+    sources = [{"name": "made", "kind": "synthetic", "n_events": 1, "n_noise": 1}]
+    lab = {"variants": ["EQT"], "sources": sources, **changes}
     config = complete({"run": "x", "starttime": "2020-01-01", "endtime": "2020-01-02", "lab": lab})
-    with pytest.raises(ConfigError, match="lab.teachers is empty, and nobody labels the archive a"):
+    with pytest.raises(ConfigError, match=message):
         trained_pickers(config["lab"])

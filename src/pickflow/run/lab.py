@@ -25,8 +25,8 @@ def trained_pickers(section: Mapping[str, Any]) -> list[Candidate]:
     Raises
     ------
     ConfigError
-        If a variant is no picker that can be trained, the reference is none of them, there are no data, or two sets
-        have one name.
+        If a variant is no picker that can be trained, the reference is none of them, there are no data, two sets have
+        one name, or nobody labels an archive or agrees.
     """
     variants = section["variants"]
     if not variants:
@@ -40,6 +40,10 @@ def trained_pickers(section: Mapping[str, Any]) -> list[Candidate]:
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
         raise ConfigError(f"config key lab.sources: two sets are called {repeated[0]!r}; give one another name")
+    if section["teaching"] == "agreement" and not section["teachers"]:
+        raise ConfigError(
+            "config key lab.teaching: agreement, and lab.teachers is empty; name pickers, or leave it out"
+        )
     archive = next((source["name"] for source in section["sources"] if source["kind"] == "archive"), None)
     if archive is not None and not section["teachers"]:
         raise ConfigError(f"config key lab.teachers is empty, and nobody labels the archive {archive}; name pickers")
