@@ -1,5 +1,8 @@
 """Arrivals count on which most pickers agree, and those of people always."""
 
+import pickle
+from pathlib import Path
+
 import numpy as np
 import obspy
 import pytest
@@ -108,6 +111,41 @@ def test_windows_of_an_archive_have_all_arrivals_and_doubtful_ones_are_not_used(
     assert event.probability[0, [1000, 2000]] == pytest.approx([1, 1], abs=0.01)
     assert event.probability.shape == (2, WINDOW_SAMPLES)
     assert np.abs(event.samples).max() == 1
+
+
+def test_damaged_files_pickles_and_missing_samples_take_nothing_with_them(archive_folder, caplog, tmp_path):
+    root, station = archive_folder
+    whole = [record for record in archive.read_continuous(root) if record.station == f"XX.{station}"]
+    assert [record.samples.shape[1] for record in whole] == [30_000, 6_100]
+    folder = root / "2020" / "XX" / station / "HHZ.D"
+    (folder / f"XX.{station}..HHZ.D.2020.002").write_bytes(b"no record" * 100)
+    (folder / f"XX.{station}..HHZ.D.2020.003").write_bytes(b"")
+    executed = tmp_path / "executed"
+    content = pickle.dumps(obspy.Stream([Executing(executed)]))
+    (folder / f"XX.{station}..HHZ.D.2020.004").write_bytes(content)
+    header = {"network": "XX", "station": station, "channel": "HHZ", "sampling_rate": 100.0}
+    later = obspy.Trace(np.arange(7_000, dtype=np.int32), {**header, "starttime": obspy.UTCDateTime(600)})
+    later.write(str(folder / f"XX.{station}..HHZ.D.2020.005"), format="MSEED")  # of another type, and without N and E
+    file = folder / f"XX.{station}..HHZ.D.2020.001"
+    stream = obspy.read(str(file))
+    stream[0].data[10_000] = np.nan
+    stream.write(str(file), format="MSEED")
+    records = [record for record in archive.read_continuous(root) if record.station == f"XX.{station}"]
+    assert [record.samples.shape[1] for record in records] == [10_000, 19_999, 6_100]
+    assert all(np.isfinite(record.samples).all() for record in records)
+    assert all(f"2020.00{day}: left out of training: it cannot be read" in caplog.text for day in (2, 3, 4))
+    assert not executed.exists()
+
+
+class Executing(obspy.Trace):
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, path=None):
+        super().__init__()
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
 
 
 def test_an_archive_and_a_labelled_set_are_sources_of_a_lab(archive_folder, monkeypatch, tmp_path):

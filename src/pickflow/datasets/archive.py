@@ -46,12 +46,13 @@ def read_continuous(root: str | Path) -> Iterator[ContinuousRecord]:
     Yields
     ------
     ContinuousRecord
-        One per station and year (its first sensor and location in the order of the codes) and stretch.
+        One per station and year (its first sensor and location in the order of the codes) and stretch. Files that are
+        no MiniSEED, and stations without three components at 100 Hz, are named in the log and left out.
     """
     for folder in sorted(path for path in Path(root).glob("*/*/*") if path.is_dir()):
         stream = obspy.Stream()
         for path in sorted(folder.glob("*.D/*")):
-            stream += obspy.read(glob.escape(str(path)))
+            stream += _read_file(path)
         sensors = sorted({trace.id[:-1] for trace in stream})
         for sensor in sensors[:1]:
             traces = obspy.Stream([trace for trace in stream if trace.id[:-1] == sensor])
@@ -61,6 +62,18 @@ def read_continuous(root: str | Path) -> Iterator[ContinuousRecord]:
             station = ".".join(sensor.split(".")[:2])
             for samples in _stretches(traces):
                 yield ContinuousRecord(station=station, samples=samples)
+
+
+def _read_file(path: Path) -> obspy.Stream:
+    """Traces of a file as float64; none of one that cannot be read, or is not MiniSEED: other formats run code."""
+    try:
+        stream = obspy.read(glob.escape(str(path)), format="MSEED")
+    except Exception as error:  # ObsPy and libmseed meet damage with errors of any kind
+        logger.warning("%s: left out of training: it cannot be read (%s: %s)", path, type(error).__name__, error)
+        return obspy.Stream()
+    for trace in stream:
+        trace.data = np.asarray(trace.data, dtype=float)  # traces of different types cannot be merged
+    return stream
 
 
 def _unusable(stream: obspy.Stream) -> str:
@@ -81,11 +94,11 @@ def _stretches(stream: obspy.Stream) -> list[NDArray[np.float32]]:
     end = min(trace.stats.endtime for trace in order)
     cut = [trace.slice(start, end).data for trace in order]
     n_samples = min(map(len, cut))
-    masked = np.ma.stack([np.ma.asarray(data[:n_samples]) for data in cut])
+    masked = np.ma.stack([np.ma.masked_invalid(data[:n_samples]) for data in cut])
     present = ~np.ma.getmaskarray(masked).any(axis=0)
     edges = np.flatnonzero(np.diff(np.concatenate([[0], present.astype(int), [0]])))
     return [
-        to_unit_peak(masked[:, first:last].filled(0).astype(float))
+        to_unit_peak(masked[:, first:last].filled(0))
         for first, last in edges.reshape(-1, 2)
         if last - first > 60 * SAMPLING_RATE_HZ
     ]
