@@ -238,9 +238,10 @@ def files_of_students(file, names):
 
 
 def files_of_sources(wildcards):
-    """Metadata of the labelled sets that are given as folders."""
-    folders = [source["path"] for source in config["lab"]["sources"] if source["kind"] == "folder"]
-    return sorted(file for folder in folders for file in map(str, Path(folder).glob("metadata*.csv")))
+    """Metadata of the labelled sets that are given as folders, and the files of archives."""
+    patterns = {"folder": "metadata*.csv", "archive": "*/*/*/*.D/*"}
+    sources = [source for source in config["lab"]["sources"] if source["kind"] in patterns]
+    return sorted(str(file) for source in sources for file in Path(source["path"]).glob(patterns[source["kind"]]))
 
 
 def cards_of_lab_teachers(wildcards):
