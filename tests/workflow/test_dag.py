@@ -283,6 +283,19 @@ def test_a_lab_trains_each_variant_once_and_picks_with_it(name, n_variants, prof
     assert ("gpu=1" in re.search("lab_train wants: (.*)", graph)[1]) == (profile is not None)
 
 
+def test_files_of_sets_and_archives_are_inputs_of_a_labs_data(tmp_path):
+    files = ["sds/2020/XA/AAA/HHZ.D/XA.AAA..HHZ.D.2020.001", "set/metadata.csv"]
+    for file in files:
+        (tmp_path / file).parent.mkdir(parents=True)
+        (tmp_path / file).touch()
+    (tmp_path / "set" / "waveforms.hdf5").touch()
+    sources = [{"name": "a", "kind": "archive", "path": "sds"}, {"name": "b", "path": "set"}]
+    lab = {"variants": ["EQT"], "sources": sources, "teachers": ["PickflowNet/bundled"]}
+    run = snakemake("-n", "lab_data", directory=tmp_path, config=SMALL | {"lab": lab})
+    inputs = re.search("rule lab_data:\n +input: (.*)", run.stdout + run.stderr)[1]
+    assert all(file in inputs for file in files)
+
+
 def test_a_run_without_a_lab_has_no_job_of_it(tmp_path):
     run = snakemake("-n", directory=tmp_path, config=SMALL)
     assert "lab_" not in graph_of(run.stdout + run.stderr)
